@@ -1,0 +1,1 @@
+"""Between napari's layers and core's arrays; knows napari, not Qt."""

@@ -1,0 +1,160 @@
+"""What a model is: its network's shape, its normalisation and how its output is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any  # JSON values: their types are checked in from_json
+
+from napari_unet.core.errors import InputError, ModelFileError
+
+__all__ = ["ModelCard", "ModelConfig"]
+
+ARCHITECTURES = ("unet", "unet-valid")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything needed to rebuild a network and to read its output.
+
+    Attributes
+    ----------
+    architecture : {"unet", "unet-valid"}
+        "unet" is same-padded with batch norm; "unet-valid" is the network of
+        Ronneberger et al. 2015 with valid convolutions.
+    in_channels : int
+        Image channels.
+    classes : tuple of str
+        Class names in the order of the output channels; the first is background.
+    width : int
+        Channels of the first level (64 in the paper).
+    depth : int
+        Number of poolings (4 in the paper).
+    dropout : float
+        Dropout at the end of the contracting path, 0 to 1.
+    percentiles : tuple of float
+        Percentiles of each image and channel that normalisation maps to 0 and 1.
+    threshold : float
+        Default foreground threshold.
+    min_size : int
+        Default smallest object, in pixels.
+    diameter : float or None
+        Median diameter of the objects the model was trained on, in pixels.
+    """
+
+    architecture: str = "unet"
+    in_channels: int = 1
+    classes: tuple[str, ...] = ("background", "cell")
+    width: int = 32
+    depth: int = 4
+    dropout: float = 0.0
+    percentiles: tuple[float, float] = (1.0, 99.8)
+    threshold: float = 0.5
+    min_size: int = 20
+    diameter: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            known = " or ".join(ARCHITECTURES)
+            raise InputError(f"Architecture {self.architecture!r} is not known; use {known}.")
+        bounds = {
+            "in_channels": (1, 64),
+            "width": (1, 256),
+            "depth": (1, 7),
+            "dropout": (0, 0.95),
+            "threshold": (0, 1),
+            "min_size": (0, 10**9),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"{name} is {value}; it must be from {low} to {high}.")
+        if not 2 <= len(self.classes) <= 255:
+            raise InputError(f"There are {len(self.classes)} classes; 2 to 255 can be used.")
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
+            raise InputError(f"Percentiles are {low} and {high}; they must rise within 0 to 100.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict of plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Build from `to_json`'s dict.
+
+        Raises
+        ------
+        ModelFileError
+            If a key is unknown or a value is out of its bounds.
+        """
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ModelFileError(
+                f"The model has settings this version does not know ({', '.join(unknown)}); "
+                "update napari-unet."
+            )
+        try:
+            plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            return cls(**plain)
+        except (InputError, TypeError) as error:
+            raise ModelFileError(f"The model's settings cannot be used: {error}") from error
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a person should know before trusting a model.
+
+    Attributes
+    ----------
+    name : str
+        Identifier, for example "nuclei-fluorescence"; what `load_model` takes.
+    title : str
+        What is shown in lists, for example "Nuclei, fluorescence".
+    purpose, data, licence, command, failures : str
+        What it is for, what it was trained on, under which licence that is, the command
+        that trained it, and where it is known to fail.
+    scores : dict
+        Held-out scores by name, for example ``{"AP 0.50": 0.81}``.
+    held_out : tuple of str
+        Names of the images that training never saw.
+    parent : str
+        Name of the model this one was taught from, empty for one trained from scratch.
+    history : tuple of str
+        One sentence for each round of training or teaching, oldest first.
+    created : str
+        ISO date and time.
+    path : str
+        Where it was loaded from; not stored in the file. Empty if never saved.
+    """
+
+    name: str
+    title: str = ""
+    purpose: str = ""
+    data: str = ""
+    licence: str = ""
+    command: str = ""
+    failures: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    held_out: tuple[str, ...] = ()
+    parent: str = ""
+    history: tuple[str, ...] = ()
+    created: str = ""
+    path: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a dict of plain JSON values, without the path."""
+        values = asdict(self)
+        del values["path"]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], path: str = "") -> ModelCard:
+        """Build from `to_json`'s dict; unknown keys are ignored, a card is only text."""
+        known = {item.name for item in fields(cls)} - {"path"}
+        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        try:
+            return cls(**plain, path=path)
+        except TypeError as error:
+            raise ModelFileError(f"The model's card cannot be read: {error}") from error

@@ -1,0 +1,99 @@
+"""What long work reports while it runs: small frozen values, no torch in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["KeptAsideScore", "TeachSummary", "TileResult", "TrainProgress"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TileResult:
+    """Class probabilities of one tile of an image plane.
+
+    Attributes
+    ----------
+    y, x : int
+        First row and column of the tile in the plane.
+    probability : ndarray of uint8, shape (C, h, w)
+        Probability of each class, quantised: 255 is 1.0.
+    index, count : int
+        This is tile number ``index`` (from 0, in the order of computation) of ``count``.
+    """
+
+    y: int
+    x: int
+    probability: NDArray[np.uint8]
+    index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainProgress:
+    """Where training stands, reported a few times a second at the most.
+
+    ``fraction`` runs from 0 to 1; ``loss`` is the mean since the last report.
+    """
+
+    step: int
+    seconds: float
+    fraction: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAsideScore:
+    """How well the cells kept aside are found: mean IoU, 0 to 1, false objects count as 0."""
+
+    step: int
+    seconds: float
+    score: float
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class TeachSummary:
+    """How a round of teaching ended.
+
+    Attributes
+    ----------
+    before, after : float or None
+        Score on the cells kept aside, of the model before and of the one returned;
+        None where too little was checked to keep any aside.
+    cells_taught, cells_kept_aside : int
+        How many checked cells were learnt from, and how many were kept aside.
+    improved : bool
+        False if the taught model scored worse than the one before.
+    seconds, steps : float, int
+        What the round took.
+    """
+
+    before: float | None
+    after: float | None
+    cells_taught: int
+    cells_kept_aside: int
+    improved: bool
+    seconds: float
+    steps: int
+
+    @property
+    def sentence(self) -> str:
+        """What is told to the user."""
+        cells = _count(self.cells_taught)
+        if self.before is None or self.after is None:
+            return f"Learnt from {cells}; too few were checked to keep any aside and test on them."
+        aside = _count(self.cells_kept_aside, "corrected cell")
+        scores = f"before {self.before:.2f}, after {self.after:.2f}"
+        if self.improved:
+            return f"Learnt from {cells}; on {aside} kept aside: {scores}."
+        return (
+            f"Teaching did not help on {aside} kept aside ({scores}), so the model before stays; "
+            "check a few more cells and teach again."
+        )
+
+
+def _count(number: int, noun: str = "checked cell") -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

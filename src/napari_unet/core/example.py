@@ -1,0 +1,86 @@
+"""One image with its labels and the area in which they are true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any  # array dtypes are free here
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.errors import InputError
+
+__all__ = ["Example"]
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An image, its instance labels, and where they are true.
+
+    Attributes
+    ----------
+    image : ndarray, shape (Y, X) or with a channel axis as named by `axes`
+        Raw intensities of any real dtype; normalisation is the model's business.
+    labels : ndarray of int, shape (Y, X)
+        0 is background, every other value one object.
+    checked : ndarray of bool, shape (Y, X), or None
+        True where `labels` are true; None means everywhere. Outside, nothing is known.
+    axes : str or None
+        "YX", "CYX" or "YXC"; None takes "YX" for two dimensions, and for three the
+        shortest of the first and the last axis as channels.
+    """
+
+    image: NDArray[Any]
+    labels: NDArray[Any]
+    checked: NDArray[np.bool_] | None = None
+    axes: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.labels.ndim != 2:
+            raise InputError(f"Labels have shape {self.labels.shape}; they must be one plane.")
+        if not np.issubdtype(self.labels.dtype, np.integer):
+            raise InputError(f"Labels are {self.labels.dtype}; they must be whole numbers.")
+        if self.checked is not None and self.checked.shape != self.labels.shape:
+            raise InputError(
+                f"The checked area has shape {self.checked.shape}, the labels {self.labels.shape}; "
+                "they must be equal."
+            )
+        if self.image_cyx.shape[1:] != self.labels.shape:
+            raise InputError(
+                f"The image has shape {self.image.shape}, the labels {self.labels.shape}; "
+                "they must cover the same pixels."
+            )
+
+    @property
+    def image_cyx(self) -> NDArray[Any]:
+        """The image as (C, Y, X), a view where that is possible."""
+        return to_cyx(self.image, self.axes)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The checked area, all True where none was given."""
+        if self.checked is None:
+            return np.ones(self.labels.shape, bool)
+        return np.asarray(self.checked, bool)
+
+
+def to_cyx(image: NDArray[Any], axes: str | None = None) -> NDArray[Any]:
+    """Return one image plane as (C, Y, X).
+
+    Raises
+    ------
+    InputError
+        If the axes are not those of one plane, or do not fit the shape.
+    """
+    if axes is None:
+        if image.ndim == 2:
+            axes = "YX"
+        elif image.ndim == 3:
+            axes = "CYX" if image.shape[0] <= image.shape[-1] else "YXC"
+        else:
+            raise InputError(f"An image of shape {image.shape} is not one plane; name its axes.")
+    if sorted(axes) not in (["X", "Y"], ["C", "X", "Y"]) or len(axes) != image.ndim:
+        raise InputError(f"Axes {axes!r} do not fit an image of shape {image.shape}.")
+    if "C" not in axes:
+        image, axes = image[None], "C" + axes
+    return image.transpose([axes.index(axis) for axis in "CYX"])

@@ -1,0 +1,1 @@
+"""Where core runs: in this process or in one worker process."""

@@ -1,0 +1,1 @@
+"""What the widgets observe: current model, cached probabilities, jobs, versions."""

@@ -1,0 +1,1 @@
+"""The docks: Qt and magicgui, no torch and no array maths."""
