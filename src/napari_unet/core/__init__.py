@@ -1,0 +1,74 @@
+"""Networks, losses, augmentation, tiling and teaching: plain functions, no Qt and no napari.
+
+Names are imported when they are first used, so that torch is loaded only by those who need it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_unet.core.config import ModelCard, ModelConfig
+    from napari_unet.core.example import Example
+    from napari_unet.core.library import available_models
+    from napari_unet.core.metrics import Scores, score
+    from napari_unet.core.model_file import Model, load_model
+    from napari_unet.core.predict import Segmentation, predict_tiles, segment
+    from napari_unet.core.targets import classes_to_labels, labels_to_classes
+    from napari_unet.core.train import finetune, iter_finetune, iter_train, train
+    from napari_unet.core.weight_map import touching_cell_weights
+
+_HOMES = {
+    "Example": "example",
+    "Model": "model_file",
+    "ModelCard": "config",
+    "ModelConfig": "config",
+    "Scores": "metrics",
+    "Segmentation": "predict",
+    "available_models": "library",
+    "classes_to_labels": "targets",
+    "finetune": "train",
+    "iter_finetune": "train",
+    "iter_train": "train",
+    "labels_to_classes": "targets",
+    "load_model": "model_file",
+    "predict_tiles": "predict",
+    "score": "metrics",
+    "segment": "predict",
+    "touching_cell_weights": "weight_map",
+    "train": "train",
+}
+
+__all__ = [
+    "Example",
+    "Model",
+    "ModelCard",
+    "ModelConfig",
+    "Scores",
+    "Segmentation",
+    "available_models",
+    "classes_to_labels",
+    "finetune",
+    "iter_finetune",
+    "iter_train",
+    "labels_to_classes",
+    "load_model",
+    "predict_tiles",
+    "score",
+    "segment",
+    "touching_cell_weights",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
