@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unet.core.model_file import Model, load_model
     from napari_unet.core.predict import Segmentation, predict_tiles, segment
     from napari_unet.core.targets import classes_to_labels, labels_to_classes
-    from napari_unet.core.train import finetune, iter_finetune, iter_train, train
+    from napari_unet.core.train import finetune, iter_finetune, iter_train
     from napari_unet.core.weight_map import touching_cell_weights
 
 _HOMES = {
@@ -37,7 +37,6 @@ _HOMES = {
     "score": "metrics",
     "segment": "predict",
     "touching_cell_weights": "weight_map",
-    "train": "train",
 }
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "score",
     "segment",
     "touching_cell_weights",
-    "train",
 ]
 
 
