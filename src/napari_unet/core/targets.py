@@ -1,29 +1,37 @@
 """Instance labels to training classes and back: gaps between touching objects open and close.
 
 A network that knows only background and cell cannot tell where one cell ends and the next
-begins. So the pixels of the *larger* object that touch a smaller one become background
-(Ronneberger 2015, section 3, sets such pixels to background too)::
+begins, so one of two touching pixels becomes background (Ronneberger 2015, section 3). It is
+always the one before the border in reading order, to the left or above::
 
     labels    2 2 2 1 1          classes    1 1 0 1 1
               2 2 2 1 1                     1 1 0 1 1
+              2 2 1 1 1                     1 0 1 1 1
 
-The inverse knows where such a pixel came from: a background pixel with two different objects
-beside it belongs to the larger of them. Nothing else is filled.
+Side by side is looked at before above and below, those before corners, and a pixel that a gap
+has already parted from its neighbour stays: the gap is one pixel wide. An object that would
+vanish or fall apart this way is spared, and its neighbours give way instead.
+
+The rule looks at a pixel's neighbours and at nothing else, not at the size of the objects: a
+crop has the same gaps as the whole image, and a network can learn on which side they lie. And
+the inverse knows to whom a gap belongs: to the object on its left or above.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.label_index import IntArray, index_labels, whole_numbers
 
 __all__ = ["classes_to_labels", "fill_gaps", "labels_to_classes"]
 
-IntArray = npt.NDArray[Any]  # any integer dtype: labels come as the user's file has them
+BoolArray = npt.NDArray[np.bool_]
 
 
 def labels_to_classes(labels: IntArray, *, n_dims: int | None = None) -> npt.NDArray[np.uint8]:
@@ -32,7 +40,7 @@ def labels_to_classes(labels: IntArray, *, n_dims: int | None = None) -> npt.NDA
     Parameters
     ----------
     labels
-        Integer labels of 2 or 3 axes, 0 is background.
+        Integer labels, 0 is background. Objects may touch by a side or a corner.
     n_dims
         How many trailing axes are space: 2 treats a stack plane by plane. By default all.
 
@@ -43,36 +51,33 @@ def labels_to_classes(labels: IntArray, *, n_dims: int | None = None) -> npt.NDA
     """
     labels = _checked(labels)
     if n_dims is not None and n_dims < labels.ndim:
-        return np.stack([labels_to_classes(plane, n_dims=n_dims) for plane in labels])
-    compact, sizes = _compact(labels)
-    ranks = _ranks(sizes)
-    ranked = ranks[compact]
-    kept = _opened(ranked)
-    for _ in range(4):  # an object eaten whole counts as smallest: its neighbour gives way
-        lost = _lost(ranked, kept, len(sizes))
-        if not lost.any():
-            break
-        ranked = _first(lost)[ranked]
-        kept = _opened(ranked)
-    return kept.astype(np.uint8)
+        planes = labels.reshape(-1, *labels.shape[labels.ndim - n_dims :])
+        classes = [labels_to_classes(plane) for plane in planes]
+        return np.array(classes, np.uint8).reshape(labels.shape)
+    index, names = index_labels(labels)
+    spared = np.zeros(len(names), bool)
+    kept = _opened(index, spared)
+    broken = _broken(index, kept, len(names))
+    if broken.any():
+        kept = _opened(index, broken)
+    return kept.view(np.uint8)
 
 
-def classes_to_labels(classes: IntArray) -> npt.NDArray[np.int32]:
+def classes_to_labels(classes: npt.ArrayLike) -> npt.NDArray[np.int32]:
     """Number the connected cells (corners connect) and fill the gaps that were opened.
 
     Parameters
     ----------
     classes
-        A map of 2 or 3 axes as from `labels_to_classes`: 0 background, above 0 cell.
+        A map as from `labels_to_classes`: 0 background, above 0 cell.
 
     Returns
     -------
     numpy.ndarray
         int32 labels of the same shape, numbered from 1.
     """
-    foreground = np.asarray(classes) > 0
-    labels, _ = ndimage.label(foreground, structure=np.ones((3,) * foreground.ndim))
-    return fill_gaps(labels.astype(np.int32, copy=False)).astype(np.int32, copy=False)
+    labels = _components(np.asarray(classes) > 0)
+    return fill_gaps(labels)
 
 
 def fill_gaps(labels: IntArray, *, reach: int = 1) -> IntArray:
@@ -80,13 +85,13 @@ def fill_gaps(labels: IntArray, *, reach: int = 1) -> IntArray:
 
     A pixel ``d1`` steps from one object and ``d2`` from another is filled where
     ``d1 + d2 <= 2 * reach``, that is in gaps at most ``2 * reach - 1`` pixels wide. It goes to
-    the nearer object; at equal distance to the larger, which is where `labels_to_classes`
-    took it from.
+    the nearer object; at equal distance to the one on the left or above, which is where
+    `labels_to_classes` took it from.
 
     Parameters
     ----------
     labels
-        Integer labels of 2 or 3 axes, 0 is background.
+        Integer labels, 0 is background.
     reach
         Half the width of the gaps, 1 for those that `labels_to_classes` opens.
 
@@ -96,108 +101,104 @@ def fill_gaps(labels: IntArray, *, reach: int = 1) -> IntArray:
         A new array of the same shape and dtype.
     """
     labels = _checked(labels)
-    compact, sizes = _compact(labels)
-    if len(sizes) < 3:
+    if reach < 1:
         return labels.copy()
-    ranks = _ranks(sizes)
-    ranked = ranks[compact]
-    filled = _filled(ranked, reach)
-    where = (filled != ranked).nonzero()
-    result = labels.copy()
-    if len(where[0]):
-        result[where] = _originals(labels, ranked, len(sizes))[filled[where]]
-    return result
+    padded = np.pad(labels, 1)  # so that every pixel has all its neighbours
+    steps = np.array(padded.strides) // padded.itemsize
+    ahead = [int(np.dot(offset, steps)) for offset in _offsets(labels.ndim)]
+    beside = [-step for step in ahead] + ahead
+    flat = padded.ravel()
+    gap = np.flatnonzero(np.pad(_gaps(labels, reach), 1))
+    for _ in range(reach):
+        owner = flat[gap + beside[0]]
+        for step in beside[1:]:
+            owner = np.where(owner == 0, flat[gap + step], owner)
+        flat[gap] = owner
+        gap = gap[owner == 0]
+    inside = (slice(1, -1),) * labels.ndim
+    return flat.reshape(padded.shape)[inside].copy()
 
 
-def _checked(labels: IntArray) -> IntArray:
-    labels = np.asarray(labels)
-    if labels.dtype == bool:
-        labels = labels.astype(np.uint8)
-    if labels.dtype.kind not in "iu":
-        raise InputError(f"Labels must be whole numbers, but these are {labels.dtype}.")
-    return labels
+def _checked(labels: npt.ArrayLike) -> IntArray:
+    array = whole_numbers(labels)
+    if array.size and array.dtype.kind == "i" and array.min() < 0:
+        raise InputError(f"Labels must not be negative, but {array.min()} occurs.")
+    return array
 
 
-def _compact(labels: IntArray) -> tuple[IntArray, IntArray]:
-    """Labels usable as an index, and the size of each; 0 stays background."""
-    if labels.size == 0:
-        return labels.astype(np.int32), np.zeros(1, np.int64)
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high > max(labels.size, 65535):
-        values, inverse = np.unique(labels, return_inverse=True)
-        order = np.cumsum(values != 0)
-        order[values == 0] = 0
-        labels = order[inverse.reshape(labels.shape)]
-    index = labels.astype(np.int32, copy=False)
-    return index, np.bincount(index.ravel())
+def _offsets(n_dims: int) -> list[tuple[int, ...]]:
+    """One of each two opposite neighbours, in the order in which they are looked at.
+
+    In 2D right (0, 1), below (1, 0), below right (1, 1), below left (1, -1).
+    """
+    half = [o for o in itertools.product((-1, 0, 1), repeat=n_dims) if o > (0,) * n_dims]
+    return sorted(half, key=lambda o: (min(o) < 0, np.abs(o).sum(), [-step for step in o[::-1]]))
 
 
-def _ranks(sizes: IntArray) -> IntArray:
-    """For each label its place from smallest to largest, from 1; background is 0."""
-    ranks = np.zeros(len(sizes), np.int32)
-    order = np.argsort(sizes[1:], kind="stable") + 1
-    ranks[order] = np.arange(1, len(sizes), dtype=np.int32)
-    return ranks
+def _pairs(n_dims: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """For each offset the pixels that have this neighbour, and those neighbours."""
+    for offset in _offsets(n_dims):
+        yield (
+            tuple(slice(max(-step, 0), -step if step > 0 else None) for step in offset),
+            tuple(slice(max(step, 0), step if step < 0 else None) for step in offset),
+        )
 
 
-def _opened(ranked: IntArray) -> npt.NDArray[np.bool_]:
-    """Where a cell stays: no smaller object beside it."""
-    far = np.int32(np.iinfo(np.int32).max)
-    smallest = _grown(np.where(ranked == 0, far, ranked), np.minimum)
-    kept: npt.NDArray[np.bool_] = (ranked > 0) & (smallest >= ranked)
+def _opened(index: IntArray, spared: BoolArray) -> BoolArray:
+    """Where a cell stays when gaps are opened; a spared object gives way to no other."""
+    kept: BoolArray = index > 0
+    is_spared = spared[index] if spared.any() else None
+    for here, there in _pairs(index.ndim):
+        contact = (index[here] != index[there]) & kept[here] & kept[there]
+        if is_spared is None:
+            kept[here] &= ~contact
+            continue
+        yields_there = contact & is_spared[here] & ~is_spared[there]
+        kept[there] &= ~yields_there
+        kept[here] &= yields_there | ~contact
     return kept
 
 
-def _lost(ranked: IntArray, kept: npt.NDArray[np.bool_], n: int) -> npt.NDArray[np.bool_]:
-    """Which objects have pixels before and none after."""
-    before = np.bincount(ranked.ravel(), minlength=n)
-    after = np.bincount(ranked[kept], minlength=n)
-    lost = (before > 0) & (after == 0)
-    lost[0] = False
-    return lost
+def _broken(index: IntArray, kept: BoolArray, n: int) -> BoolArray:
+    """Which objects the gaps have swallowed or cut into pieces."""
+    pieces = _components(kept)
+    owner = np.zeros(int(pieces.max(initial=0)) + 1, np.int64)
+    owner[pieces[kept]] = index[kept]
+    broken: BoolArray = np.bincount(owner[1:], minlength=n) != 1
+    broken &= np.bincount(index.ravel(), minlength=n) > 0
+    broken[0] = False
+    return broken
 
 
-def _first(lost: npt.NDArray[np.bool_]) -> IntArray:
-    """New ranks with the lost objects first and the order otherwise kept."""
-    order = np.argsort(~lost[1:], kind="stable") + 1
-    ranks = np.zeros(len(lost), np.int32)
-    ranks[order] = np.arange(1, len(lost), dtype=np.int32)
-    return ranks
+def _components(foreground: BoolArray) -> npt.NDArray[np.int32]:
+    labels = np.zeros(foreground.shape, np.int32)
+    if foreground.size:
+        ndimage.label(foreground, np.ones((3,) * foreground.ndim, bool), output=labels)
+    return labels
 
 
-def _filled(ranked: IntArray, reach: int) -> IntArray:
-    """Ranks with the gaps filled, one step from the objects at a time."""
-    far = np.int32(np.iinfo(np.int32).max)
-    highest, lowest = ranked, np.where(ranked == 0, far, ranked)
-    highs, lows = [highest], [lowest]
+def _gaps(labels: IntArray, reach: int) -> BoolArray:
+    """Background with two different objects near enough (see `fill_gaps`)."""
+    background: BoolArray = labels == 0
+    highs = [labels]
+    lows = [np.where(background, np.iinfo(labels.dtype).max, labels)]
     for _ in range(2 * reach - 1):
         highs.append(_grown(highs[-1], np.maximum))
         lows.append(_grown(lows[-1], np.minimum))
-    gap = np.zeros(ranked.shape, bool)
+    gap = np.zeros(labels.shape, bool)
     for near in range(1, reach + 1):
-        wide = 2 * reach - near
-        gap |= (highs[near] > 0) & (lows[wide] < highs[wide])
-    gap &= ranked == 0
-    filled = ranked
-    for _ in range(reach):
-        filled = np.where(gap & (filled == 0), _grown(filled, np.maximum), filled)
-    return filled
-
-
-def _originals(labels: IntArray, ranked: IntArray, n: int) -> IntArray:
-    """The user's label of each rank."""
-    names = np.zeros(n, labels.dtype)
-    names[ranked.ravel()] = labels.ravel()
-    return names
+        far = 2 * reach - near
+        gap |= (highs[near] > 0) & (lows[far] < highs[far])
+    gap &= background
+    return gap
 
 
 def _grown(image: IntArray, pick: np.ufunc) -> IntArray:
     """The largest or smallest value in each pixel's 3x3(x3) neighbourhood."""
     for axis in range(image.ndim):
         grown = image.copy()
-        ahead = np.moveaxis(grown, axis, 0)
-        source = np.moveaxis(image, axis, 0)
-        pick(ahead[:-1], source[1:], out=ahead[:-1])
-        pick(ahead[1:], source[:-1], out=ahead[1:])
+        target, source = np.moveaxis(grown, axis, 0), np.moveaxis(image, axis, 0)
+        pick(target[:-1], source[1:], out=target[:-1])
+        pick(target[1:], source[:-1], out=target[1:])
         image = grown
     return image
