@@ -3,6 +3,7 @@
 python tests/benchmarks/round_trip.py [DATA_DIR]
 """
 
+# ruff: noqa: T201
 from __future__ import annotations
 
 import argparse

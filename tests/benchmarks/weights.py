@@ -3,6 +3,7 @@
 python tests/benchmarks/weights.py
 """
 
+# ruff: noqa: T201
 from __future__ import annotations
 
 import sys
@@ -14,16 +15,19 @@ from scipy import ndimage
 
 from napari_unet.core.weight_map import touching_cell_weights
 
+RADII = {"nuclei": (8, 15), "crowded": (15, 26)}  # 8 to 14: half of the nuclei of DSB 2018
 
-def cells(size: int, pitch: float = 51.2, seed: int = 0) -> np.ndarray:
-    """Discs of radius 15 to 25 on a jittered grid: 400 of them on 1024x1024, many touching."""
+
+def cells(size: int, scene: str = "nuclei", seed: int = 0) -> np.ndarray:
+    """400 discs for 1024x1024 at random places on a jittered grid; many touch when crowded."""
     rng = np.random.default_rng(seed)
     labels = np.zeros((size, size), np.int32)
     rows, columns = np.mgrid[:size, :size]
-    n = round(size / pitch)
+    n = round(size / 51.2)
+    reach = 8 if scene == "crowded" else 20
     for i in range(n * n):
-        y, x = (np.array(divmod(i, n)) + 0.5) * pitch + rng.integers(-8, 9, 2)
-        radius = rng.integers(15, 26)
+        y, x = (np.array(divmod(i, n)) + 0.5) * 51.2 + rng.integers(-reach, reach + 1, 2)
+        radius = rng.integers(*RADII[scene])
         box = np.s_[max(0, int(y) - 30) : int(y) + 31, max(0, int(x) - 30) : int(x) + 31]
         labels[box][(rows[box] - y) ** 2 + (columns[box] - x) ** 2 < radius**2] = i + 1
     return labels
@@ -50,24 +54,30 @@ def seconds(function: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
-def main() -> int:
-    """Print both times, their ratio, the largest difference, and the cost by area."""
-    labels = cells(1024)
+def compare(scene: str) -> tuple[float, float]:
+    """How many times faster ours is than the brute force, and the largest difference."""
+    labels = cells(1024, scene)
     fast = seconds(lambda: touching_cell_weights(labels), 5)
     start = time.perf_counter()
     exact = brute_force(labels)
     slow = time.perf_counter() - start
     difference = float(np.abs(touching_cell_weights(labels) - exact).max())
-    ratio = slow / fast
-    print(f"{len(np.unique(labels)) - 1} cells on 1024x1024")
-    print(f"one transform a cell {slow:.2f} s, ours {1e3 * fast:.1f} ms, {ratio:.0f} times faster")
-    print(f"largest difference {difference:.4f}")
+    count = len(np.unique(labels)) - 1
+    print(f"{count} cells on 1024x1024, {scene}, {(labels > 0).mean():.0%} covered")
+    print(f"  one transform a cell {slow:.2f} s, ours {1e3 * fast:.1f} ms: {slow / fast:.0f} times")
+    print(f"  largest difference {difference:.4f}")
+    return slow / fast, difference
+
+
+def main() -> int:
+    """Print both times, their ratio, the largest difference, and the cost by area."""
+    found = [compare(scene) for scene in RADII]
     print("size   ms for 2^20 pixels")
-    for size in (256, 512, 1024, 2048):
+    for size in (512, 1024, 2048):
         image = cells(size)
         took = seconds(lambda image=image: touching_cell_weights(image), 5)
         print(f"{size:5d}  {1e3 * took * 2**20 / image.size:.1f}")
-    return 0 if ratio >= 300 and difference < 1e-2 else 1
+    return 0 if found[0][0] >= 300 and max(one[1] for one in found) < 1e-2 else 1
 
 
 if __name__ == "__main__":

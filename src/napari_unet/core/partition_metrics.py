@@ -27,20 +27,14 @@ def rand_index(overlap: Overlap) -> float:
 def foreground_rand(overlap: Overlap) -> float:
     """The foreground-restricted Rand score of the ISBI 2012 challenge; 1 is perfect.
 
-    The F-score of pixel pairs inside true cells (Arganda-Carreras 2015, V^Rand at alpha 1/2).
-    A pixel that the prediction calls background counts as a region of its own, so that
-    painting all of it background earns nothing. Where truth has no cell: 1.
+    The F-score of the pairs of pixels inside true cells that are put together. A pixel that
+    the prediction calls background is together with no other, so that painting all of it
+    background earns nothing. Where there is no pair at all: 1.
     """
-    inside = overlap.truth > 0
-    pixels, predicted = overlap.pixels[inside], overlap.predicted[inside]
-    if not len(pixels):
-        return 1.0
-    cell = predicted > 0
-    sizes = np.bincount(predicted[cell], weights=pixels[cell])
-    alone = float(pixels[~cell].sum())  # regions of one pixel: the square of one is one
-    together = _squares(pixels[cell]) + alone
-    both = _squares(overlap.truth_sizes[1:]) + _squares(sizes) + alone
-    return float(2 * together / both)
+    cells = (overlap.truth > 0) & (overlap.predicted > 0)
+    sizes = np.bincount(overlap.predicted[cells], weights=overlap.pixels[cells])
+    both = _ordered_pairs(overlap.truth_sizes[1:]) + _ordered_pairs(sizes)
+    return 2 * _ordered_pairs(overlap.pixels[cells]) / both if both else 1.0
 
 
 def variation_of_information(overlap: Overlap) -> tuple[float, float]:
@@ -54,6 +48,10 @@ def variation_of_information(overlap: Overlap) -> tuple[float, float]:
 
 def _squares(counts: IntArray) -> float:
     return float(np.square(counts.astype(np.float64)).sum())
+
+
+def _ordered_pairs(counts: IntArray) -> float:
+    return float((counts * (counts - 1.0)).sum())
 
 
 def _entropy(parts: npt.NDArray[np.float64]) -> float:
