@@ -1,0 +1,297 @@
+"""The command `napari-unet`: reads the options, runs the command, turns errors into sentences."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
+
+__all__ = ["build_parser", "main"]
+
+DONE, OUR_FAILURE, WRONG_USE, STOPPED = 0, 1, 2, 130
+DEFAULT_MODEL = "nuclei-fluorescence"
+WRONG_FILES = (FileNotFoundError, PermissionError, FileExistsError, IsADirectoryError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0 when done, 2 for wrong use or bad input, 1 if we failed."""
+    parser = build_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as end:  # argparse ends the program: for --help, and for wrong use
+        return end.code if isinstance(end.code, int) else WRONG_USE
+    try:
+        command = importlib.import_module(f"napari_unet.commands.{args.module}")
+        code: int = command.run(args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return _end("stopped.", STOPPED)
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:  # the last resort: a sentence instead of a traceback
+        if args.debug:
+            traceback.print_exc()
+        return _end(*_sentence(error))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = _Parser(
+        prog="napari-unet",
+        description="Segment with a U-Net, correct by hand, teach it from a few cells.",
+    )
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    _add_demo(_command(commands, "demo", "the loop on a sample image, with figures and a report"))
+    _add_view(_command(commands, "view", "open napari with the plugin docked"))
+    _add_segment(_command(commands, "segment", "segment files or folders"))
+    _add_train(_command(commands, "train", "train a model from scratch"))
+    _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
+    _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
+    _add_models(_command(commands, "models", "list, show and import models"))
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports wrong use in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"napari-unet: {message}; see {self.prog} --help.\n")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: that takes a while."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version  # slow to import
+
+        sys.stdout.write(f"napari-unet {version('napari-unet-interactive')}\n")
+        parser.exit()
+
+
+def _sentence(error: Exception) -> tuple[str, int]:
+    """What to tell the user, and the exit code."""
+    if isinstance(error, InputError | ModelFileError):
+        return str(error), WRONG_USE
+    if isinstance(error, NapariUnetError):
+        return str(error), OUR_FAILURE
+    if isinstance(error, OSError) and error.strerror:
+        where = f" {error.filename}" if error.filename else ""
+        is_theirs = isinstance(error, WRONG_FILES)
+        return f"The file{where} cannot be used: {error.strerror}.", (
+            WRONG_USE if is_theirs else OUR_FAILURE
+        )
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; give smaller images.", OUR_FAILURE
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return f"Something went wrong that should not ({said}); run it with --debug.", OUR_FAILURE
+
+
+def _end(sentence: str, code: int) -> int:
+    sys.stderr.write(f"napari-unet: {sentence}\n")
+    return code
+
+
+_Commands = argparse._SubParsersAction  # has no public name
+
+
+def _command(
+    commands: _Commands[_Parser], name: str, purpose: str, module: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
+    parser.set_defaults(module=module or name)
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", default="napari-unet-demo", help="folder to write (%(default)s)"
+    )
+    _add_budget(parser, seconds=40.0)
+    parser.add_argument(
+        "--sample",
+        choices=("coins", "nuclei"),
+        default="coins",
+        help="a photograph of coins as a negative, or drawn nuclei (%(default)s)",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="where to start (%(default)s)")
+    parser.add_argument("--view", action="store_true", help="open the result in napari")
+    _add_device(parser)
+
+
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", metavar="IMAGE", nargs="*", help="files to open")
+
+
+def _add_segment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders or patterns")
+    _add_out(parser, "folder to write, or a .tif file for a single image")
+    parser.add_argument("--recursive", action="store_true", help="go into folders of folders")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or file (%(default)s)")
+    _add_reading(parser)
+    parser.add_argument(
+        "--threshold", type=_number(0, 1), help="foreground threshold, 0 to 1 (the model's)"
+    )
+    parser.add_argument(
+        "--min-size", type=_whole(0, 10**9), help="smallest object in pixels (the model's)"
+    )
+    parser.add_argument(
+        "--diameter", type=_number(1, 10_000), help="of your objects in pixels; rescales the image"
+    )
+    _add_device(parser)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help="folder with images/ and labels/")
+    _add_out(parser, "model file to write, ending in .safetensors")
+    _add_budget(parser, seconds=600.0)
+    _add_reading(parser)
+    parser.add_argument(
+        "--held-out",
+        metavar="PART",
+        help="what is only tested on: a fraction such as 0.1, or a file with a name on each line",
+    )
+    parser.add_argument(
+        "--architecture",
+        choices=("unet", "unet-valid"),
+        default="unet",
+        help="same-padded with batch norm, or as in the paper of 2015 (%(default)s)",
+    )
+    parser.add_argument("--width", type=_whole(1, 256), default=32, help="of level 1 (%(default)s)")
+    parser.add_argument("--depth", type=_whole(1, 7), default=4, help="poolings (%(default)s)")
+    parser.add_argument("--dropout", type=_number(0, 0.95), default=0.0, help="(%(default)s)")
+    _add_settings(parser)
+    for name, purpose in (
+        ("title", "what lists show"),
+        ("purpose", "what it is for"),
+        ("source", "which data it learnt from"),
+        ("licence", "of the data"),
+        ("failures", "where it is known to fail"),
+    ):
+        parser.add_argument(f"--{name}", default="", help=f"for the model's card: {purpose}")
+    _add_device(parser)
+
+
+def _add_finetune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="name or file of the model to start from")
+    parser.add_argument(
+        "data", metavar="DATA", help="folder with images/, labels/ and, if you like, checked/"
+    )
+    _add_out(parser, "model file to write, ending in .safetensors")
+    _add_budget(parser, seconds=120.0)
+    _add_reading(parser)
+    parser.add_argument(
+        "--keep",
+        type=_number(0, 1),
+        default=0.5,
+        help="0 learns freely, 1 stays close to what the model knows (%(default)s)",
+    )
+    _add_settings(parser)
+    _add_device(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("truth", metavar="TRUTH", help="label file or folder")
+    parser.add_argument("prediction", metavar="PRED", help="label file or folder")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(action="list", json=False)
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=_Parser)
+    listing = _command(actions, "list", "list the models there are", "models")
+    show = _command(actions, "show", "show what is known of a model", "models")
+    show.add_argument("model", metavar="MODEL", help="name or file")
+    for action in (listing, show):
+        action.add_argument("--json", action="store_true", help="print JSON")
+    take = _command(actions, "import", "copy a model file to your own models", "models")
+    take.add_argument("file", metavar="FILE", help="a .safetensors file")
+    take.add_argument("--name", help="what to call it (the file's name)")
+    take.add_argument("--force", action="store_true", help="replace one of that name")
+    listing.set_defaults(action="list")
+    show.set_defaults(action="show")
+    take.set_defaults(action="import")
+
+
+def _add_out(parser: argparse.ArgumentParser, purpose: str) -> None:
+    parser.add_argument("-o", "--out", metavar="OUT", required=True, help=purpose)
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--axes", help="one letter a dimension, such as ZCYX (the file's own)")
+    parser.add_argument(
+        "--channel",
+        metavar="N",
+        help="channels to use, counted from 0, such as 0 or 0,2; or grey for their mean",
+    )
+
+
+def _add_budget(parser: argparse.ArgumentParser, seconds: float) -> None:
+    parser.add_argument(
+        "--seconds",
+        type=_number(0.001, 1e7),
+        help=f"how long to learn ({seconds:.0f}, or free where --steps is given)",
+    )
+    parser.add_argument("--steps", type=_whole(1, 10**9), help="how many steps to learn")
+    parser.add_argument("--seed", type=_whole(0, 2**31), default=0, help="(%(default)s)")
+    parser.set_defaults(default_seconds=seconds)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--patch", type=_whole(16, 4096), help="side of a patch in pixels")
+    parser.add_argument("--batch", type=_whole(1, 4096), help="patches a step")
+    parser.add_argument("--learning-rate", type=_number(1e-8, 1), help="highest of the run")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="(%(default)s)",
+    )
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low:g} to {high:g}")
+        return value
+
+    return read
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What each subcommand of `napari-unet` does; cli.py reads its options."""

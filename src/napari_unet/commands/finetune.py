@@ -1,0 +1,44 @@
+"""`napari-unet finetune`: teach a model from your own labels."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from napari_unet.commands.console import follow, say, say_aside
+from napari_unet.commands.data import read_examples
+from napari_unet.commands.inputs import Reading
+from napari_unet.commands.learning import budget_seconds, checked_target, settings_of, stop_key
+from napari_unet.core.model_file import load_model
+from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
+
+__all__ = ["run"]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Teach, and write the model if it became better on the cells kept aside."""
+    target = checked_target(args.out)
+    model = load_model(args.model)
+    examples = read_examples(Path(args.data), Reading(args.axes, args.channel))
+    with stop_key() as stop:
+        events = iter_finetune(
+            model,
+            [named.example for named in examples],
+            seconds=budget_seconds(args),
+            steps=args.steps,
+            keep=args.keep,
+            settings=settings_of(args, TEACH_SETTINGS),
+            seed=args.seed,
+            device=args.device,
+            precision=args.precision,
+            cancelled=stop,
+        )
+        taught, summary = follow(events, "Teaching")
+    if not summary.improved:
+        say_aside(f"napari-unet: {summary.sentence}")
+        return 1
+    card = replace(taught.card, name=target.stem, title=target.stem)
+    replace(taught, card=card).save(target)
+    say(f"{summary.sentence} Written to {target}.")
+    return 0

@@ -1,0 +1,144 @@
+"""Find the files a command is to work on, and read them as the options say."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any  # images come in any real dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.errors import InputError
+from napari_unet.formats.images import IMAGE_SUFFIXES, read_image
+
+__all__ = ["LABELS_ENDING", "Reading", "Source", "find_sources", "image_files", "name_of"]
+
+LABELS_ENDING = "_labels"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file to segment, and its folder below the one that was named."""
+
+    path: Path
+    below: Path = Path()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read.
+
+    Attributes
+    ----------
+    axes : str or None
+        One letter a dimension; None takes the file's own.
+    channel : str or None
+        Channels to use, counted from 0 ("0" or "0,2"), or "grey" for their mean.
+    """
+
+    axes: str | None = None
+    channel: str | None = None
+
+    def read(self, path: Path) -> tuple[NDArray[Any], str]:
+        """Read an image and its axes; with no C among them where one channel is left."""
+        image, axes = read_image(path)
+        if self.axes is not None:
+            axes = _checked_axes(self.axes, image.shape, path)
+        if self.channel is None:
+            return image, axes
+        if "C" not in axes:
+            raise InputError(f"{path.name} has no channels to choose from; leave --channel out.")
+        place = axes.index("C")
+        if self.channel.lower() in ("grey", "gray", "mean"):
+            mean: NDArray[Any] = image.mean(axis=place, dtype=np.float32)
+            return mean, axes.replace("C", "")
+        chosen = _channels(self.channel, image.shape[place], path)
+        image = np.take(image, chosen, axis=place)
+        return (image[_at(place, 0)], axes.replace("C", "")) if len(chosen) == 1 else (image, axes)
+
+
+def find_sources(names: Sequence[str], *, recursive: bool = False) -> list[Source]:
+    """Return the images among files, folders and patterns, each once and in order.
+
+    Labels that an earlier run wrote into a folder are passed over.
+
+    Raises
+    ------
+    InputError
+        If a name stands for nothing.
+    """
+    sources: dict[Path, Source] = {}
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found = [
+                Source(file, file.parent.relative_to(path))
+                for file in image_files(path, recursive=recursive)
+                if not file.stem.endswith(LABELS_ENDING)
+            ]
+            if not found:
+                hint = "" if recursive else "; give --recursive to look into its folders"
+                raise InputError(f"There are no images in {path}{hint}.")
+        elif path.is_file() or not glob.has_magic(name):
+            found = [Source(path)]
+        else:
+            files = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  # also absolute ones
+            found = [Source(Path(file)) for file in files]
+            found = [source for source in found if source.path.is_file()]
+            if not found:
+                raise InputError(f"No file fits the pattern {name}; check the path.")
+        for source in found:
+            sources.setdefault(source.path.resolve(), source)
+    return list(sources.values())
+
+
+def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Return the image files of a folder, sorted, without hidden ones."""
+    found: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
+    return sorted(
+        path
+        for path in found
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+
+
+def name_of(path: Path) -> str:
+    """Return a file's name without its endings, and without that of labels."""
+    name = path.name
+    for ending in (path.suffix, ".ome", LABELS_ENDING):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _checked_axes(axes: str, shape: tuple[int, ...], path: Path) -> str:
+    axes = axes.upper()
+    if len(axes) != len(shape) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+        raise InputError(
+            f"The axes {axes} do not fit {path.name}, whose shape is {shape}; "
+            "name each dimension once, Y and X among them."
+        )
+    return axes
+
+
+def _channels(text: str, count: int, path: Path) -> list[int]:
+    try:
+        chosen = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"The channel {text!r} is not known; give numbers such as 0 or 0,2, or grey."
+        ) from None
+    wrong = [number for number in chosen if not 0 <= number < count]
+    if wrong:
+        raise InputError(
+            f"{path.name} has no channel {wrong[0]}; its channels are 0 to {count - 1}."
+        )
+    return chosen
+
+
+def _at(axis: int, index: int) -> tuple[slice | int, ...]:
+    return (*(slice(None),) * axis, index)

@@ -1,0 +1,81 @@
+"""What `train` and `finetune` share: budget, settings, the file to write, stopping in time."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from napari_unet.commands.console import say_aside
+from napari_unet.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_unet.core.optimise import TrainSettings
+
+__all__ = ["StopKey", "budget_seconds", "checked_target", "settings_of", "stop_key"]
+
+
+class StopKey:
+    """Whether the user has asked to stop: `cancelled` of the training loop."""
+
+    def __init__(self) -> None:
+        self.is_pressed = False
+
+    def __call__(self) -> bool:
+        return self.is_pressed
+
+
+@contextmanager
+def stop_key() -> Generator[StopKey]:
+    """Let Ctrl-C end training with what was learnt so far; pressed twice, it ends at once."""
+    key = StopKey()
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if key.is_pressed:
+            raise KeyboardInterrupt
+        key.is_pressed = True
+        say_aside("\nStopping with what was learnt so far; press Ctrl-C again to end at once.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield key
+        return
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield key
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def budget_seconds(args: argparse.Namespace) -> float | None:
+    """Return the seconds to learn for; None where only steps are given."""
+    if args.seconds is None and args.steps is None:
+        return float(args.default_seconds)
+    return None if args.seconds is None else float(args.seconds)
+
+
+def settings_of(args: argparse.Namespace, settings: TrainSettings) -> TrainSettings:
+    """Return the settings with what the options say."""
+    named = {name: getattr(args, name) for name in ("patch", "batch", "learning_rate")}
+    return replace(settings, **{name: value for name, value in named.items() if value is not None})
+
+
+def checked_target(out: str) -> Path:
+    """Return the model file to write, before anything is learnt for it.
+
+    Raises
+    ------
+    InputError
+        If it does not end in .safetensors, or is a folder.
+    """
+    path = Path(out)
+    if path.suffix != ".safetensors":
+        raise InputError(f"A model file ends in .safetensors; write to {path.stem}.safetensors.")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a model file.")
+    return path
