@@ -41,13 +41,26 @@ def test_nuclei_are_each_in_one_piece_and_some_touch():
     assert ndimage.label(truth)[1] < len(numbers)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_nuclei_of_any_seed(seed):
+    truth = sample_data.nuclei((64, 64), seed)[1]
+    assert 1 <= truth.max() < 60
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (37, 53)])
 def test_nuclei_of_any_shape(shape):
     image, truth = sample_data.nuclei(shape, seed=2)
     assert image.shape == truth.shape == shape
 
 
-@pytest.mark.parametrize("sample", [sample_data.napari_coins, sample_data.napari_nuclei])
+def test_negative_turns_light_and_dark_round():
+    assert np.array_equal(sample_data.coins(negative=True)[0], 255 - sample_data.coins()[0])
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [sample_data.napari_coins, sample_data.napari_coins_negative, sample_data.napari_nuclei],
+)
 def test_samples_for_napari_are_layer_data(sample):
     (data, meta, kind), *rest = sample()
     assert kind == "image" and data.ndim == 2 and meta["name"]
