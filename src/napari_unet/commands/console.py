@@ -17,9 +17,12 @@ __all__ = ["follow", "progress_bar", "say", "say_aside", "table"]
 Result = TypeVar("Result")
 
 
-def say(text: str = "") -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(f"{text}\n")
+def say(text: str = "", bar: tqdm[object] | None = None) -> None:
+    """Write a line to standard output; above a bar, if one is being shown."""
+    if bar is not None and sys.stderr.isatty():
+        bar.write(text, sys.stdout)
+    else:
+        sys.stdout.write(f"{text}\n")
 
 
 def say_aside(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
 
 __all__ = ["SegmentOptions", "run", "segment_file"]
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -46,39 +49,42 @@ def run(args: argparse.Namespace) -> int:
     )
     model = _ready_model(args.model, options)
     failed: list[tuple[Path, NapariUnetError]] = []
-    for source, target in zip(sources, targets, strict=True):
-        try:
-            objects = segment_file(source.path, target, model, options)
-        except NapariUnetError as error:
-            failed.append((source.path, error))
-            continue
-        say(f"{source.path}: {objects} object{'s' * (objects != 1)}, written to {target}")
+    with progress_bar("Segmenting", len(sources), " images") as bar:
+        for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
+            bar.set_postfix_str(source.path.name, refresh=False)
+
+            def show(done: int, total: int, number: int = number) -> None:
+                bar.update(number + done / total - bar.n)
+
+            try:
+                objects = segment_file(source.path, target, model, options, show)
+            except NapariUnetError as error:
+                failed.append((source.path, error))
+                continue
+            text = f"{source.path}: {objects} object{'s' * (objects != 1)}, written to {target}"
+            say(text, bar)
     return _report_failed(failed, len(sources))
 
 
-def segment_file(path: Path, target: Path, model: Model, options: SegmentOptions) -> int:
+def segment_file(
+    path: Path, target: Path, model: Model, options: SegmentOptions, progress: Progress
+) -> int:
     """Segment one file into another; return how many objects were found."""
     from napari_unet.core.predict import segment  # torch: not needed to read the options
 
     image, axes = options.reading.read(path)
     _check_channels(image.shape, axes, model.config.in_channels, path)
-    with progress_bar(path.name, 1, " tiles") as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        result = segment(
-            image,
-            model,
-            axes=axes,
-            diameter=options.diameter,
-            threshold=options.threshold,
-            min_size=options.min_size,
-            device=options.device,
-            precision=options.precision,
-            progress=show,
-        )
+    result = segment(
+        image,
+        model,
+        axes=axes,
+        diameter=options.diameter,
+        threshold=options.threshold,
+        min_size=options.min_size,
+        device=options.device,
+        precision=options.precision,
+        progress=progress,
+    )
     spatial = axes.replace("C", "")
     write_labels(target, result.labels, spatial)
     planes = np.moveaxis(result.labels, [spatial.index("Y"), spatial.index("X")], [-2, -1])
