@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -346,3 +347,16 @@ def test_view_without_a_display_says_so(capsys, monkeypatch):
     code, _, said = _run(capsys, "view")
     assert code == 2
     assert "There is no display" in said
+
+
+def test_ctrl_c_ends_training_with_what_was_learnt_and_twice_at_once():
+    from napari_unet.commands.learning import stop_key
+
+    before = signal.getsignal(signal.SIGINT)
+    with stop_key() as stop:
+        assert not stop()
+        signal.raise_signal(signal.SIGINT)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
