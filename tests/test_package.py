@@ -171,8 +171,15 @@ def test_manifest_is_valid():
     manifest = PluginManifest.from_file(MANIFEST)
     manifest.validate_imports()
     assert manifest.name == NAME
-    assert manifest.contributions.widgets
     assert manifest.contributions.sample_data
+
+
+def test_dock_is_offered_under_plugins_and_in_the_layers_menu():
+    contributions = PluginManifest.from_file(MANIFEST).contributions
+    docks = {widget.command: widget.display_name for widget in contributions.widgets or ()}
+    assert "U-Net" in docks.values()
+    for menu in ("napari/layers/segment", "napari/layers/annotate"):
+        assert {item.command for item in contributions.menus.get(menu, ())} & set(docks)
 
 
 @pytest.mark.parametrize("command", commands(), ids=lambda command: command["id"])
