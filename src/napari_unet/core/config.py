@@ -57,7 +57,7 @@ class ModelConfig:
         if self.architecture not in ARCHITECTURES:
             known = " or ".join(ARCHITECTURES)
             raise InputError(f"Architecture {self.architecture!r} is not known; use {known}.")
-        bounds = {
+        bounds: dict[str, tuple[float, float]] = {
             "in_channels": (1, 64),
             "width": (1, 256),
             "depth": (1, 7),
@@ -71,8 +71,8 @@ class ModelConfig:
                 raise InputError(f"{name} is {value}; it must be from {low} to {high}.")
         if not 2 <= len(self.classes) <= 255:
             raise InputError(f"There are {len(self.classes)} classes; 2 to 255 can be used.")
-        low, high = self.percentiles
-        if not 0 <= low < high <= 100:
+        if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            low, high = self.percentiles
             raise InputError(f"Percentiles are {low} and {high}; they must rise within 0 to 100.")
 
     def to_json(self) -> dict[str, Any]:
@@ -96,8 +96,7 @@ class ModelConfig:
                 "update napari-unet."
             )
         try:
-            plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-            return cls(**plain)
+            return cls(**_plain(values))
         except (InputError, TypeError) as error:
             raise ModelFileError(f"The model's settings cannot be used: {error}") from error
 
@@ -153,8 +152,14 @@ class ModelCard:
     def from_json(cls, values: Mapping[str, Any], path: str = "") -> ModelCard:
         """Build from `to_json`'s dict; unknown keys are ignored, a card is only text."""
         known = {item.name for item in fields(cls)} - {"path"}
-        plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
         try:
-            return cls(**plain, path=path)
+            return cls(**_plain({k: v for k, v in values.items() if k in known}), path=path)
         except TypeError as error:
             raise ModelFileError(f"The model's card cannot be read: {error}") from error
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples: its lists become tuples."""
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }

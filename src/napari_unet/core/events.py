@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +18,24 @@ class TileResult:
     ----------
     y, x : int
         First row and column of the tile in the plane.
-    probability : ndarray of uint8, shape (C, h, w)
-        Probability of each class, quantised: 255 is 1.0.
+    probability : ndarray of float32 or uint8, shape (C, h, w)
+        Probability of each class; uint8 if it is quantised, 255 is 1.0.
     index, count : int
         This is tile number ``index`` (from 0, in the order of computation) of ``count``.
     """
 
     y: int
     x: int
-    probability: NDArray[np.uint8]
+    probability: NDArray[np.float32] | NDArray[np.uint8]
     index: int
     count: int
+
+    def quantised(self) -> TileResult:
+        """Return the same with uint8 probabilities, a quarter of the bytes to send."""
+        if self.probability.dtype == np.uint8:
+            return self
+        whole = np.rint(self.probability * np.float32(255)).astype(np.uint8)
+        return replace(self, probability=whole)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,16 @@
 """Augmentation: parameters are drawn first, then applied to image, labels and mask alike."""
+
+from napari_unet.core.augment.config import AugmentConfig
+from napari_unet.core.augment.geometry import Warp, apply_warp, draw_warp, elastic_displacement
+from napari_unet.core.augment.intensity import Intensity, apply_intensity, draw_intensity
+
+__all__ = [
+    "AugmentConfig",
+    "Intensity",
+    "Warp",
+    "apply_intensity",
+    "apply_warp",
+    "draw_intensity",
+    "draw_warp",
+    "elastic_displacement",
+]

@@ -1,0 +1,93 @@
+"""Which device and precision to compute with."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from napari_unet.core.errors import InputError
+
+__all__ = ["autocast_dtype", "channels_last", "choose_device", "choose_precision", "device_name"]
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises
+    ------
+    InputError
+        If the device is unknown or not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"Device {name!r} is not known; use auto, cpu, cuda or mps.") from error
+    missing = (device.type == "cuda" and not torch.cuda.is_available()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise InputError(f"Device {name!r} is not there; use auto or cpu.")
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Return "float32", "bfloat16" or "float16"; "auto" takes the fastest that is safe."""
+    if name not in PRECISIONS:
+        raise InputError(f"Precision {name!r} is not known; use {', '.join(PRECISIONS)}.")
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    if device.type == "cpu" and _is_bfloat16_faster_on_cpu():
+        return "bfloat16"
+    return "float32"
+
+
+def autocast_dtype(precision: str) -> torch.dtype:
+    """Return the torch dtype of a precision's name."""
+    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    return dtypes[precision]
+
+
+def channels_last(
+    network: nn.Module, device: torch.device, dtype: torch.dtype | None = None
+) -> nn.Module:
+    """Move a network to a device in the memory order that convolutions are fastest in."""
+    network = network.to(device=device, dtype=dtype)
+    # torch's annotations leave out this argument.
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a person calls the device."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return "Apple GPU" if device.type == "mps" else "this computer"
+
+
+@lru_cache(maxsize=1)
+def _is_bfloat16_faster_on_cpu() -> bool:
+    """Try one convolution in both precisions: processors without support are far slower."""
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        convolution = channels_last(nn.Conv2d(32, 32, 3, padding=1), torch.device("cpu"), dtype)
+        image = torch.ones(1, 32, 128, 128, dtype=dtype)
+        image = image.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            convolution(image)
+            times = []
+            for _ in range(3):
+                start = time.perf_counter()
+                convolution(image)
+                times.append(time.perf_counter() - start)
+        seconds[dtype] = min(times)
+    return seconds[torch.bfloat16] < 0.9 * seconds[torch.float32]

@@ -1,0 +1,186 @@
+"""The training loop: a budget, one optimiser step after another, an average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.device import autocast_dtype, channels_last, choose_device, choose_precision
+from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
+from napari_unet.core.events import TrainProgress
+from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
+
+__all__ = ["Budget", "Cancelled", "Loss", "Optimisation", "TrainSettings"]
+
+REPORT_EVERY_S = 0.3
+Cancelled = Callable[[], bool]
+Loss = Callable[[Tensor, Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    patch, batch : int
+        Side of a patch in pixels, patches a step.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate rises for a fiftieth of the run and then falls as a cosine.
+    average : float
+        Decay of the running average of the weights that becomes the model.
+    clip : float
+        Largest norm of a step's gradient.
+    weights : WeightSettings
+        Of the touching-cell weight map.
+    augment : AugmentConfig
+        How patches are varied.
+    """
+
+    patch: int = 256
+    batch: int = 4
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    average: float = 0.999
+    clip: float = 5.0
+    weights: WeightSettings = field(default_factory=WeightSettings)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+
+class Budget:
+    """How long to train: seconds, steps, or the one that is over first."""
+
+    def __init__(self, seconds: float | None, steps: int | None) -> None:
+        if seconds is None and steps is None:
+            raise InputError("Say how long to train: give seconds or steps.")
+        if (seconds is not None and seconds <= 0) or (steps is not None and steps <= 0):
+            raise InputError("Training takes more than 0 seconds and more than 0 steps.")
+        self.step = 0
+        self._seconds = seconds
+        self._steps = steps
+        self._start = time.monotonic()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the budget was made."""
+        return time.monotonic() - self._start
+
+    @property
+    def fraction(self) -> float:
+        """What part of the budget is used, 0 to 1."""
+        used = 0.0 if self._seconds is None else self.elapsed / self._seconds
+        if self._steps is not None:
+            used = max(used, self.step / self._steps)
+        return min(1.0, used)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether one more step would go over the budget."""
+        next_step = 1 / self._steps if self._steps is not None else 0.0
+        if self._seconds is not None and self.step:
+            next_step = max(next_step, self.elapsed / self.step / self._seconds / 2)
+        return self.fraction + next_step > 1 + 1e-9 if self.step else False
+
+    def learning_rate(self, highest: float) -> float:
+        """Return the rate for the next step: a short rise, then a cosine to zero."""
+        rise = min(1.0, (self.fraction + 1e-3) / 0.02)
+        cosine = torch.cos(torch.tensor(self.fraction * torch.pi)).item()
+        return highest * rise * (0.5 + 0.5 * cosine)
+
+
+class Optimisation:
+    """One network being optimised, with the running average of its weights."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: TrainSettings,
+        budget: Budget,
+        device: str,
+        precision: str,
+        seed: int,
+    ) -> None:
+        self.device = choose_device(device)
+        self.dtype = autocast_dtype(choose_precision(precision, self.device))
+        torch.manual_seed(seed)  # dropout draws from torch's own generator
+        self.network = channels_last(network, self.device).train()
+        self._average = copy.deepcopy(self.network)
+        self._settings = settings
+        self._budget = budget
+        self._optimizer = torch.optim.AdamW(
+            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+
+    def freeze_batch_norm(self) -> None:
+        """Keep the statistics of batch norm: a few cells would spoil them."""
+        for module in self.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+    def averaged(self) -> nn.Module:
+        """Return a copy of the averaged network, on the CPU, ready for use."""
+        network: nn.Module = copy.deepcopy(self._average).float().cpu().eval()
+        return network
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network runs in the chosen precision."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def steps(
+        self, sampler: PatchSampler, loss: Loss, cancelled: Cancelled | None
+    ) -> Generator[TrainProgress, None, None]:
+        """Train until the budget is spent or it is cancelled."""
+        budget, total, count, reported = self._budget, torch.zeros(()), 0, 0.0
+        try:
+            with closing(prefetched(iter(sampler))) as batches:
+                while not budget.is_spent and not (cancelled is not None and cancelled()):
+                    total = total + self._step(next(batches), loss).cpu()
+                    budget.step += 1
+                    count += 1
+                    if budget.elapsed - reported >= REPORT_EVERY_S:
+                        reported = budget.elapsed
+                        mean = total.item() / count
+                        yield TrainProgress(budget.step, reported, budget.fraction, mean)
+                        total, count = torch.zeros(()), 0
+        except torch.OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                "There is not enough memory to train on this GPU; choose smaller patches."
+            ) from error
+        except RuntimeError as error:
+            raise ComputeError(f"Training failed: {error}") from error
+        if count:
+            yield TrainProgress(budget.step, budget.elapsed, budget.fraction, total.item() / count)
+
+    def _step(self, batch: Batch, loss: Loss) -> Tensor:
+        batch = batch.to(self.device)
+        rate = self._budget.learning_rate(self._settings.learning_rate)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        with self.autocast():
+            logits = self.network(batch.image.contiguous(memory_format=torch.channels_last))
+        value = loss(logits, batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip)
+        self._optimizer.step()
+        self._update_average()
+        return value.detach()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Early on the average follows closely, so that the first weights are soon forgotten.
+        step = self._budget.step
+        decay = min(self._settings.average, (1 + step) / (10 + step))
+        current = self.network.state_dict()
+        for name, kept in self._average.state_dict().items():
+            if kept.is_floating_point():
+                kept.lerp_(current[name], 1 - decay)
+            else:
+                kept.copy_(current[name])

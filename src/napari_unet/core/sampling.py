@@ -1,0 +1,191 @@
+"""Batches of varied patches for training, with their targets and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any  # labels come in any integer dtype
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_unet.core.augment import (
+    AugmentConfig,
+    apply_intensity,
+    apply_warp,
+    draw_intensity,
+    draw_warp,
+)
+from napari_unet.core.errors import InputError
+from napari_unet.core.example import Example
+from napari_unet.core.normalize import normalize
+from napari_unet.core.targets import labels_to_classes
+from napari_unet.core.weight_map import touching_cell_weights
+
+__all__ = ["Batch", "PatchSampler", "WeightSettings", "prefetched"]
+
+# Of the patches, this many are centred on an object; the rest lie anywhere in what is checked.
+ON_OBJECT = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSettings:
+    """Of the weight map: see `touching_cell_weights`."""
+
+    w0: float = 10.0
+    sigma: float = 5.0
+    class_weights: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Tensors of one training step.
+
+    Attributes
+    ----------
+    image : Tensor of float32, shape (B, C, H, W)
+        Normalised and varied.
+    target : Tensor of int64, shape (B, H, W)
+        Class of each pixel.
+    weight : Tensor of float32, shape (B, H, W)
+        Touching-cell weight, 0 outside the checked area.
+    """
+
+    image: Tensor
+    target: Tensor
+    weight: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device."""
+        return Batch(self.image.to(device), self.target.to(device), self.weight.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """An example made ready: tensors, and where patches may be centred."""
+
+    image: Tensor
+    labels: Tensor
+    mask: Tensor
+    objects: list[Tensor]  # of each checked object, its pixels (n, 2)
+    anywhere: Tensor  # checked pixels (n, 2)
+
+
+class PatchSampler:
+    """Draws batches from examples; the same seed gives the same batches.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        At least one must have something checked.
+    side : int
+        Side of the patches in pixels.
+    batch : int
+        Patches a batch.
+    percentiles : tuple of float
+        Of the normalisation.
+    augment : AugmentConfig
+        How patches are varied.
+    weights : WeightSettings
+        Of the weight map.
+    seed : int
+        Of all that is random.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        *,
+        side: int,
+        batch: int,
+        percentiles: tuple[float, float],
+        augment: AugmentConfig,
+        weights: WeightSettings,
+        seed: int = 0,
+    ) -> None:
+        sources = [_prepare(example, percentiles) for example in examples if example.mask.any()]
+        if not sources:
+            raise InputError("Nothing is checked, so there is nothing to learn from.")
+        self._sources = sources
+        # Large images hold more than small ones, but not in proportion: their cells are alike.
+        areas = torch.tensor([float(len(source.anywhere)) for source in sources])
+        self._chance = areas.sqrt()
+        self._side = side
+        self._batch = batch
+        self._augment = augment
+        self._weights = weights
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __iter__(self) -> Generator[Batch, None, None]:
+        while True:
+            patches = [self._patch() for _ in range(self._batch)]
+            images, targets, weights = zip(*patches, strict=True)
+            yield Batch(torch.stack(images), torch.stack(targets), torch.stack(weights))
+
+    def _patch(self) -> tuple[Tensor, Tensor, Tensor]:
+        generator = self._generator
+        source = self._sources[int(torch.multinomial(self._chance, 1, generator=generator))]
+        center = self._center(source)
+        warp = draw_warp((self._side, self._side), self._augment, generator)
+        image = apply_warp(source.image, warp, center)
+        image = apply_intensity(image, draw_intensity(self._augment, generator))
+        labels = apply_warp(source.labels, warp, center, nearest=True)[0]
+        mask = apply_warp(source.mask, warp, center, nearest=True)[0]
+        # Gaps are opened and weights computed after the warp: it would lose a gap of one pixel.
+        warped = labels.numpy().astype(np.int32)
+        settings = self._weights
+        weight = touching_cell_weights(
+            warped, w0=settings.w0, sigma=settings.sigma, class_weights=settings.class_weights
+        )
+        target = torch.from_numpy(labels_to_classes(warped).astype(np.int64))
+        return image, target, torch.from_numpy(weight) * mask
+
+    def _center(self, source: _Source) -> tuple[float, float]:
+        pixels = source.anywhere
+        if source.objects and self._random(100) < 100 * ON_OBJECT:
+            pixels = source.objects[self._random(len(source.objects))]
+        y, x = pixels[self._random(len(pixels))].tolist()
+        jitter = self._side // 4
+        return y + self._random(2 * jitter) - jitter, x + self._random(2 * jitter) - jitter
+
+    def _random(self, below: int) -> int:
+        return int(torch.randint(below, (), generator=self._generator))
+
+
+def _prepare(example: Example, percentiles: tuple[float, float]) -> _Source:
+    mask = example.mask
+    labels = _renumbered(example.labels)
+    ys, xs = np.nonzero(mask & (labels > 0))
+    order = np.argsort(labels[ys, xs], kind="stable")
+    pixels = np.stack([ys[order], xs[order]], axis=1)
+    numbers = labels[ys[order], xs[order]]
+    starts = np.flatnonzero(np.diff(numbers)) + 1
+    objects = [torch.from_numpy(part) for part in np.split(pixels, starts) if len(part)]
+    return _Source(
+        image=torch.from_numpy(normalize(example.image_cyx, percentiles)),
+        labels=torch.from_numpy(labels.astype(np.float32))[None],
+        mask=torch.from_numpy(mask.astype(np.float32))[None],
+        objects=objects,
+        anywhere=torch.from_numpy(np.argwhere(mask)),
+    )
+
+
+def _renumbered(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Number objects from 1: float32 holds whole numbers up to 2**24 only."""
+    values, inverse = np.unique(labels, return_inverse=True)
+    numbers = np.zeros(len(values), np.int32)
+    numbers[values != 0] = np.arange(1, np.count_nonzero(values) + 1)
+    return numbers[inverse].reshape(labels.shape)
+
+
+def prefetched(batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+    """Make the next batch in another thread while this one is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="patches") as pool:
+        coming = pool.submit(next, batches)
+        while True:
+            ready = coming.result()
+            coming = pool.submit(next, batches)
+            yield ready

@@ -1,0 +1,196 @@
+"""Overlap-tile geometry: where tiles lie, what they must read, and how the border is mirrored.
+
+A network needs a halo of input around each tile that it answers for, and tiles must start on
+the grid of its deepest pooling. Then tiled and untiled results are equal to rounding, and
+nothing is blended (the overlap-tile strategy of Ronneberger et al. 2015, section 2)::
+
+        lo                                              hi
+        |<- border ->|<------- image ------->|<- border ->|    mirrored outside the image
+        |            |      +--------+       |            |
+        |        +---|------|  tile  |-------|---+        |    output: the tile
+        |        |<- halo ->|        |<- halo ->|         |    input: tile and halo,
+        |        +---|------|        |-------|---+        |    cut at lo and hi
+
+A same-padded network is given a mirrored border of fixed width, beyond which its own zero
+padding stands at the same place tiled or not. A network of valid convolutions reads the whole
+halo as mirrored image, as in the paper.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any  # images come in any real dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.config import ModelConfig
+
+__all__ = ["NetworkGeometry", "Tile", "network_geometry", "plan_tiles", "read_mirrored"]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkGeometry:
+    """What a network needs to see around what it answers for, in pixels.
+
+    Attributes
+    ----------
+    grid : int
+        Tiles start at its multiples; it is the size of a pixel of the deepest level.
+    halo : int
+        Input needed on each side of a tile.
+    valid : bool
+        True for valid convolutions: the output is smaller than the input by two halos.
+    """
+
+    grid: int
+    halo: int
+    valid: bool
+
+    @property
+    def border(self) -> int:
+        """Width of the mirrored border of a same-padded network: two deepest pixels (chosen)."""
+        return 2 * self.grid
+
+    def input_span(self, start: int, stop: int, size: int) -> tuple[int, int]:
+        """Return the first and last + 1 input pixel for the output from start to stop."""
+        if self.valid:
+            # Legal outputs of Ronneberger's network: grid * n - 4 (grid - 1).
+            shrink = 4 * (self.grid - 1)
+            legal = _ceil(stop - start + shrink, self.grid) - shrink
+            return start - self.halo, start + legal + self.halo
+        first = max(-self.border, start - self.halo)
+        last = min(_ceil(size, self.grid) + self.border, _ceil(stop, self.grid) + self.halo)
+        return first, last
+
+    def patch_side(self, about: int) -> int:
+        """Return the legal input side nearest above `about`, for training patches."""
+        if self.valid:
+            start, stop = self.input_span(0, max(1, about - 2 * self.halo), about)
+            return stop - start
+        return _ceil(about, self.grid)
+
+    def crop_start(self, start: int, input_start: int) -> int:
+        """Return where in the network's output the pixel `start` of the image lies."""
+        return start - input_start - (self.halo if self.valid else 0)
+
+
+def network_geometry(config: ModelConfig) -> NetworkGeometry:
+    """Return the geometry of the network that a config describes."""
+    grid = 2**config.depth
+    if config.architecture == "unet-valid":
+        # Two 3x3 convolutions a level, down to the bottom and up again.
+        return NetworkGeometry(grid, 2 * (2 * grid - 1) + 2 * (grid - 1), valid=True)
+    return NetworkGeometry(grid, _ceil(_edge_reach(config.depth), grid), valid=False)
+
+
+def _edge_reach(depth: int) -> int:
+    """How far the zero padding at the edge of the input is felt in a same-padded U-Net."""
+    reach = [2]
+    for _ in range(depth):
+        reach.append(-(-reach[-1] // 2) + 2)
+    here = reach[-1]
+    for level in reversed(reach[:-1]):
+        here = max(2 * here, level) + 2
+    return here
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One tile: what it answers for in the image, and what it reads.
+
+    ``y:y+height, x:x+width`` is the output; ``y_span`` and ``x_span`` (start, stop) are the
+    input and may reach outside the image; ``y_crop, x_crop`` is where the output begins in
+    what the network returns.
+    """
+
+    y: int
+    x: int
+    height: int
+    width: int
+    y_span: tuple[int, int]
+    x_span: tuple[int, int]
+    y_crop: int
+    x_crop: int
+
+
+def plan_tiles(
+    shape_yx: tuple[int, int],
+    geometry: NetworkGeometry,
+    max_tile: int,
+    center: tuple[float, float] | None = None,
+) -> list[Tile]:
+    """Cover an image with tiles of about equal size, nearest to `center` first.
+
+    Parameters
+    ----------
+    shape_yx : tuple of int
+        Shape of the image plane in pixels.
+    geometry : NetworkGeometry
+        What the network needs.
+    max_tile : int
+        Largest side of a tile's output, in pixels; rounded to the network's grid.
+    center : tuple of float, optional
+        Row and column where the user is looking; None is the middle of the image.
+    """
+    rows = _axis_spans(shape_yx[0], geometry, max_tile)
+    columns = _axis_spans(shape_yx[1], geometry, max_tile)
+    tiles = [_tile(row, column, shape_yx, geometry) for row in rows for column in columns]
+    at = center or (shape_yx[0] / 2, shape_yx[1] / 2)
+
+    def squared_distance(tile: Tile) -> float:
+        y, x = tile.y + tile.height / 2 - at[0], tile.x + tile.width / 2 - at[1]
+        return y * y + x * x
+
+    return sorted(tiles, key=squared_distance)
+
+
+def _axis_spans(size: int, geometry: NetworkGeometry, max_tile: int) -> list[tuple[int, int]]:
+    most = max(geometry.grid, max_tile // geometry.grid * geometry.grid)
+    count = -(-size // most)
+    step = _ceil(-(-size // count), geometry.grid)
+    return [(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def _tile(
+    row: tuple[int, int],
+    column: tuple[int, int],
+    shape_yx: tuple[int, int],
+    geometry: NetworkGeometry,
+) -> Tile:
+    y_span = geometry.input_span(*row, shape_yx[0])
+    x_span = geometry.input_span(*column, shape_yx[1])
+    return Tile(
+        y=row[0],
+        x=column[0],
+        height=row[1] - row[0],
+        width=column[1] - column[0],
+        y_span=y_span,
+        x_span=x_span,
+        y_crop=geometry.crop_start(row[0], y_span[0]),
+        x_crop=geometry.crop_start(column[0], x_span[0]),
+    )
+
+
+def read_mirrored(image_cyx: NDArray[Any], tile: Tile) -> NDArray[Any]:
+    """Return what a tile reads, (C, h, w): the image continued by mirroring at its borders."""
+    rows = _mirror(*tile.y_span, image_cyx.shape[1])
+    columns = _mirror(*tile.x_span, image_cyx.shape[2])
+    inside = np.asarray(
+        image_cyx[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    )
+    return inside[:, (rows - rows.min())[:, None], columns - columns.min()]
+
+
+def _mirror(start: int, stop: int, size: int) -> NDArray[np.intp]:
+    """Indices into an axis, reflected at both ends without repeating the edge pixel."""
+    index = np.arange(start, stop)
+    if size == 1:
+        return np.zeros_like(index)
+    period = 2 * (size - 1)
+    index = np.abs(index % period)
+    return np.where(index < size, index, period - index)
+
+
+def _ceil(value: int, grid: int) -> int:
+    return -(-value // grid) * grid

@@ -1,0 +1,278 @@
+"""Training from scratch and teaching, as generators that report, can be cancelled, and return."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.device import channels_last
+from napari_unet.core.errors import InputError
+from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
+from napari_unet.core.example import Example
+from napari_unet.core.judge import Judge
+from napari_unet.core.kept_aside import keep_aside
+from napari_unet.core.losses import distillation_loss, weighted_cross_entropy
+from napari_unet.core.model_file import Model
+from napari_unet.core.optimise import Budget, Cancelled, Loss, Optimisation, TrainSettings
+from napari_unet.core.sampling import Batch, PatchSampler
+from napari_unet.core.tiling import network_geometry
+
+__all__ = ["TEACH_SETTINGS", "finetune", "iter_finetune", "iter_train"]
+
+CHECKPOINT_EVERY_S = 120.0
+
+# For seconds of training on one processor: smaller patches, half the rate (chosen).
+TEACH_SETTINGS = TrainSettings(patch=192, batch=4, learning_rate=5e-4, average=0.99)
+
+
+def iter_train(
+    examples: Sequence[Example],
+    config: ModelConfig,
+    *,
+    card: ModelCard | None = None,
+    settings: TrainSettings | None = None,
+    seconds: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    checkpoint: Path | None = None,
+    cancelled: Cancelled | None = None,
+) -> Generator[TrainProgress, None, Model]:
+    """Train a model from scratch.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        What to learn from.
+    config : ModelConfig
+        The network to build.
+    card : ModelCard, optional
+        Of the new model.
+    settings : TrainSettings, optional
+        Patches, rate, augmentation.
+    seconds, steps : optional
+        How long; at least one.
+    seed : int
+        Of weights and patches: on one device the same seed and steps give the same model, up
+        to the order of floating-point sums.
+    device, precision : str
+        See `napari_unet.core.device`.
+    checkpoint : Path, optional
+        The model so far is saved there every two minutes.
+    cancelled : callable, optional
+        Polled at each step; when it returns True the model so far is returned.
+
+    Yields
+    ------
+    TrainProgress
+        At most a few times a second.
+
+    Returns
+    -------
+    Model
+        With the running average of the weights.
+    """
+    settings = settings or TrainSettings()
+    model = Model.fresh(config, seed=seed)
+    model = replace(model, card=card or ModelCard("trained"))
+    sampler = _sampler(examples, config, settings, seed)
+    budget = Budget(seconds, steps)
+    run = Optimisation(model.network, settings, budget, device, precision, seed)
+    saved_at = 0.0
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        return weighted_cross_entropy(logits, *_cropped(batch, logits))
+
+    with closing(run.steps(sampler, loss, cancelled)) as reports:
+        for report in reports:
+            yield report
+            if checkpoint is not None and report.seconds - saved_at > CHECKPOINT_EVERY_S:
+                saved_at = report.seconds
+                replace(model, network=run.averaged()).save(checkpoint)
+    history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
+    finished = replace(model.card, history=history, created=_now())
+    return replace(model, card=finished, network=run.averaged())
+
+
+def iter_finetune(
+    model: Model,
+    examples: Sequence[Example],
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    keep: float = 0.5,
+    settings: TrainSettings | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    cancelled: Cancelled | None = None,
+) -> Generator[TrainProgress | KeptAsideScore, None, tuple[Model, TeachSummary]]:
+    """Teach a model from the checked areas of a few images.
+
+    Outside the checked areas the model before teaching holds the new one near; batch-norm
+    statistics stay as they are. Where enough cells are checked a part is kept aside, by
+    region, and the weights that score best on it are returned.
+
+    Parameters
+    ----------
+    model : Model
+        The model to start from; it is not changed.
+    examples : sequence of Example
+        Images with labels and checked areas.
+    seconds, steps : optional
+        How long; at least one. Seconds include preparing and scoring.
+    keep : float
+        0: learn freely; 1: stay close to what the model knows.
+    settings : TrainSettings, optional
+        Patches, rate, augmentation.
+    seed, device, precision, cancelled
+        See `iter_train`; when cancelled the best so far is returned.
+
+    Yields
+    ------
+    TrainProgress, KeptAsideScore
+
+    Returns
+    -------
+    tuple of Model and TeachSummary
+        The taught model, whether better or not, and how it went.
+
+    Raises
+    ------
+    InputError
+        If nothing is checked, or the channels are not the model's.
+    """
+    settings = settings or TEACH_SETTINGS
+    _check_examples(model, examples)
+    if not 0 <= keep <= 1:
+        raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
+    budget = Budget(seconds, steps)
+    taught, aside = keep_aside(examples, model.config.percentiles, seed=seed)
+    sampler = _sampler(taught, model.config, settings, seed)
+    run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
+    run.freeze_batch_norm()
+    judge = Judge(model, aside, budget, device, precision)
+    first = judge.judge(model.network)
+    if first is not None:
+        yield first
+    loss = _teaching_loss(run, model, keep)
+    with closing(run.steps(sampler, loss, cancelled)) as reports:
+        for report in reports:
+            yield report
+            if judge.is_due():
+                score = judge.judge(run.averaged())
+                if score is not None:
+                    yield score
+    last = judge.judge(run.averaged())
+    if last is not None:
+        yield last
+    summary = judge.summary(sum(_count_cells(example) for example in taught))
+    history = (*model.card.history, _history(summary.sentence, budget))
+    card = replace(model.card, parent=model.card.name, history=history, created=_now())
+    network = judge.best if judge.best is not None else run.averaged()
+    return replace(model, card=card, network=network), summary
+
+
+def finetune(
+    model: Model,
+    examples: Sequence[Example],
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    keep: float = 0.5,
+    settings: TrainSettings | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Model:
+    """Teach a model and return it, or the model before if it scored worse; see `iter_finetune`."""
+    rounds = iter_finetune(
+        model,
+        examples,
+        seconds=seconds,
+        steps=steps,
+        keep=keep,
+        settings=settings,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    while True:
+        try:
+            next(rounds)
+        except StopIteration as end:
+            taught, summary = end.value
+            return taught if summary.improved else model
+
+
+def _teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
+    teacher = None
+    if keep > 0:
+        teacher = channels_last(copy.deepcopy(model.network), run.device)
+        teacher = teacher.eval().requires_grad_(False)
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        target, weight = _cropped(batch, logits)
+        value = weighted_cross_entropy(logits, target, weight)
+        if teacher is not None:
+            with torch.no_grad(), run.autocast():
+                known = teacher(batch.image.contiguous(memory_format=torch.channels_last))
+            value = value + keep * distillation_loss(logits, known, (weight == 0).float())
+        return value
+
+    return loss
+
+
+def _cropped(batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut target and weight to the middle that valid convolutions leave."""
+    y = (batch.target.shape[1] - logits.shape[2]) // 2
+    x = (batch.target.shape[2] - logits.shape[3]) // 2
+    middle = (slice(None), slice(y, y + logits.shape[2]), slice(x, x + logits.shape[3]))
+    return batch.target[middle], batch.weight[middle]
+
+
+def _sampler(
+    examples: Sequence[Example], config: ModelConfig, settings: TrainSettings, seed: int
+) -> PatchSampler:
+    return PatchSampler(
+        examples,
+        side=network_geometry(config).patch_side(settings.patch),
+        batch=settings.batch,
+        percentiles=config.percentiles,
+        augment=settings.augment,
+        weights=settings.weights,
+        seed=seed,
+    )
+
+
+def _check_examples(model: Model, examples: Sequence[Example]) -> None:
+    if not any(example.mask.any() for example in examples):
+        raise InputError("Nothing is checked yet; correct a few cells first.")
+    for example in examples:
+        channels = len(example.image_cyx)
+        if channels != model.config.in_channels:
+            raise InputError(
+                f"The model takes {model.config.in_channels} channels and an image has {channels}."
+            )
+
+
+def _count_cells(example: Example) -> int:
+    checked = example.labels[example.mask]
+    return len(set(checked[checked > 0].tolist()))
+
+
+def _history(what: str, budget: Budget) -> str:
+    return f"{_now()}: {what} ({budget.step} steps, {budget.elapsed:.0f} s)"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
