@@ -259,10 +259,10 @@ def segment(
             if progress is not None:
                 progress(number * total + done, planes * total)
 
-        planewise = probability[(slice(None), *place)]
-        planewise[:] = predict_plane(
+        planewise = predict_plane(
             plane, model, diameter=diameter, device=device, precision=precision, progress=report
         )
+        np.moveaxis(probability, 0, -3)[place] = planewise
         labels[place] = probability_to_labels(
             1 - planewise[0],
             threshold=config.threshold if threshold is None else threshold,
