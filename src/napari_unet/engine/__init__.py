@@ -1,1 +1,30 @@
 """Where core runs: in this process or in one worker process."""
+
+from napari_unet.engine.errors import JobCancelledError, WorkerDiedError
+from napari_unet.engine.runner import InlineRunner, Job, Runner
+from napari_unet.engine.tasks import (
+    DeviceInfo,
+    ProbeTask,
+    SegmentDone,
+    SegmentTask,
+    Task,
+    TeachDone,
+    TeachTask,
+    run_task,
+)
+
+__all__ = [
+    "DeviceInfo",
+    "InlineRunner",
+    "Job",
+    "JobCancelledError",
+    "ProbeTask",
+    "Runner",
+    "SegmentDone",
+    "SegmentTask",
+    "Task",
+    "TeachDone",
+    "TeachTask",
+    "WorkerDiedError",
+    "run_task",
+]

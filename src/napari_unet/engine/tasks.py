@@ -1,0 +1,221 @@
+"""What a worker can be asked to do: frozen values that know how to run where torch is.
+
+Any picklable object with a `run` method as `Task` describes is a task. Nothing here imports
+torch before a task runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar  # Any: images come in any real dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.events import KeptAsideScore, TeachSummary, TileResult, TrainProgress
+from napari_unet.core.example import Example
+from napari_unet.engine.errors import as_sentence
+
+__all__ = [
+    "Cancelled",
+    "DeviceInfo",
+    "ProbeTask",
+    "SegmentDone",
+    "SegmentTask",
+    "Task",
+    "TeachDone",
+    "TeachTask",
+    "run_task",
+]
+
+Cancelled = Callable[[], bool]
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
+
+# Reports of progress are sent at most this often: nobody reads faster than 20 a second.
+REPORT_EVERY_S = 0.05
+
+
+class Task(Protocol[Result_co]):
+    """Something to compute: yields events while it runs, and returns its result.
+
+    An attribute ``grace_s`` says how many seconds a worker may take to answer a cancel before
+    it is killed; without it that is the runner's own.
+    """
+
+    def run(self, cancelled: Cancelled) -> Generator[object, None, Result_co]:
+        """Compute; poll `cancelled` often, then return what there is or raise an error."""
+        ...
+
+
+@dataclass(frozen=True)
+class SegmentDone:
+    """A whole image plane was segmented.
+
+    ``seconds`` leave out waiting in the queue; ``device`` is what a person calls it.
+    """
+
+    seconds: float
+    device: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class TeachDone:
+    """A round of teaching ended; ``model`` is the path written, empty if none was."""
+
+    summary: TeachSummary
+    model: str
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What will compute; ``sentence`` is for people: "this computer, bfloat16, ready"."""
+
+    device: str
+    precision: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentTask:
+    """Segment one image plane; the events are `TileResult` with uint8 probabilities.
+
+    Cancelled, it raises `JobCancelledError` between two tiles; the tiles before stay true.
+
+    Attributes
+    ----------
+    image : ndarray, shape (C, Y, X)
+        Any real dtype. It is not copied before it is sent: leave it unchanged until the job
+        is done.
+    model : str
+        Name or path.
+    center : tuple of float, optional
+        Row and column where the user is looking: tiles come nearest first.
+    device, precision : str
+        See `napari_unet.core.device`.
+    ranges : ndarray, shape (C, 2), optional
+        Intensity ranges of the whole image, where `image` is a part of one.
+    tile : int, optional
+        Largest side of a tile; None lets the engine choose.
+    """
+
+    image: NDArray[Any]
+    model: str
+    center: tuple[float, float] | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    ranges: NDArray[np.float64] | None = None
+    tile: int | None = None
+
+    def run(self, cancelled: Cancelled) -> Generator[TileResult, None, SegmentDone]:
+        """Yield tiles."""
+        from napari_unet.engine.compute import segment  # weight: runs torch
+
+        return segment(self, cancelled)
+
+
+@dataclass(frozen=True, eq=False)
+class TeachTask:
+    """Teach a model and save it under a new name; see `napari_unet.core.train.iter_finetune`.
+
+    The new model is written if the summary says that it improved, or if too little was
+    checked to tell. Cancelled, it returns the best so far in the same way.
+
+    Attributes
+    ----------
+    model : str
+        Name or path of the model to start from; it stays as it is.
+    examples : tuple of Example
+        Images with labels and checked areas; leave the arrays unchanged until the job is done.
+    seconds, steps : optional
+        How long; at least one.
+    keep : float
+        0: learn freely; 1: stay close to what the model knows.
+    save_to : str
+        Path of the new ".safetensors" file; its stem is the new model's name.
+    title : str
+        What lists show for the new model; empty takes its name.
+    seed, device, precision
+        See `iter_finetune`.
+    """
+
+    # The best so far needs the step to end and the cells kept aside to be scored.
+    grace_s: ClassVar[float] = 60.0
+
+    model: str
+    examples: tuple[Example, ...]
+    seconds: float | None = None
+    steps: int | None = None
+    keep: float = 0.5
+    save_to: str = ""
+    title: str = ""
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+
+    def run(
+        self, cancelled: Cancelled
+    ) -> Generator[TrainProgress | KeptAsideScore, None, TeachDone]:
+        """Yield progress and scores."""
+        from napari_unet.engine.compute import teach  # weight: runs torch
+
+        return teach(self, cancelled)
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """Ask what will compute."""
+
+    device: str = "auto"
+    precision: str = "auto"
+
+    def run(self, cancelled: Cancelled) -> Generator[object, None, DeviceInfo]:
+        """Yield nothing."""
+        from napari_unet.engine.compute import probe  # weight: runs torch
+
+        return probe(self)
+
+
+def run_task(task: Task[Result], cancelled: Cancelled) -> Generator[object, None, Result]:
+    """Run a task here: yield its events, progress thinned out, and return its result.
+
+    Raises
+    ------
+    NapariUnetError
+        Whatever went wrong, as one sentence.
+    """
+    try:
+        return (yield from _thinned(task.run(cancelled)))
+    except Exception as error:
+        sentence = as_sentence(error)
+        if sentence is error:
+            raise
+        raise sentence from error
+
+
+def _thinned(events: Generator[object, None, Result]) -> Generator[object, None, Result]:
+    """Leave out progress that comes too soon after the last; the very last always goes out."""
+    held: TrainProgress | None = None
+    sent = -REPORT_EVERY_S
+    try:
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as end:
+                if held is not None:
+                    yield held
+                return end.value  # type: ignore[no-any-return]  # StopIteration is not generic
+            if isinstance(event, TrainProgress):
+                held, now = event, time.monotonic()
+                if now - sent < REPORT_EVERY_S:
+                    continue
+                sent, held = now, None
+            elif held is not None:
+                yield held
+                held = None
+            yield event
+    finally:
+        events.close()
