@@ -1,1 +1,1 @@
-"""Between napari's layers and core's arrays; knows napari, not Qt."""
+"""napari's layers on one side, the session's values on the other. It knows no Qt."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any  # JSON values: their types are checked by ModelConfig and ModelCard
 
@@ -18,6 +19,7 @@ __all__ = [
     "bundled_models_dir",
     "find_model",
     "read_model_header",
+    "rewrite_card",
     "user_models_dir",
 ]
 
@@ -119,3 +121,26 @@ def _read_metadata(path: Path) -> dict[str, str]:
         raise ModelFileError(
             f"{path.name} cannot be read as a model: it is damaged or another kind of file."
         ) from error
+
+
+def rewrite_card(path: str | Path, *, name: str, title: str) -> None:
+    """Change the name and the title in a model file; the weights are not touched.
+
+    The file is written in place: give it a copy.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not a model.
+    OSError
+        If it cannot be written.
+    """
+    path = Path(path)
+    card = replace(read_model_header(path)[1], name=name, title=title)
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")  # safetensors: length, JSON header, weights
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"]["card"] = json.dumps(card.to_json())
+    written = json.dumps(header, separators=(",", ":")).encode()
+    written += b" " * (-len(written) % 8)
+    path.write_bytes(len(written).to_bytes(8, "little") + written + data[8 + length :])

@@ -1,1 +1,1 @@
-"""What the widgets observe: current model, cached probabilities, jobs, versions."""
+"""What the docks observe: images with their labels, jobs, versions of the model. No Qt."""

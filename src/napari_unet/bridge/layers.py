@@ -1,0 +1,173 @@
+"""Reading napari's image layers, and laying labels over them."""
+
+from __future__ import annotations
+
+from typing import Any  # layers' data is any array
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_unet.core.errors import InputError
+from napari_unet.session.image import Image, Place
+
+__all__ = [
+    "CHECKED_COLOUR",
+    "add_checked",
+    "add_labels",
+    "axes_of",
+    "channel_axes",
+    "check_labels_fit",
+    "image_problem",
+    "over_channels",
+    "place_of",
+    "read_image",
+]
+
+CHECKED_COLOUR = "#35d07f"
+FREE_LETTERS = "TZABDEFGHIJKLMNOPQRSUVW"
+TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
+
+
+def image_problem(layer: ImageLayer) -> str:
+    """Return a sentence on why a layer cannot be segmented, or nothing."""
+    data = _full_data(layer)
+    if np.dtype(data.dtype).kind == "c":
+        return f"{layer.name} has complex numbers; choose an image of real numbers."
+    if np.dtype(data.dtype).kind not in "buif":
+        return f"{layer.name} holds {data.dtype}; choose an image of numbers."
+    if 0 in data.shape:
+        return f"{layer.name} is empty; choose another image."
+    return ""
+
+
+def channel_axes(layer: ImageLayer) -> dict[int, str]:
+    """Return the axes that may hold channels, with what to call them; none for RGB."""
+    if layer.rgb:
+        return {}
+    labels, shape = _axis_labels(layer), _full_data(layer).shape
+    return {
+        axis: f"{labels[axis] or f'axis {axis}'} ({shape[axis]})" for axis in range(layer.ndim - 2)
+    }
+
+
+def guess_channel_axis(layer: ImageLayer) -> int | None:
+    """Return the axis that is named as channels, or None."""
+    names = [label.lower() for label in _axis_labels(layer)]
+    for axis in range(layer.ndim - 2):
+        if not layer.rgb and names[axis] in ("c", "ch", "channel", "channels"):
+            return axis
+    return None
+
+
+def axes_of(layer: ImageLayer, channel_axis: int | None = None) -> str:
+    """Return a letter for each axis of the layer's data: Y, X, C, and others for the rest."""
+    leading = layer.ndim - 2
+    letters = iter(FREE_LETTERS)
+    axes = "".join("C" if axis == channel_axis else next(letters) for axis in range(leading)) + "YX"
+    return axes + "C" if layer.rgb else axes
+
+
+def read_image(
+    layer: ImageLayer, channels: tuple[int, ...] = (0,), channel_axis: int | None = None
+) -> Image:
+    """Return the image in a layer; a lazy one stays lazy, of a multiscale one the full size.
+
+    Raises
+    ------
+    InputError
+        If it cannot be segmented.
+    """
+    problem = image_problem(layer)
+    if problem:
+        raise InputError(problem)
+    return Image(layer.name, _full_data(layer), axes_of(layer, channel_axis), channels)
+
+
+def _full_data(layer: ImageLayer) -> Any:  # any array
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def _axis_labels(layer: ImageLayer) -> tuple[str, ...]:
+    """The names that a user gave; napari's own placeholders count as none."""
+    labels = getattr(layer, "axis_labels", ("",) * layer.ndim)
+    return tuple("" if str(label).lstrip("-").isdigit() else str(label) for label in labels)
+
+
+def place_of(image: Image, data_point: tuple[float, ...]) -> Place:
+    """Return the plane that a point in the layer's data lies in, nearest inside the stack."""
+    axes = image.axes.rstrip("C") if image.axes.endswith("XC") else image.axes
+    steps = [
+        round(float(value))
+        for value, axis in zip(data_point, axes, strict=True)
+        if axis not in "CYX"
+    ]
+    return tuple(
+        min(max(step, 0), size - 1) for step, size in zip(steps, image.stack_shape, strict=True)
+    )
+
+
+def over_channels(image: Image, array: NDArray[Any]) -> NDArray[Any]:
+    """Show an array of the image's labels in the image's own dimensions.
+
+    Over a channel axis all steps share one memory: what is painted on one channel is painted
+    on all, and the array stays aligned with the image in any viewer.
+    """
+    if "C" not in image.axes or image.axes.endswith("XC"):
+        return array
+    axis = image.axes.index("C")
+    spread = np.expand_dims(array, axis)
+    shape, strides = list(spread.shape), list(spread.strides)
+    shape[axis], strides[axis] = image.channel_count, 0
+    return np.lib.stride_tricks.as_strided(spread, shape, strides, writeable=True)
+
+
+def check_labels_fit(image: Image, layer: Labels) -> None:
+    """Find out whether a user's own labels layer can be corrected and taught from.
+
+    Raises
+    ------
+    InputError
+        If it is multiscale, not a plain array, or of another shape.
+    """
+    if layer.multiscale:
+        raise InputError(f"{layer.name} is multiscale, which cannot be painted; choose another.")
+    if tuple(layer.data.shape) != image.shape:
+        raise InputError(
+            f"{layer.name} has shape {tuple(layer.data.shape)} and the image {image.shape}; "
+            "choose labels of the same size."
+        )
+    if not isinstance(layer.data, np.ndarray):
+        raise InputError(f"{layer.name} is not held in memory; choose labels that are.")
+
+
+def add_labels(viewer: Any, over: ImageLayer, image: Image, labels: NDArray[Any]) -> Labels:
+    """Add a labels layer over an image layer, in the same place in the world."""
+    layer = Labels(over_channels(image, labels), name=f"{over.name} labels", **_placement(over))
+    return viewer.add_layer(layer)
+
+
+def add_checked(
+    viewer: Any, over: ImageLayer, image: Image, checked: NDArray[np.uint8], below: Labels
+) -> Labels:
+    """Add the layer that shows the checked area, right below the labels."""
+    colours = {None: "transparent", 0: "transparent", 1: CHECKED_COLOUR}
+    layer = Labels(
+        over_channels(image, checked),
+        name=f"{over.name} checked area",
+        opacity=0.3,
+        colormap=DirectLabelColormap(color_dict=colours),
+        **_placement(over),
+    )
+    index = [item.unique_id for item in viewer.layers].index(below.unique_id)
+    selected = set(viewer.layers.selection)
+    viewer.layers.insert(index, layer)
+    viewer.layers.selection = selected
+    return layer
+
+
+def _placement(layer: ImageLayer) -> dict[str, Any]:
+    names = [*TRANSFORMS, *(name for name in ("units", "axis_labels") if hasattr(layer, name))]
+    return {name: getattr(layer, name) for name in names}

@@ -1,0 +1,375 @@
+"""The viewer's layers and the session's pairs, kept in step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels, Layer
+from psygnal import Signal
+
+from napari_unet.bridge.layers import (
+    add_checked,
+    add_labels,
+    check_labels_fit,
+    over_channels,
+    place_of,
+    read_image,
+)
+from napari_unet.core.errors import InputError
+from napari_unet.session.image import Image, Place
+from napari_unet.session.pair import Pair
+from napari_unet.session.session import Session
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["OpenPair", "Workspace"]
+
+REFRESH_EVERY_S = 0.1
+
+
+@dataclass(eq=False)
+class OpenPair:
+    """A pair of the session with the layers that show it."""
+
+    pair: Pair
+    image: ImageLayer
+    labels: Labels
+    checked: Labels
+
+
+class Workspace:
+    """Binds a viewer to a session.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+    session : Session
+        Its signals are followed; whoever owns both calls `flush` after each `Session.pump`.
+    """
+
+    layers_changed = Signal()
+    """An image or labels layer was added, removed, renamed."""
+    corrected = Signal()
+    """The user has corrected something, or the checked area changed otherwise."""
+
+    def __init__(self, viewer: Viewer, session: Session) -> None:
+        self.viewer = viewer
+        self.session = session
+        self._open: dict[str, OpenPair] = {}
+        self._stale: set[str] = set()
+        self._refreshed_at = 0.0
+        self._writing = False
+        session.labels_changed.connect(self._on_labels_changed)
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.connect(self._on_layers)
+        for layer in viewer.layers:
+            layer.events.name.connect(self._on_name)
+
+    def close(self) -> None:
+        """Stop following the viewer and its layers."""
+        events = self.viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered):
+            event.disconnect(self._on_layers)
+        for layer in self.viewer.layers:
+            layer.events.name.disconnect(self._on_name)
+        for item in self._open.values():
+            self._unfollow(item)
+        self._open.clear()
+        self.session.labels_changed.disconnect(self._on_labels_changed)
+
+    # What is open
+
+    def images(self) -> list[ImageLayer]:
+        """Return the image layers of the viewer, topmost first."""
+        return [layer for layer in reversed(self.viewer.layers) if isinstance(layer, ImageLayer)]
+
+    def labels_layers(self) -> list[Labels]:
+        """Return the labels layers that are not a checked area, topmost first."""
+        checked = {item.checked.unique_id for item in self._open.values()}
+        return [
+            layer
+            for layer in reversed(self.viewer.layers)
+            if isinstance(layer, Labels) and layer.unique_id not in checked
+        ]
+
+    def pairs(self) -> list[Pair]:
+        """Return all that is open."""
+        return [item.pair for item in self._open.values()]
+
+    def find(self, layer: ImageLayer | None) -> OpenPair | None:
+        """Return what is known of an image layer."""
+        return None if layer is None else self._open.get(_id(layer))
+
+    def shown_place(self, layer: ImageLayer, image: Image) -> Place:
+        """Return the plane of a stack that the viewer shows."""
+        return place_of(image, self._data_point(layer, self.viewer.dims.point))
+
+    def center(self, layer: ImageLayer, image: Image) -> tuple[float, float]:
+        """Return the row and column in the middle of what is seen."""
+        world = list(self.viewer.dims.point)
+        shown = self.viewer.dims.displayed[-2:]
+        for axis, value in zip(shown, self.viewer.camera.center[-2:], strict=True):
+            world[axis] = value
+        point = self._data_point(layer, world)
+        axes = image.axes.rstrip("C") if image.axes.endswith("XC") else image.axes
+        rows, columns = image.plane_shape
+        y, x = point[axes.index("Y")], point[axes.index("X")]
+        return min(max(y, 0.0), rows - 1.0), min(max(x, 0.0), columns - 1.0)
+
+    def visible_box(self, layer: ImageLayer, image: Image) -> tuple[slice, slice]:
+        """Return the rows and columns that are seen."""
+        y, x = self.center(layer, image)
+        height, width = (size / self.viewer.camera.zoom for size in self._canvas_size())
+        scale = np.abs(np.asarray(layer.scale, float)[-2:])
+        rows, columns = image.plane_shape
+        half_y, half_x = height / scale[0] / 2, width / scale[1] / 2
+        return (
+            slice(max(0, int(y - half_y)), min(rows, int(y + half_y) + 1)),
+            slice(max(0, int(x - half_x)), min(columns, int(x + half_x) + 1)),
+        )
+
+    def _canvas_size(self) -> tuple[float, float]:
+        canvas = getattr(self.viewer, "canvas", None)
+        size = canvas.size if canvas is not None else self.viewer._canvas_size
+        return float(size[0]), float(size[1])
+
+    @staticmethod
+    def _data_point(layer: ImageLayer, world: Any) -> tuple[float, ...]:
+        return tuple(float(value) for value in layer.world_to_data(tuple(world)))
+
+    # Opening pairs
+
+    def open(
+        self,
+        layer: ImageLayer,
+        channels: tuple[int, ...] = (0,),
+        channel_axis: int | None = None,
+        labels: Labels | None = None,
+    ) -> OpenPair:
+        """Return the pair of an image layer; it is made, with its layers, where there is none.
+
+        Parameters
+        ----------
+        layer : napari.layers.Image
+        channels, channel_axis
+            See `read_image`.
+        labels : napari.layers.Labels, optional
+            The user's own labels to correct and to teach from.
+
+        Raises
+        ------
+        InputError
+            If the image cannot be segmented, or the labels do not fit it.
+        """
+        image = read_image(layer, channels, channel_axis)
+        item = self._open.get(_id(layer))
+        if item is not None and labels is not None and _id(item.labels) != _id(labels):
+            self._drop(item, keep_labels=True)
+            item = None
+        if item is not None and item.pair.image.shape != image.shape:
+            self._drop(item, keep_labels=True)
+            item = None
+        if item is None:
+            item = self._make(layer, image, labels)
+        item.pair.image = image
+        return item
+
+    def _make(self, layer: ImageLayer, image: Image, labels: Labels | None) -> OpenPair:
+        if labels is None:
+            array = np.zeros(image.shape, np.int32)
+            shown = add_labels(self.viewer, layer, image, array)
+        else:
+            check_labels_fit(image, labels)
+            if labels.data.dtype != np.int32:
+                labels.data = labels.data.astype(np.int32)
+            array, shown = labels.data, labels
+        checked = np.zeros(image.shape, np.uint8)
+        pair = Pair(image, array, checked)
+        pair.absorb_all()
+        overlay = add_checked(self.viewer, layer, image, checked, below=shown)
+        item = OpenPair(pair, layer, shown, overlay)
+        self._open[_id(layer)] = item
+        self._follow(item)
+        self.layers_changed.emit()
+        self.corrected.emit()
+        return item
+
+    def _follow(self, item: OpenPair) -> None:
+        item.labels.events.paint.connect(self._on_paint)
+        item.labels.events.data.connect(self._on_data)
+        item.checked.events.paint.connect(self._on_paint_checked)
+
+    def _unfollow(self, item: OpenPair) -> None:
+        item.labels.events.paint.disconnect(self._on_paint)
+        item.labels.events.data.disconnect(self._on_data)
+        item.checked.events.paint.disconnect(self._on_paint_checked)
+
+    def _drop(self, item: OpenPair, *, keep_labels: bool) -> None:
+        """Forget a pair; its checked area goes, its labels only if they are gone already."""
+        self._unfollow(item)
+        self._open = {key: other for key, other in self._open.items() if other is not item}
+        gone = [item.checked] if keep_labels else [item.checked, item.labels]
+        for layer in gone:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+
+    # What the user does
+
+    def show_checked(self, visible: bool) -> None:
+        """Show or hide every checked area."""
+        for item in self._open.values():
+            item.checked.visible = visible
+
+    def check_view(self, item: OpenPair) -> None:
+        """Say that all that is seen is right."""
+        place = self.shown_place(item.image, item.pair.image)
+        item.pair.absorb(place)
+        item.pair.check_box(place, self.visible_box(item.image, item.pair.image))
+        self._checked_grew(item)
+
+    def uncheck(self, item: OpenPair) -> None:
+        """Forget the checked area of the plane that is shown."""
+        place = self.shown_place(item.image, item.pair.image)
+        item.pair.absorb(place)
+        item.pair.uncheck(place)
+        self._checked_grew(item)
+
+    def looks_right(self, item: OpenPair, number: int) -> None:
+        """Add an object of the plane that is shown to the checked area."""
+        place = self.shown_place(item.image, item.pair.image)
+        item.pair.absorb(place)
+        if item.pair.looks_right(place, [number]) is not None:
+            self._checked_grew(item)
+
+    def delete(self, item: OpenPair, number: int) -> None:
+        """Remove an object from the plane that is shown; one step of undo."""
+        place = self.shown_place(item.image, item.pair.image)
+        rows, columns = np.nonzero(item.pair.labels[place] == number)
+        if number == 0 or not len(rows):
+            return
+        full = [np.full(len(rows), step) for step in place]
+        indices = self._layer_indices(item, [*full, rows, columns])
+        item.labels.data_setitem(indices, 0)
+
+    @staticmethod
+    def _layer_indices(item: OpenPair, indices: list[Any]) -> tuple[Any, ...]:
+        axes = item.pair.image.axes
+        if "C" in axes and not axes.endswith("XC"):
+            indices.insert(axes.index("C"), np.zeros(len(indices[-1]), int))
+        return tuple(indices)
+
+    def _on_paint(self, event: Any) -> None:
+        for item in self._open.values():
+            if _id(item.labels) != _id(event.source):
+                continue
+            if item.labels.n_edit_dimensions > 2:
+                item.pair.absorb_all()
+            else:
+                item.pair.absorb(self.shown_place(item.image, item.pair.image))
+            self._checked_grew(item)
+
+    def _on_paint_checked(self, event: Any) -> None:
+        for item in self._open.values():
+            if _id(item.checked) == _id(event.source):
+                place = self.shown_place(item.image, item.pair.image)
+                item.pair.checked_was_edited(place)
+                self.corrected.emit()
+
+    def _checked_grew(self, item: OpenPair) -> None:
+        item.checked.refresh(extent=False, thumbnail=False)
+        self.corrected.emit()
+
+    def _on_data(self, event: Any) -> None:
+        """The array of a labels layer was replaced: go on with the new one where it fits."""
+        for item in list(self._open.values()):
+            if _id(item.labels) != _id(event.source):
+                continue
+            data = item.labels.data
+            expected = over_channels(item.pair.image, item.pair.labels)
+            if data is item.pair.labels or np.shares_memory(data, item.pair.labels):
+                continue
+            if (
+                isinstance(data, np.ndarray)
+                and data.shape == expected.shape == item.pair.labels.shape
+            ):
+                item.pair.labels = data
+                item.pair.absorb_all()
+                self._checked_grew(item)
+            else:
+                self._drop(item, keep_labels=True)
+                self.layers_changed.emit()
+
+    def _on_layers(self, event: Any) -> None:
+        layer = getattr(event, "value", None)
+        if event.type == "inserted" and isinstance(layer, Layer):
+            layer.events.name.connect(self._on_name)
+        if event.type == "removed" and isinstance(layer, Layer):
+            layer.events.name.disconnect(self._on_name)
+            self._forget(layer)
+        self.layers_changed.emit()
+
+    def _on_name(self, event: Any) -> None:
+        self.layers_changed.emit()
+
+    def _forget(self, layer: Layer) -> None:
+        """A layer was removed by the user."""
+        for item in list(self._open.values()):
+            if _id(layer) == _id(item.checked):
+                self._remake_checked(item)
+            elif _id(layer) in (_id(item.image), _id(item.labels)):
+                self._drop(item, keep_labels=True)
+                self.corrected.emit()
+
+    def _remake_checked(self, item: OpenPair) -> None:
+        """The checked area is no layer to lose: removing it clears it."""
+        item.checked.events.paint.disconnect(self._on_paint_checked)
+        item.pair.checked[...] = 0
+        for place in item.pair.visited:
+            item.pair.checked_was_edited(place)
+        item.checked = add_checked(
+            self.viewer, item.image, item.pair.image, item.pair.checked, below=item.labels
+        )
+        item.checked.events.paint.connect(self._on_paint_checked)
+        self.corrected.emit()
+
+    # What the session does
+
+    def _on_labels_changed(self, pair: Pair, place: Place) -> None:
+        for key, item in self._open.items():
+            if item.pair is pair:
+                self._stale.add(key)
+
+    def flush(self) -> None:
+        """Draw what has changed, ten times a second at the most."""
+        now = time.monotonic()
+        if not self._stale or now - self._refreshed_at < REFRESH_EVERY_S:
+            return
+        for key in self._stale & self._open.keys():
+            item = self._open[key]
+            item.labels.refresh(extent=False, thumbnail=not self.session.busy)
+            item.checked.refresh(extent=False, thumbnail=False)
+        self._stale.clear()
+        self._refreshed_at = time.monotonic()
+        self.corrected.emit()
+
+    def require(self, layer: ImageLayer | None) -> ImageLayer:
+        """Return the layer, or say what is missing.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        if layer is None:
+            raise InputError("Open an image first.")
+        return layer
+
+
+def _id(layer: Layer) -> str:
+    return str(layer.unique_id)

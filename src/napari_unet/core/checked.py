@@ -1,0 +1,143 @@
+"""The checked area: where labels are true because a person touched or accepted them."""
+
+from __future__ import annotations
+
+from typing import Any  # labels come in any integer dtype
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+__all__ = ["Box", "check_objects", "count_checked", "grow_checked", "keep_checked"]
+
+Box = tuple[slice, slice]
+"""Rows and columns of a part of a plane."""
+
+# A person who corrects a cell has looked at its surroundings too (chosen: a gap's width).
+MARGIN = 3
+
+
+def grow_checked(
+    checked: NDArray[Any], before: NDArray[Any], after: NDArray[Any], *, margin: int = MARGIN
+) -> Box | None:
+    """Grow a checked area in place by what an edit touched.
+
+    Every object that the edit changed, made or removed is checked as a whole, as it was before
+    and as it is now, and so is a rim of `margin` pixels around it.
+
+    Parameters
+    ----------
+    checked : ndarray of bool or uint8, shape (Y, X)
+        Changed in place: 1 where it grows.
+    before, after : ndarray of int, shape (Y, X)
+        The labels before and after the edit.
+    margin : int
+        Width of the rim, in pixels.
+
+    Returns
+    -------
+    tuple of slice or None
+        The box that may have grown; None if the edit changed nothing.
+    """
+    changed = before != after
+    if not changed.any():
+        return None
+    touched = np.union1d(before[changed], after[changed])
+    touched = touched[touched != 0]
+    area = changed | np.isin(before, touched) | np.isin(after, touched)
+    return _add(checked, area, margin)
+
+
+def check_objects(
+    checked: NDArray[Any], labels: NDArray[Any], numbers: NDArray[Any], *, margin: int = MARGIN
+) -> Box | None:
+    """Add whole objects, which look right as they are, to a checked area in place.
+
+    Parameters
+    ----------
+    checked, margin
+        See `grow_checked`.
+    labels : ndarray of int, shape (Y, X)
+        Objects; 0 is background.
+    numbers : array of int
+        Which objects to add.
+
+    Returns
+    -------
+    tuple of slice or None
+        The box that may have grown; None if there is no such object.
+    """
+    numbers = np.asarray(numbers)
+    area = np.isin(labels, numbers[numbers != 0])
+    return _add(checked, area, margin) if area.any() else None
+
+
+def _add(checked: NDArray[Any], area: NDArray[np.bool_], margin: int) -> Box:
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    box = (
+        slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
+        slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
+    )
+    near = ndimage.distance_transform_edt(~area[box]) <= margin
+    checked[box][near] = 1
+    return box
+
+
+def count_checked(labels: NDArray[Any], checked: NDArray[Any]) -> int:
+    """Return how many objects have at least half of their area checked.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (Y, X)
+    checked : ndarray of bool or uint8, shape (Y, X)
+    """
+    return len(_checked_numbers(labels, checked))
+
+
+def _checked_numbers(labels: NDArray[Any], checked: NDArray[Any]) -> NDArray[Any]:
+    inside = labels[checked != 0]
+    numbers, inside_area = np.unique(inside[inside != 0], return_counts=True)
+    if not len(numbers):
+        return numbers
+    of_those = labels[np.isin(labels, numbers)]
+    area = np.unique(of_those, return_counts=True)[1]
+    return numbers[2 * inside_area >= area]
+
+
+def keep_checked(
+    current: NDArray[Any], predicted: NDArray[Any], checked: NDArray[Any], *, above: int = 0
+) -> NDArray[np.int32]:
+    """Lay predicted objects around what is checked, which stays as it is.
+
+    Checked objects keep their pixels and numbers; checked background stays empty; all other
+    objects are replaced by the predicted ones. A predicted object of which more than half lies
+    in what stays is left out.
+
+    Parameters
+    ----------
+    current : ndarray of int, shape (Y, X)
+        Labels with the corrections.
+    predicted : ndarray of int, shape (Y, X)
+        Labels of a new segmentation, numbered from 1.
+    checked : ndarray of bool or uint8, shape (Y, X)
+        The checked area.
+    above : int
+        Predicted objects get numbers above this and above those that stay.
+
+    Returns
+    -------
+    ndarray of int32, shape (Y, X)
+    """
+    kept = _checked_numbers(current, checked)
+    stays = np.isin(current, kept) if len(kept) else np.zeros(current.shape, bool)
+    protected = stays | ((checked != 0) & (current == 0))
+    number = np.arange(int(predicted.max(initial=0)) + 1)
+    area = np.bincount(predicted.ravel(), minlength=len(number))
+    covered = np.bincount(predicted[protected], minlength=len(number))
+    is_new = (2 * covered <= area) & (area > 0) & (number > 0)
+    first = max(above, int(kept.max(initial=0)))
+    renumber = np.where(is_new, np.cumsum(is_new) + first, 0).astype(np.int32)
+    merged: NDArray[np.int32] = renumber[predicted]
+    merged[protected] = 0
+    merged[stays] = current[stays]
+    return merged

@@ -1,0 +1,92 @@
+"""An image as the session sees it: an array that may be lazy, and what its axes mean."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any  # numpy, dask, zarr: whatever can be sliced and has shape and dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.errors import InputError
+
+__all__ = ["Image", "Place"]
+
+Place = tuple[int, ...]
+"""Where a plane lies in a stack: one index for each axis that is not C, Y or X."""
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """An open image.
+
+    Attributes
+    ----------
+    name : str
+        What the user calls it.
+    data : array-like
+        Any real dtype; read one plane at a time.
+    axes : str
+        One letter a dimension: Y, X, at most one C, any others are gone through one by one.
+    channels : tuple of int
+        Which of the channels to give to the network, in this order; empty for their mean.
+    """
+
+    name: str
+    data: Any
+    axes: str
+    channels: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if len(self.axes) != len(self.data.shape) or not {"Y", "X"} <= set(self.axes):
+            raise InputError(f"Axes {self.axes!r} do not fit shape {tuple(self.data.shape)}.")
+
+    @property
+    def stack_shape(self) -> tuple[int, ...]:
+        """The shape without channels, rows and columns."""
+        return tuple(
+            n for n, axis in zip(self.data.shape, self.axes, strict=True) if axis not in "CYX"
+        )
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.data.shape[self.axes.index("Y")], self.data.shape[self.axes.index("X")]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its labels."""
+        return (*self.stack_shape, *self.plane_shape)
+
+    @property
+    def channel_count(self) -> int:
+        """How many channels there are to choose from."""
+        return int(self.data.shape[self.axes.index("C")]) if "C" in self.axes else 1
+
+    def places(self) -> Iterator[Place]:
+        """Yield the place of each plane."""
+        return itertools.product(*map(range, self.stack_shape))
+
+    def read_plane(self, place: Place) -> NDArray[Any]:
+        """Return one plane as (C, Y, X) with the chosen channels; slow where it is lazy.
+
+        Raises
+        ------
+        InputError
+            If the values cannot be read.
+        """
+        rest = iter(place)
+        index = tuple(slice(None) if axis in "CYX" else next(rest) for axis in self.axes)
+        try:
+            plane = np.asarray(self.data[index])
+        except Exception as error:  # a lazy array may fail with anything
+            raise InputError(f"{self.name} could not be read: {error}") from error
+        left = [axis for axis in self.axes if axis in "CYX"]
+        if "C" not in left:
+            return plane[None]
+        plane = plane.transpose([left.index(axis) for axis in "CYX"])
+        if not self.channels:
+            return np.asarray(plane.mean(axis=0, keepdims=True, dtype=np.float32))
+        return np.asarray(plane[list(self.channels)])

@@ -1,0 +1,183 @@
+"""An image with its labels, its checked area, and the probabilities the labels were made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any  # labels may be any integer dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.checked import Box, check_objects, count_checked, grow_checked, keep_checked
+from napari_unet.core.events import TileResult
+from napari_unet.core.example import Example
+from napari_unet.core.instances import probability_to_labels
+from napari_unet.session.image import Image, Place
+
+__all__ = ["ObjectSettings", "Pair", "Proposal"]
+
+
+@dataclass(frozen=True)
+class ObjectSettings:
+    """How objects are made of probabilities; see `probability_to_labels`."""
+
+    threshold: float = 0.5
+    min_size: int = 20
+    split: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """Labels for one plane, made while `edits` edits were known."""
+
+    labels: NDArray[np.int32]
+    edits: int
+
+
+class Pair:
+    """One image and what is known of it; planes are addressed by their place in the stack.
+
+    Everything but `propose` and `read_example` is for the viewer's thread alone.
+
+    Parameters
+    ----------
+    image : Image
+        What is segmented.
+    labels : ndarray of int, shape ``image.shape``
+        Shared with the viewer: whoever paints, paints here. Objects that are already in it
+        were made by the user and count as checked.
+    checked : ndarray of uint8, shape ``image.shape``
+        Shared with the viewer: nonzero where the labels are true.
+    """
+
+    def __init__(self, image: Image, labels: NDArray[Any], checked: NDArray[np.uint8]) -> None:
+        self.image = image
+        self.labels = labels
+        self.checked = checked
+        self.probability: dict[Place, NDArray[np.uint8]] = {}
+        self.edits = 0
+        self._seen = np.zeros(labels.shape, labels.dtype)
+        self._edited: set[Place] = set()
+        self._in_users_hands = 0
+        self._counts: dict[Place, int] = {}
+
+    @property
+    def segmented(self) -> list[Place]:
+        """The planes that have probabilities."""
+        return list(self.probability)
+
+    @property
+    def visited(self) -> list[Place]:
+        """The planes that were segmented or edited."""
+        return [*self.probability, *sorted(self._edited - self.probability.keys())]
+
+    @property
+    def checked_cells(self) -> int:
+        """How many objects are checked, in all planes."""
+        for place in self._edited - self._counts.keys():
+            self._counts[place] = count_checked(self.labels[place], self.checked[place])
+        return sum(self._counts.values())
+
+    @property
+    def has_checked(self) -> bool:
+        """Whether anything is checked, be it background."""
+        return any(bool(self.checked[place].any()) for place in self._edited)
+
+    def absorb(self, place: Place) -> Box | None:
+        """Notice what the user has done to a plane since the last call.
+
+        Returns
+        -------
+        tuple of slice or None
+            Where the checked area may have grown; None if nothing was done.
+        """
+        live, seen = self.labels[place], self._seen[place]
+        box = grow_checked(self.checked[place], seen, live)
+        if box is None:
+            return None
+        self._in_users_hands = max(self._in_users_hands, int(seen.max()), int(live.max()))
+        np.copyto(seen, live)
+        self._note_edit(place)
+        return box
+
+    def absorb_all(self) -> None:
+        """Notice what the user has done to any plane."""
+        for place in self.image.places():
+            self.absorb(place)
+
+    def checked_was_edited(self, place: Place) -> None:
+        """Take note that the user painted in the checked area itself."""
+        self._note_edit(place)
+
+    def looks_right(self, place: Place, numbers: NDArray[Any] | list[int]) -> Box | None:
+        """Add objects that are right as they are to the checked area."""
+        box = check_objects(self.checked[place], self.labels[place], np.asarray(numbers))
+        if box is not None:
+            self._note_edit(place)
+        return box
+
+    def check_box(self, place: Place, box: Box) -> None:
+        """Add a box, with all that is in it, to the checked area."""
+        self.checked[place][box] = 1
+        self._note_edit(place)
+
+    def uncheck(self, place: Place) -> None:
+        """Forget the checked area of a plane; the labels stay until the next segmentation."""
+        self.checked[place] = 0
+        self._note_edit(place)
+
+    def _note_edit(self, place: Place) -> None:
+        self.edits += 1
+        self._edited.add(place)
+        self._counts.pop(place, None)
+
+    def place_tile(self, place: Place, tile: TileResult) -> None:
+        """Put a tile's foreground probability where it belongs."""
+        plane = self.probability.get(place)
+        if plane is None:
+            plane = self.probability[place] = np.zeros(self.image.plane_shape, np.uint8)
+        background = tile.quantised().probability[0]
+        height, width = background.shape
+        plane[tile.y : tile.y + height, tile.x : tile.x + width] = 255 - background
+
+    def propose(self, place: Place, settings: ObjectSettings) -> Proposal:
+        """Make labels of a plane's probabilities around what is checked; for a second thread.
+
+        It reads what `absorb` last saw, so that a stroke under way does not reach it.
+        """
+        edits = self.edits
+        predicted = probability_to_labels(
+            self.probability[place],
+            threshold=settings.threshold,
+            min_size=settings.min_size,
+            split=settings.split,
+        )
+        checked = self.checked[place]
+        if checked.any():
+            above = self._in_users_hands
+            predicted = keep_checked(self._seen[place], predicted, checked, above=above)
+        return Proposal(predicted, edits)
+
+    def accept(self, place: Place, proposal: Proposal) -> bool:
+        """Write proposed labels; False if the user has edited since, then propose anew."""
+        self.absorb(place)
+        if proposal.edits != self.edits:
+            return False
+        np.copyto(self.labels[place], proposal.labels, casting="same_kind")
+        np.copyto(self._seen[place], self.labels[place])
+        self._counts.pop(place, None)
+        return True
+
+    def taught_planes(self) -> list[tuple[Place, NDArray[Any], NDArray[np.bool_]]]:
+        """Return copies of labels and checked area of each plane with anything checked."""
+        return [
+            (place, self.labels[place].copy(), self.checked[place] != 0)
+            for place in sorted(self._edited)
+            if self.checked[place].any()
+        ]
+
+    def read_example(
+        self, place: Place, labels: NDArray[Any], checked: NDArray[np.bool_]
+    ) -> Example:
+        """Build what is learnt from; reads the image, so it is for a second thread."""
+        return Example(self.image.read_plane(place), labels, checked, axes="CYX")

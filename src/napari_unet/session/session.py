@@ -1,0 +1,318 @@
+"""The session: what is open, what runs, which model is current. Widgets and bridge observe it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from psygnal import Signal
+
+from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.errors import InputError, NapariUnetError
+from napari_unet.core.library import available_models, find_model, read_model_header
+from napari_unet.engine.process import ProcessRunner
+from napari_unet.engine.runner import Job, Runner
+from napari_unet.engine.tasks import DeviceInfo, ProbeTask
+from napari_unet.session.image import Place
+from napari_unet.session.label_maker import LabelMaker
+from napari_unet.session.pair import ObjectSettings, Pair, Proposal
+from napari_unet.session.segment_run import SegmentRun
+from napari_unet.session.teach_run import Curve, TeachRun
+from napari_unet.session.versions import Versions, save_version
+
+__all__ = ["Session"]
+
+DEFAULT_MODEL = "nuclei-fluorescence"
+UNEXPECTED = "Something went wrong that was not foreseen ({}); nothing you painted is lost."
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """The loop of segmenting, correcting and teaching, without any widget.
+
+    All methods are for one thread, the viewer's; `pump` has to be called there every few
+    hundredths of a second, and signals are emitted there.
+
+    Parameters
+    ----------
+    runner : Runner, optional
+        Where networks run; a worker process of its own if None.
+    """
+
+    state_changed = Signal()
+    """What can be pressed may have changed."""
+    progress = Signal(float, str)
+    """Fraction done, and what is being done."""
+    labels_changed = Signal(object, tuple)
+    """New labels were written: pair and place."""
+    checked_changed = Signal(object, tuple)
+    """The checked area has grown or shrunk: pair and place."""
+    curve_changed = Signal(Curve, str)
+    """The loss curve has grown; the score in words."""
+    models_changed = Signal()
+    """There are other models to choose from, or another is current."""
+    versions_changed = Signal()
+    """A version was added or made current."""
+    said = Signal(str, bool)
+    """A sentence for the user, and whether it is about a failure."""
+
+    def __init__(self, runner: Runner | None = None) -> None:
+        self._runner: Runner = runner or ProcessRunner()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
+        self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
+        self._run: SegmentRun | TeachRun | None = None
+        self._probe: Job | None = None
+        self._extra_models: list[str] = []
+        self._versions: dict[str, Versions] = {}
+        self._then: tuple[Pair, list[Place]] | None = None
+        self.settings = ObjectSettings()
+        self.model_name = DEFAULT_MODEL
+
+    # The model
+
+    def models(self) -> list[ModelCard]:
+        """Return the cards of the models that can be chosen."""
+        cards = available_models()
+        paths = {Path(card.path) for card in cards}
+        for path in self._extra_models:
+            if Path(path) not in paths:
+                cards.append(read_model_header(path)[1])
+        return cards
+
+    def choose_model(self, name: str) -> None:
+        """Make another model current; `name` is in the library or a path."""
+        if name != self.model_name:
+            self._versions.setdefault(name, Versions.of(name))
+            self.model_name = name
+            self.models_changed.emit()
+            self.versions_changed.emit()
+            self.state_changed.emit()
+
+    def load_model_file(self, path: str) -> None:
+        """Add a model from a file and make it current.
+
+        Raises
+        ------
+        ModelFileError
+            If it is not a model.
+        """
+        read_model_header(path)
+        if path not in self._extra_models:
+            self._extra_models.append(path)
+        self.choose_model(path)
+
+    def save_model_as(self, title: str) -> Path:
+        """Save the current version among the user's own models, under a title."""
+        path = save_version(self.versions.current, title)
+        self.models_changed.emit()
+        self.said.emit(
+            f"Saved as {title.strip()!r}; it is in the list of models from now on.", False
+        )
+        return path
+
+    @property
+    def versions(self) -> Versions:
+        """The current model and what was taught to it."""
+        if self.model_name not in self._versions:
+            self._versions[self.model_name] = Versions.of(self.model_name)
+        return self._versions[self.model_name]
+
+    def go_to_version(self, index: int) -> None:
+        """Make a version current; it segments from the next press on."""
+        if index != self.versions.index:
+            self.versions.go_to(index)
+            self.versions_changed.emit()
+
+    @property
+    def model(self) -> tuple[ModelConfig, ModelCard]:
+        """Settings and card of the current version."""
+        return read_model_header(find_model(self.versions.current.model))
+
+    # Work
+
+    @property
+    def busy(self) -> str:
+        """What runs: "Segment", "Teach", or nothing."""
+        if self._run is None:
+            return ""
+        return "Segment" if isinstance(self._run, SegmentRun) else "Teach"
+
+    def probe(self) -> None:
+        """Start the worker and ask what it computes on; the answer comes as `said`."""
+        self._probe = self._runner.submit(ProbeTask())
+
+    def segment(
+        self,
+        pair: Pair,
+        places: Sequence[Place],
+        center: tuple[float, float] | None = None,
+    ) -> None:
+        """Segment planes with the current version, the first one first."""
+        self._must_be_idle()
+        model = self.versions.current.model
+        self._run = SegmentRun(self._runner, self._reader, pair, model, places, center)
+        self._started("starting")
+
+    def teach(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        seconds: float,
+        keep: float,
+        then: tuple[Pair, list[Place]] | None = None,
+    ) -> None:
+        """Teach the current version what is checked in all pairs, then segment anew.
+
+        Parameters
+        ----------
+        pairs : sequence of Pair
+            All that are open.
+        seconds : float
+            How long.
+        keep : float
+            0 learns freely, 1 stays close to what the model knows.
+        then : tuple of Pair and list of Place, optional
+            What to segment with the taught model.
+
+        Raises
+        ------
+        InputError
+            If nothing is checked, or something runs.
+        """
+        self._must_be_idle()
+        for pair in pairs:
+            pair.absorb_all()
+        if not any(pair.has_checked for pair in pairs):
+            raise InputError("Nothing is checked yet; correct a few cells first.")
+        model = self.versions.current.model
+        run = TeachRun(self._runner, self._reader, pairs, model, seconds=seconds, keep=keep)
+        self._run = run
+        self._then = then
+        self.curve_changed.emit(run.curve, "")
+        self._started("starting")
+
+    def stop(self) -> None:
+        """Stop what runs: tiles that are done stay, the best taught so far is kept."""
+        if self._run is not None:
+            self._run.cancel()
+            self.progress.emit(self._run.fraction, "stopping")
+
+    def set_objects(self, settings: ObjectSettings, pair: Pair | None, shown: Place) -> None:
+        """Make objects anew from the probabilities that are there, the shown plane first."""
+        self.settings = settings
+        if pair is None:
+            return
+        for place in pair.segmented:
+            self._request_labels(pair, place, first=place == shown)
+
+    def close(self) -> None:
+        """End the worker and all threads; what runs is dropped."""
+        if self._run is not None:
+            self._run.cancel()
+            self._run = None
+        self._runner.close()
+        self._reader.shutdown(wait=False, cancel_futures=True)
+        self._maker.close()
+
+    def _must_be_idle(self) -> None:
+        if self._run is not None:
+            raise InputError(f"{self.busy} is running; stop it first or wait.")
+
+    def _started(self, text: str) -> None:
+        self.state_changed.emit()
+        self.progress.emit(0.0, text)
+
+    # What comes back
+
+    def pump(self) -> None:
+        """Take what threads and worker have done and tell those who observe; never waits."""
+        self._guarded(self._pump_probe)
+        self._guarded(self._pump_run)
+        self._guarded(self._pump_labels)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing runs and all labels are written."""
+        return self._run is None and not self._maker.busy
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """One sentence to the user instead of a traceback, and back to idle."""
+        try:
+            step()
+        except NapariUnetError as error:
+            self._failed(str(error))
+        except Exception as error:
+            log.exception("The session failed")
+            self._failed(UNEXPECTED.format(error))
+
+    def _failed(self, sentence: str) -> None:
+        self._run = None
+        self.said.emit(sentence, True)
+        self.state_changed.emit()
+        self.progress.emit(0.0, "")
+
+    def _pump_probe(self) -> None:
+        if self._probe is not None and self._probe.done():
+            job, self._probe = self._probe, None
+            info = job.result()
+            if isinstance(info, DeviceInfo):
+                self.said.emit(info.sentence, False)
+
+    def _pump_run(self) -> None:
+        run = self._run
+        if isinstance(run, SegmentRun):
+            self._pump_segment(run)
+        elif isinstance(run, TeachRun):
+            self._pump_teach(run)
+
+    def _pump_segment(self, run: SegmentRun) -> None:
+        place = run.pump()
+        if place is not None:
+            self._request_labels(run.pair, place)
+            self.progress.emit(run.fraction, run.text)
+        if run.finished:
+            self._run = None
+            self.progress.emit(0.0, "")
+            self.said.emit("Stopped; what was done stays." if run.cancelled else "Done.", False)
+            self.state_changed.emit()
+
+    def _pump_teach(self, run: TeachRun) -> None:
+        if run.pump():
+            self.curve_changed.emit(run.curve, run.score_text)
+        self.progress.emit(run.fraction, run.text)
+        if run.finished:
+            self._run = None
+            self.progress.emit(0.0, "")
+            self._taught(run)
+            self.state_changed.emit()
+
+    def _taught(self, run: TeachRun) -> None:
+        then, self._then = self._then, None
+        if run.done is None:
+            self.said.emit("Stopped before anything was learnt; the model is as before.", False)
+            return
+        self.said.emit(run.done.summary.sentence, False)
+        if not run.done.model:
+            return
+        self.versions.add(run.done.model, run.done.summary)
+        self.versions_changed.emit()
+        if then is not None:
+            self.segment(*then)
+
+    def _request_labels(self, pair: Pair, place: Place, *, first: bool = False) -> None:
+        settings = self.settings
+
+        def work() -> tuple[Pair, Place, Proposal]:
+            return pair, place, pair.propose(place, settings)
+
+        self._maker.request((id(pair), place), work, first=first)
+
+    def _pump_labels(self) -> None:
+        for _, (pair, place, proposal) in self._maker.take():
+            if pair.accept(place, proposal):
+                self.labels_changed.emit(pair, place)
+            else:
+                self._request_labels(pair, place)

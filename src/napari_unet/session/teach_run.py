@@ -1,0 +1,126 @@
+"""One press of Teach: checked planes are gathered and sent, progress and the new model return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+
+from napari_unet.core.errors import NapariUnetError
+from napari_unet.core.events import KeptAsideScore, TrainProgress
+from napari_unet.core.example import Example
+from napari_unet.engine.runner import Job, Runner
+from napari_unet.engine.tasks import TeachDone, TeachTask
+from napari_unet.session.pair import Pair
+from napari_unet.session.versions import new_version_path
+
+__all__ = ["Curve", "TeachRun"]
+
+
+@dataclass
+class Curve:
+    """What the loss curve shows, over the fraction of the time that is gone."""
+
+    loss: list[tuple[float, float]] = field(default_factory=list)
+    score: list[tuple[float, float]] = field(default_factory=list)
+
+
+class TeachRun:
+    """Teaches a model what is checked in the given pairs; see `SegmentRun` for its use."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        reader: Executor,
+        pairs: Sequence[Pair],
+        model: str,
+        *,
+        seconds: float,
+        keep: float,
+    ) -> None:
+        self.model = model
+        self.budget_s = seconds
+        self.curve = Curve()
+        self.fraction = 0.0
+        self.finished = False
+        self.cancelled = False
+        self.done: TeachDone | None = None
+        self._runner = runner
+        self._keep = keep
+        self._before: float | None = None
+        self._elapsed = 0.0
+        gathered = [(pair, *plane) for pair in pairs for plane in pair.taught_planes()]
+        self._reading: Future[tuple[Example, ...]] | None = reader.submit(
+            lambda: tuple(pair.read_example(*plane) for pair, *plane in gathered)
+        )
+        self._job: Job | None = None
+
+    @property
+    def text(self) -> str:
+        """What is being done."""
+        if self._job is None:
+            return "reading what is checked"
+        if not self.curve.loss:
+            return "starting"
+        left = max(0.0, self.budget_s - self._elapsed)
+        return f"learning, {left:.0f} s left" if left >= 1 else "finishing"
+
+    @property
+    def score_text(self) -> str:
+        """The score on the cells kept aside, before and now."""
+        if not self.curve.score:
+            return ""
+        return f"kept aside: before {self.curve.score[0][1]:.2f}, now {self.curve.score[-1][1]:.2f}"
+
+    def cancel(self) -> None:
+        """Stop; the best so far is kept."""
+        self.cancelled = True
+        if self._job is not None:
+            self._job.cancel()
+
+    def pump(self) -> bool:
+        """Take what has come; return whether the curve has grown."""
+        if self._reading is not None and self._reading.done():
+            self._send()
+        if self._job is None:
+            return False
+        is_done = self._job.done()  # asked first: what came before the end is then polled
+        grew = self._take_events(self._job)
+        if is_done:
+            self.finished = True
+            job, self._job = self._job, None
+            try:
+                self.done = job.result()
+            except NapariUnetError:
+                if not self.cancelled:
+                    raise
+        return grew
+
+    def _take_events(self, job: Job) -> bool:
+        grew = False
+        for event in job.poll():
+            if isinstance(event, TrainProgress):
+                self.fraction, self._elapsed = event.fraction, event.seconds
+                self.curve.loss.append((event.fraction, event.loss))
+                grew = True
+            elif isinstance(event, KeptAsideScore):
+                at = min(1.0, event.seconds / self.budget_s)
+                self.curve.score.append((at, event.score))
+                grew = True
+        return grew
+
+    def _send(self) -> None:
+        assert self._reading is not None
+        reading, self._reading = self._reading, None
+        if self.cancelled:
+            self.finished = True
+            return
+        path = new_version_path(self.model)
+        task = TeachTask(
+            self.model,
+            reading.result(),
+            self.budget_s,
+            keep=self._keep,
+            save_to=str(path),
+        )
+        self._job = self._runner.submit(task)
