@@ -1,6 +1,7 @@
 """Where core runs: in this process or in one worker process."""
 
 from napari_unet.engine.errors import JobCancelledError, WorkerDiedError
+from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import InlineRunner, Job, Runner
 from napari_unet.engine.tasks import (
     DeviceInfo,
@@ -19,6 +20,7 @@ __all__ = [
     "Job",
     "JobCancelledError",
     "ProbeTask",
+    "ProcessRunner",
     "Runner",
     "SegmentDone",
     "SegmentTask",
