@@ -54,7 +54,7 @@ def intensity_range(
     step = max(1, int(np.ceil(np.sqrt(image_cyx[0].size / MAX_PIXELS))))
     ranges = np.zeros((len(image_cyx), 2))
     for channel, out in zip(image_cyx[:, ::step, ::step], ranges, strict=True):
-        values = channel.astype(np.float64).ravel()
+        values = np.asarray(channel, np.float64).ravel()
         values = values[np.isfinite(values)]
         if values.size:
             out[:] = np.percentile(values, percentiles)
@@ -66,10 +66,13 @@ def intensity_range(
 def apply_range(image_cyx: NDArray[Any], ranges: NDArray[np.float64]) -> NDArray[np.float32]:
     """Map the ranges of `intensity_range` to 0 and 1; works on any part of the image."""
     low = ranges[:, 0, None, None]
-    width = ranges[:, 1, None, None] - low
-    scale = np.divide(1.0, width, out=np.zeros_like(width), where=width > 0)
+    # Halves: the difference of two float64 may be too large for one.
+    half = 0.5 * ranges[:, 1, None, None] - 0.5 * low
+    scale = np.divide(1.0, half, out=np.zeros_like(half), where=half > np.finfo(np.float64).tiny)
     if image_cyx.dtype.kind == "f":
         finite = np.isfinite(image_cyx)
         image_cyx = np.where(finite, image_cyx, low)
-    out = ((image_cyx - low) * scale).astype(np.float32)
-    return np.clip(out, LOWEST, HIGHEST, out=out)
+    with np.errstate(over="ignore"):  # a hot pixel: infinite until it is cut off
+        out = (0.5 * image_cyx - 0.5 * low) * scale
+    np.clip(out, LOWEST, HIGHEST, out=out)
+    return out.astype(np.float32)
