@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any  # layers' data is any array
 
 import numpy as np
@@ -19,7 +20,9 @@ __all__ = [
     "add_labels",
     "axes_of",
     "channel_axes",
+    "channel_choices",
     "check_labels_fit",
+    "guess_channel_axis",
     "image_problem",
     "over_channels",
     "place_of",
@@ -28,6 +31,7 @@ __all__ = [
 
 CHECKED_COLOUR = "#35d07f"
 FREE_LETTERS = "TZABDEFGHIJKLMNOPQRSUVW"
+MOST_CHANNEL_CHOICES = 30
 TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
 
 
@@ -60,6 +64,29 @@ def guess_channel_axis(layer: ImageLayer) -> int | None:
         if not layer.rgb and names[axis] in ("c", "ch", "channel", "channels"):
             return axis
     return None
+
+
+def channel_choices(
+    layer: ImageLayer, channel_axis: int | None, needed: int
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the ways to give a model its channels, best first: name and channels.
+
+    No channels stands for their mean. The list is empty where the image has too few.
+    """
+    if layer.rgb:
+        count = _full_data(layer).shape[-1]
+        names = ["red", "green", "blue", "alpha"][:count]
+    elif channel_axis is not None:
+        names = [f"channel {n}" for n in range(_full_data(layer).shape[channel_axis])]
+    else:
+        names = ["the image"]
+    combinations = itertools.combinations(range(len(names)), needed)
+    some = itertools.islice(combinations, MOST_CHANNEL_CHOICES)
+    choices = [(", ".join(names[n] for n in picked), picked) for picked in some]
+    if needed == 1 and len(names) > 1:
+        mean: tuple[str, tuple[int, ...]] = ("mean of all (grey)", ())
+        choices = [mean, *choices] if layer.rgb else [*choices, mean]
+    return choices
 
 
 def axes_of(layer: ImageLayer, channel_axis: int | None = None) -> str:

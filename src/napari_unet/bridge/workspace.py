@@ -15,6 +15,7 @@ from napari_unet.bridge.layers import (
     add_checked,
     add_labels,
     check_labels_fit,
+    guess_channel_axis,
     over_channels,
     place_of,
     read_image,
@@ -56,6 +57,8 @@ class Workspace:
     """An image or labels layer was added, removed, renamed."""
     corrected = Signal()
     """The user has corrected something, or the checked area changed otherwise."""
+    chosen_changed = Signal()
+    """Another image, or other channels of it, are worked on."""
 
     def __init__(self, viewer: Viewer, session: Session) -> None:
         self.viewer = viewer
@@ -63,13 +66,16 @@ class Workspace:
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
         self._refreshed_at = 0.0
-        self._writing = False
+        self._chosen = ""
+        self.channel_axis: int | None = None
+        self.channels: tuple[int, ...] = (0,)
         session.labels_changed.connect(self._on_labels_changed)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self._on_layers)
         for layer in viewer.layers:
             layer.events.name.connect(self._on_name)
+        self._choose_any()
 
     def close(self) -> None:
         """Stop following the viewer and its layers."""
@@ -101,6 +107,37 @@ class Workspace:
     def pairs(self) -> list[Pair]:
         """Return all that is open."""
         return [item.pair for item in self._open.values()]
+
+    @property
+    def chosen(self) -> ImageLayer | None:
+        """The image layer that is worked on."""
+        return next((layer for layer in self.images() if _id(layer) == self._chosen), None)
+
+    def choose(self, layer: ImageLayer | None) -> None:
+        """Work on another image layer."""
+        chosen = "" if layer is None else _id(layer)
+        if chosen == self._chosen:
+            return
+        self._chosen = chosen
+        self.channel_axis = None if layer is None else guess_channel_axis(layer)
+        self.channels = () if layer is not None and layer.rgb else (0,)
+        self.chosen_changed.emit()
+
+    def choose_channels(self, axis: int | None, channels: tuple[int, ...]) -> None:
+        """Say which axis holds the channels, and which of them to use; none for their mean."""
+        if (axis, channels) != (self.channel_axis, self.channels):
+            self.channel_axis, self.channels = axis, channels
+            self.chosen_changed.emit()
+
+    def _choose_any(self) -> None:
+        if self.chosen is None:
+            images = self.images()
+            self.choose(images[0] if images else None)
+
+    @property
+    def current(self) -> OpenPair | None:
+        """What is known of the image that is worked on."""
+        return self.find(self.chosen)
 
     def find(self, layer: ImageLayer | None) -> OpenPair | None:
         """Return what is known of an image layer."""
@@ -145,20 +182,24 @@ class Workspace:
 
     # Opening pairs
 
-    def open(
-        self,
-        layer: ImageLayer,
-        channels: tuple[int, ...] = (0,),
-        channel_axis: int | None = None,
-        labels: Labels | None = None,
-    ) -> OpenPair:
-        """Return the pair of an image layer; it is made, with its layers, where there is none.
+    def image(self) -> Image:
+        """Return the image that is worked on, with its chosen channels.
+
+        Raises
+        ------
+        InputError
+            If none is open, or it cannot be segmented.
+        """
+        layer = self.chosen
+        if layer is None:
+            raise InputError("Open an image first.")
+        return read_image(layer, self.channels, self.channel_axis)
+
+    def open(self, labels: Labels | None = None) -> OpenPair:
+        """Return the pair of the chosen image; it is made, with its layers, if there is none.
 
         Parameters
         ----------
-        layer : napari.layers.Image
-        channels, channel_axis
-            See `read_image`.
         labels : napari.layers.Labels, optional
             The user's own labels to correct and to teach from.
 
@@ -167,7 +208,8 @@ class Workspace:
         InputError
             If the image cannot be segmented, or the labels do not fit it.
         """
-        image = read_image(layer, channels, channel_axis)
+        image, layer = self.image(), self.chosen
+        assert layer is not None  # image() has said so otherwise
         item = self._open.get(_id(layer))
         if item is not None and labels is not None and _id(item.labels) != _id(labels):
             self._drop(item, keep_labels=True)
@@ -220,6 +262,10 @@ class Workspace:
                 self.viewer.layers.remove(layer)
 
     # What the user does
+
+    def select(self, item: OpenPair) -> None:
+        """Make the labels the layer that napari's tools act on."""
+        self.viewer.layers.selection.active = item.labels
 
     def show_checked(self, visible: bool) -> None:
         """Show or hide every checked area."""
@@ -309,9 +355,12 @@ class Workspace:
         layer = getattr(event, "value", None)
         if event.type == "inserted" and isinstance(layer, Layer):
             layer.events.name.connect(self._on_name)
+            if isinstance(layer, ImageLayer) and not self.session.busy:
+                self.choose(layer)
         if event.type == "removed" and isinstance(layer, Layer):
             layer.events.name.disconnect(self._on_name)
             self._forget(layer)
+            self._choose_any()
         self.layers_changed.emit()
 
     def _on_name(self, event: Any) -> None:
@@ -357,18 +406,6 @@ class Workspace:
         self._stale.clear()
         self._refreshed_at = time.monotonic()
         self.corrected.emit()
-
-    def require(self, layer: ImageLayer | None) -> ImageLayer:
-        """Return the layer, or say what is missing.
-
-        Raises
-        ------
-        InputError
-            If there is none.
-        """
-        if layer is None:
-            raise InputError("Open an image first.")
-        return layer
 
 
 def _id(layer: Layer) -> str:

@@ -168,6 +168,10 @@ class Pair:
         self._counts.pop(place, None)
         return True
 
+    def next_number(self) -> int:
+        """Return a number that no object has or had."""
+        return max(int(self.labels.max(initial=0)), self._in_users_hands) + 1
+
     def taught_planes(self) -> list[tuple[Place, NDArray[Any], NDArray[np.bool_]]]:
         """Return copies of labels and checked area of each plane with anything checked."""
         return [

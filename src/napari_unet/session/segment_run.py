@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.events import TileResult
 from napari_unet.engine.runner import Job, Runner
-from napari_unet.engine.tasks import SegmentTask
+from napari_unet.engine.tasks import SegmentDone, SegmentTask
 from napari_unet.session.image import Place
 from napari_unet.session.pair import Pair
 
@@ -62,7 +62,7 @@ class SegmentRun:
         self._tile = (0, 0)
         self._place: Place | None = None
         self._reading: Future[NDArray[Any]] | None = None
-        self._job: Job | None = None
+        self._job: Job[SegmentDone] | None = None
         self._next_plane()
 
     @property
@@ -110,7 +110,7 @@ class SegmentRun:
         self.seconds = time.monotonic() - self._started
         return changed
 
-    def _take_tiles(self, job: Job) -> bool:
+    def _take_tiles(self, job: Job[SegmentDone]) -> bool:
         assert self._place is not None
         any_came = False
         for event in job.poll():

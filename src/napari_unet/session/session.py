@@ -64,12 +64,12 @@ class Session:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
         self._run: SegmentRun | TeachRun | None = None
-        self._probe: Job | None = None
+        self._probe: Job[DeviceInfo] | None = None
         self._extra_models: list[str] = []
         self._versions: dict[str, Versions] = {}
         self._then: tuple[Pair, list[Place]] | None = None
         self.settings = ObjectSettings()
-        self.model_name = DEFAULT_MODEL
+        self.model_path = str(find_model(DEFAULT_MODEL))
 
     # The model
 
@@ -84,9 +84,10 @@ class Session:
 
     def choose_model(self, name: str) -> None:
         """Make another model current; `name` is in the library or a path."""
-        if name != self.model_name:
-            self._versions.setdefault(name, Versions.of(name))
-            self.model_name = name
+        path = str(find_model(name))
+        if path != self.model_path:
+            self._versions.setdefault(path, Versions.of(path))
+            self.model_path = path
             self.models_changed.emit()
             self.versions_changed.emit()
             self.state_changed.emit()
@@ -116,9 +117,9 @@ class Session:
     @property
     def versions(self) -> Versions:
         """The current model and what was taught to it."""
-        if self.model_name not in self._versions:
-            self._versions[self.model_name] = Versions.of(self.model_name)
-        return self._versions[self.model_name]
+        if self.model_path not in self._versions:
+            self._versions[self.model_path] = Versions.of(self.model_path)
+        return self._versions[self.model_path]
 
     def go_to_version(self, index: int) -> None:
         """Make a version current; it segments from the next press on."""
@@ -257,9 +258,7 @@ class Session:
     def _pump_probe(self) -> None:
         if self._probe is not None and self._probe.done():
             job, self._probe = self._probe, None
-            info = job.result()
-            if isinstance(info, DeviceInfo):
-                self.said.emit(info.sentence, False)
+            self.said.emit(job.result().sentence, False)
 
     def _pump_run(self) -> None:
         run = self._run

@@ -49,11 +49,11 @@ class TeachRun:
         self._keep = keep
         self._before: float | None = None
         self._elapsed = 0.0
-        gathered = [(pair, *plane) for pair in pairs for plane in pair.taught_planes()]
+        planes = [(pair, pair.taught_planes()) for pair in pairs]
         self._reading: Future[tuple[Example, ...]] | None = reader.submit(
-            lambda: tuple(pair.read_example(*plane) for pair, *plane in gathered)
+            lambda: tuple(pair.read_example(*one) for pair, some in planes for one in some)
         )
-        self._job: Job | None = None
+        self._job: Job[TeachDone] | None = None
 
     @property
     def text(self) -> str:
@@ -96,7 +96,7 @@ class TeachRun:
                     raise
         return grew
 
-    def _take_events(self, job: Job) -> bool:
+    def _take_events(self, job: Job[TeachDone]) -> bool:
         grew = False
         for event in job.poll():
             if isinstance(event, TrainProgress):

@@ -1,0 +1,76 @@
+"""The docks that napari offers under Plugins and under Layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from magicgui.widgets import Container, Widget
+
+from napari_unet.widgets.correct_panel import CorrectPanel
+from napari_unet.widgets.header import Header
+from napari_unet.widgets.parts import SPACING, Note, Panel, frame, scrolled
+from napari_unet.widgets.segment_panel import SegmentPanel
+from napari_unet.widgets.teach_panel import TeachPanel
+from napari_unet.widgets.workbench import Workbench
+
+if TYPE_CHECKING:
+    import napari
+
+__all__ = ["CorrectDock", "SegmentDock", "TeachDock", "UNetDock"]
+
+MIN_WIDTH = 300
+BETWEEN_STEPS = 10
+
+
+class _Dock(Container[Widget]):
+    """Header, steps, and the line that says how things stand."""
+
+    STEPS: tuple[type[SegmentPanel] | type[CorrectPanel] | type[TeachPanel], ...] = ()
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        self.bench = Workbench.of(napari_viewer)
+        self.header = Header(self.bench)
+        self.steps = [step(self.bench, self.header) for step in self.STEPS]
+        self.status = Note("Starting…")
+        inside = Container(widgets=[self.header, *self.steps], labels=False)
+        inside.native.layout().setContentsMargins(0, 2, 0, 2)
+        inside.native.layout().setSpacing(BETWEEN_STEPS)
+        inside.native.layout().addStretch(1)
+        super().__init__(
+            widgets=[frame(scrolled(inside.native)), Panel([self.status])], labels=False
+        )
+        self.native.layout().setContentsMargins(0, 0, 0, 2)
+        self.native.layout().setSpacing(SPACING)
+        self.native.layout().setStretch(0, 1)
+        self.native.setMinimumWidth(MIN_WIDTH)
+        self.bench.session.said.connect(self._show_status)
+        if self.bench.status:
+            self._show_status(self.bench.status, self.bench.status_is_failure)
+        self.bench.add_dock(self.native)
+
+    def _show_status(self, sentence: str, is_failure: bool) -> None:
+        self.status.say(sentence, failure=is_failure)
+
+
+class UNetDock(_Dock):
+    """The whole loop: Segment, Correct, Teach."""
+
+    STEPS = (SegmentPanel, CorrectPanel, TeachPanel)
+
+
+class SegmentDock(_Dock):
+    """The first step alone."""
+
+    STEPS = (SegmentPanel,)
+
+
+class CorrectDock(_Dock):
+    """The second step alone."""
+
+    STEPS = (CorrectPanel,)
+
+
+class TeachDock(_Dock):
+    """The third step alone."""
+
+    STEPS = (TeachPanel,)

@@ -1,0 +1,146 @@
+"""Small parts that the panels share, in napari's own look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any  # what is chosen from
+
+from magicgui.widgets import ComboBox, Container, Label, PushButton, Widget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
+
+__all__ = [
+    "Choice",
+    "Note",
+    "Panel",
+    "button",
+    "fields",
+    "frame",
+    "heading",
+    "let_shrink",
+    "row",
+    "set_enabled",
+]
+
+MARGIN, SPACING = 4, 3
+LABEL_WIDTH = 72
+
+
+class Note(Label):
+    """A sentence under a field or a button; it takes no room while it is empty."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(value=text, label="")
+        self.native.setWordWrap(True)
+        self.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.visible = bool(text)
+
+    def say(self, text: str, *, failure: bool = False) -> None:
+        """Show a sentence, or nothing."""
+        self.value = f"⚠ {text}" if failure and text else text
+        self.native.setVisible(bool(text))
+
+
+class Choice(ComboBox):
+    """A list to choose from, refilled without telling anybody."""
+
+    def __init__(self, *, label: str = "", tooltip: str = "") -> None:
+        self._offered: list[tuple[str, Any]] = []
+        super().__init__(choices=self._current_offer, label=label, tooltip=tooltip)
+
+    def _current_offer(self, _: Widget) -> list[tuple[str, Any]]:
+        return self._offered
+
+    def offer(self, choices: Sequence[tuple[str, Any]], value: Any) -> None:
+        """Replace the choices, pairs of text and value, and choose one of them."""
+        texts: dict[str, Any] = {}
+        for text, data in choices:  # Qt's list knows its items by text
+            number = 2
+            unique = text
+            while unique in texts:
+                unique, number = f"{text} ({number})", number + 1
+            texts[unique] = data
+        with self.changed.blocked():
+            self._offered = list(texts.items())
+            self.reset_choices()
+            if any(data == value for data in texts.values()):
+                self.value = value
+
+
+class Panel(Container[Widget]):
+    """Widgets from top to bottom, close together."""
+
+    def __init__(self, widgets: list[Widget]) -> None:
+        super().__init__(widgets=widgets, layout="vertical", labels=False)
+        self.native.layout().setContentsMargins(MARGIN, 0, MARGIN, 0)
+        self.native.layout().setSpacing(SPACING)
+
+
+def fields(*widgets: Widget) -> Container[Widget]:
+    """Return fields from top to bottom, each with its label before it."""
+    for widget in widgets:
+        let_shrink(widget)
+    form = Container(widgets=list(widgets), layout="vertical", labels=True)
+    form.native.layout().setContentsMargins(0, 0, 0, 0)
+    form.native.layout().setSpacing(SPACING)
+    for line in form.native.children():
+        for label in line.findChildren(QLabel, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            label.setFixedWidth(LABEL_WIDTH)
+    return form
+
+
+def frame(inner: QWidget) -> Container[Widget]:
+    """Return a plain Qt widget as one that goes among the others."""
+    box: Container[Widget] = Container(widgets=[], labels=False)
+    box.native.layout().setContentsMargins(0, 0, 0, 0)
+    box.native.layout().addWidget(inner)
+    return box
+
+
+def scrolled(inner: QWidget) -> QScrollArea:
+    """Return a widget that can be scrolled up and down where the screen is too low for it."""
+    area = QScrollArea()
+    area.setWidget(inner)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area
+
+
+def let_shrink(widget: Widget) -> None:
+    """Let a widget be as narrow as the dock is, whatever it holds."""
+    policy = widget.native.sizePolicy()
+    policy.setHorizontalPolicy(QSizePolicy.Policy.Ignored)
+    widget.native.setSizePolicy(policy)
+
+
+def row(*widgets: Widget, label: str = "") -> Container[Widget]:
+    """Return widgets side by side."""
+    line = Container(widgets=list(widgets), layout="horizontal", labels=False, label=label)
+    for widget in widgets:
+        if isinstance(widget, ComboBox):
+            let_shrink(widget)
+    line.native.layout().setContentsMargins(0, 0, 0, 0)
+    line.native.layout().setSpacing(SPACING)
+    return line
+
+
+def heading(text: str) -> Label:
+    """Return the title of a step."""
+    label = Label(value=f"<b>{text}</b>", label="")
+    label.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return label
+
+
+def button(text: str, tooltip: str, pressed: Callable[[], object]) -> PushButton:
+    """Return a button that says what it does when the mouse rests on it."""
+    made = PushButton(text=text, tooltip=tooltip, label="")
+    made.clicked.connect(pressed)
+    return made
+
+
+def set_enabled(widget: Widget, reason: str, tooltip: str) -> None:
+    """Switch a widget on, or off with the reason why."""
+    widget.enabled = not reason
+    widget.tooltip = reason or tooltip

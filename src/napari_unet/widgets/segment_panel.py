@@ -1,0 +1,122 @@
+"""Step 1: run the network, and choose how objects are made of its probabilities."""
+
+from __future__ import annotations
+
+from magicgui.widgets import FloatSlider, ProgressBar, Slider
+
+from napari_unet.core.errors import NapariUnetError
+from napari_unet.session.pair import ObjectSettings
+from napari_unet.widgets.header import Header
+from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
+from napari_unet.widgets.workbench import Workbench
+
+__all__ = ["SegmentPanel"]
+
+SEGMENT_TIP = "Find all objects in the image; what you have checked stays as it is."
+STOP_TIP = "Stop; the tiles that are done stay."
+THIS, ALL = "this slice", "all slices"
+
+
+class SegmentPanel(Panel):
+    """Segment, progress, stop, and the live sliders."""
+
+    def __init__(self, bench: Workbench, header: Header) -> None:
+        self._bench = bench
+        self._header = header
+        self.segment = button("Segment", SEGMENT_TIP, self.press)
+        self.scope = Choice(tooltip="Which slices to segment.")
+        self.scope.offer([(THIS, THIS), (ALL, ALL)], THIS)
+        self.stop = button("Stop", STOP_TIP, bench.session.stop)
+        self.stop.native.setFixedWidth(60)
+        self.progress = ProgressBar(min=0, max=1000, value=0, label="")
+        self.progress.native.setTextVisible(False)
+        self.progress.native.setFixedHeight(8)
+        self.note = Note()
+        self.threshold = FloatSlider(
+            label="Threshold", min=0.05, max=0.95, step=0.01, value=0.5,
+            tooltip="How sure the network must be; acts at once.",
+        )  # fmt: skip
+        self.smallest = Slider(
+            label="Smallest", min=0, max=500, value=20,
+            tooltip="Objects of fewer pixels are left out; acts at once.",
+        )  # fmt: skip
+        self.split = FloatSlider(
+            label="Split", min=0.0, max=1.0, step=0.05, value=0.0,
+            tooltip="Cut objects at their waists, ever more eagerly; acts at once.",
+        )  # fmt: skip
+        super().__init__(
+            [
+                heading("1  Segment"),
+                row(self.segment, self.scope, self.stop),
+                self.progress,
+                self.note,
+                fields(self.threshold, self.smallest, self.split),
+            ]
+        )
+        for slider in (self.threshold, self.smallest, self.split):
+            slider.changed.connect(self._on_slider)
+        session, workspace = bench.session, bench.workspace
+        session.state_changed.connect(self._show_state)
+        session.progress.connect(self._show_progress)
+        session.models_changed.connect(self._take_defaults)
+        workspace.chosen_changed.connect(self._show_state)
+        self._take_defaults()
+        self._show_state()
+
+    def press(self) -> None:
+        """Segment the chosen image, what is seen first."""
+        workspace = self._bench.workspace
+        try:
+            item = workspace.open()
+            image = item.pair.image
+            shown = workspace.shown_place(item.image, image)
+            places = [shown]
+            if self.scope.value == ALL:
+                places += [place for place in image.places() if place != shown]
+            center = workspace.center(item.image, image)
+            self._bench.session.segment(item.pair, places, center)
+        except NapariUnetError as error:
+            self.note.say(str(error), failure=True)
+
+    def _on_slider(self) -> None:
+        settings = ObjectSettings(self.threshold.value, self.smallest.value, self.split.value)
+        workspace = self._bench.workspace
+        item = workspace.current
+        if item is None:
+            self._bench.session.set_objects(settings, None, ())
+            return
+        shown = workspace.shown_place(item.image, item.pair.image)
+        self._bench.session.set_objects(settings, item.pair, shown)
+
+    def _take_defaults(self) -> None:
+        """Another model has other defaults."""
+        try:
+            config = self._bench.session.model[0]
+        except NapariUnetError:
+            return  # the header says so
+        for slider, value in ((self.threshold, config.threshold), (self.smallest, config.min_size)):
+            with slider.changed.blocked():
+                slider.value = min(max(value, slider.min), slider.max)
+        self._on_slider()
+
+    def _show_state(self) -> None:
+        busy = self._bench.session.busy
+        reason = self._header.reason()
+        if busy:
+            reason = f"{busy} is running; stop it first or wait."
+        set_enabled(self.segment, reason, SEGMENT_TIP)
+        set_enabled(self.stop, "" if busy == "Segment" else "Nothing is being segmented.", STOP_TIP)
+        workspace = self._bench.workspace
+        layer = workspace.chosen
+        is_stack = False
+        if layer is not None and not self._header.reason():
+            is_stack = len(workspace.image().stack_shape) > 0
+        self.scope.visible = is_stack
+        if not busy:
+            self.note.say("")
+
+    def _show_progress(self, fraction: float, text: str) -> None:
+        is_mine = self._bench.session.busy == "Segment"
+        self.progress.value = round(1000 * fraction) if is_mine else 0
+        if is_mine:
+            self.note.say(text.capitalize() + ".")

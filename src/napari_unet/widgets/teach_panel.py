@@ -1,0 +1,141 @@
+"""Step 3: the network learns what is checked."""
+
+from __future__ import annotations
+
+from magicgui.widgets import FloatSlider, ProgressBar
+
+from napari_unet.core.errors import NapariUnetError
+from napari_unet.session.teach_run import Curve
+from napari_unet.widgets.curve import CurveView
+from napari_unet.widgets.header import Header
+from napari_unet.widgets.parts import (
+    Choice,
+    Note,
+    Panel,
+    button,
+    fields,
+    frame,
+    heading,
+    row,
+    set_enabled,
+)
+from napari_unet.widgets.workbench import Workbench
+
+__all__ = ["TeachPanel"]
+
+TEACH_TIP = "Learn from everything that is checked, in all open images, then segment again."
+STOP_TIP = "Stop; the best so far is kept."
+BACK_TIP = "Segment with the version before this one again."
+NOTHING = "Correct a few cells first: what you touch is checked, and learnt."
+TIMES = [("quick, 30 s", 30.0), ("normal, 2 min", 120.0), ("thorough, 10 min", 600.0)]
+KEEP = 0.1  # as `iter_finetune`
+
+
+class TeachPanel(Panel):
+    """Time, Teach, the curve, and the versions."""
+
+    def __init__(self, bench: Workbench, header: Header) -> None:
+        self._bench = bench
+        self._header = header
+        self.time = Choice(label="Time", tooltip="How long to learn.")
+        self.time.offer(TIMES, TIMES[0][1])
+        self.teach = button("Teach", TEACH_TIP, self.press)
+        self.stop = button("Stop", STOP_TIP, bench.session.stop)
+        self.stop.native.setFixedWidth(60)
+        self.progress = ProgressBar(min=0, max=1000, value=0, label="")
+        self.progress.native.setTextVisible(False)
+        self.progress.native.setFixedHeight(8)
+        self.note = Note()
+        self.keep = FloatSlider(
+            label="Keep", min=0.0, max=1.0, step=0.05, value=KEEP,
+            tooltip="How much it keeps of what it knows: left learns freely, right stays close.",
+        )  # fmt: skip
+        self.curve = CurveView()
+        self.score = Note()
+        self.version = Choice(tooltip="The version that segments.")
+        self.back = button("Go back", BACK_TIP, self._go_back)
+        super().__init__(
+            [
+                heading("3  Teach"),
+                fields(self.time, self.keep),
+                row(self.teach, self.stop),
+                self.progress,
+                self.note,
+                frame(self.curve),
+                self.score,
+                row(self.version, self.back),
+            ]
+        )
+        self.version.changed.connect(self._on_version)
+        session, workspace = bench.session, bench.workspace
+        for signal in (session.state_changed, workspace.corrected, workspace.chosen_changed):
+            signal.connect(self._show_state)
+        session.progress.connect(self._show_progress)
+        session.curve_changed.connect(self._show_curve)
+        session.versions_changed.connect(self._show_versions)
+        self._show_versions()
+        self._show_state()
+
+    def press(self) -> None:
+        """Teach, then segment what is shown again."""
+        workspace = self._bench.workspace
+        try:
+            then = None
+            item = workspace.current
+            if item is not None:
+                shown = workspace.shown_place(item.image, item.pair.image)
+                rest = [place for place in item.pair.visited if place != shown]
+                then = (item.pair, [shown, *rest])
+            self._bench.session.teach(
+                workspace.pairs(), seconds=self.time.value, keep=self.keep.value, then=then
+            )
+        except NapariUnetError as error:
+            self.note.say(str(error), failure=True)
+
+    def _show_state(self) -> None:
+        busy = self._bench.session.busy
+        reason = self._header.reason()
+        if busy:
+            reason = f"{busy} is running; stop it first or wait."
+        elif not reason and not any(pair.has_checked for pair in self._bench.workspace.pairs()):
+            reason = NOTHING
+        set_enabled(self.teach, reason, TEACH_TIP)
+        set_enabled(self.stop, "" if busy == "Teach" else "Nothing is being taught.", STOP_TIP)
+        versions = self._bench.session.versions
+        back = busy and reason
+        if not back and versions.index == 0:
+            back = "There is no version before this one."
+        set_enabled(self.back, back, BACK_TIP)
+        self.version.enabled = not busy and len(versions.items) > 1
+        if busy != "Teach":
+            self.note.say(NOTHING if reason == NOTHING else "")
+
+    def _show_progress(self, fraction: float, text: str) -> None:
+        is_mine = self._bench.session.busy == "Teach"
+        self.progress.value = round(1000 * fraction) if is_mine else 0
+        if is_mine:
+            self.note.say(text.capitalize() + ".")
+
+    def _show_curve(self, curve: Curve, score: str) -> None:
+        self.curve.show_curve(curve)
+        self.score.say(score.capitalize())
+
+    def _show_versions(self) -> None:
+        versions = self._bench.session.versions
+        names = [
+            item.title if index else "before teaching" for index, item in enumerate(versions.items)
+        ]
+        for index, item in enumerate(versions.items):
+            if item.summary is not None and item.summary.after is not None:
+                names[index] += f" ({item.summary.after:.2f})"
+        self.version.offer(list(zip(names, range(len(names)), strict=True)), versions.index)
+        self._show_state()
+
+    def _on_version(self, index: int | None) -> None:
+        if index is not None:
+            self._bench.session.go_to_version(index)
+
+    def _go_back(self) -> None:
+        versions = self._bench.session.versions
+        if versions.index > 0:
+            self._bench.session.go_to_version(versions.index - 1)

@@ -1,0 +1,107 @@
+"""One viewer's session and workspace, shared by all docks that are open in it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt, QTimer
+from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
+
+from napari_unet.bridge.workspace import Workspace
+from napari_unet.session.session import Session
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["Workbench"]
+
+PUMP_EVERY_MS = 30
+WIDTH = 340
+
+log = logging.getLogger(__name__)
+_open: dict[int, Workbench] = {}
+
+
+class Workbench(QObject):
+    """What the docks of one viewer share; it lives until the viewer's window is closed."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.session = Session()
+        self.workspace = Workspace(viewer, self.session)
+        self.status = ""
+        self.status_is_failure = False
+        self.session.said.connect(self._on_said)
+        self._window: QMainWindow | None = None
+        self._docks: list[QWidget] = []
+        self._timer = QTimer(self)
+        self._timer.setInterval(PUMP_EVERY_MS)
+        self._timer.timeout.connect(self._pump)
+        self._timer.start()
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close)
+        self.session.probe()
+
+    @classmethod
+    def of(cls, viewer: Viewer) -> Workbench:
+        """Return the workbench of a viewer; it is made where there is none."""
+        viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands out proxies
+        if id(viewer) not in _open:
+            _open[id(viewer)] = cls(viewer)
+        return _open[id(viewer)]
+
+    def add_dock(self, dock: QWidget) -> None:
+        """Follow a dock, to end with the window it is in."""
+        self._docks.append(dock)
+        dock.destroyed.connect(self._on_dock_destroyed)
+
+    def _on_dock_destroyed(self) -> None:
+        self._docks = [dock for dock in self._docks if _is_alive(dock)]
+        if not self._docks and self._window is None:  # never shown in a window
+            self.close()
+
+    def _find_window(self) -> None:
+        for dock in self._docks:
+            window = dock.window() if _is_alive(dock) else None
+            if isinstance(window, QMainWindow):
+                self._window = window
+                window.destroyed.connect(self.close)
+                narrow(window, dock)
+                return
+
+    def _on_said(self, sentence: str, is_failure: bool) -> None:
+        self.status, self.status_is_failure = sentence, is_failure
+
+    def _pump(self) -> None:
+        if self._window is None:
+            self._find_window()
+        self.session.pump()
+        self.workspace.flush()
+
+    def close(self) -> None:
+        """End the worker and follow the viewer no more."""
+        if _open.pop(id(self.viewer), None) is None:
+            return
+        self._timer.stop()
+        self.session.close()
+        self.workspace.close()
+
+
+def narrow(window: QMainWindow, widget: QWidget) -> None:
+    """Give a dock the width its texts need; the rest is for the image."""
+    parent: QWidget | None = widget
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    if isinstance(parent, QDockWidget):
+        window.resizeDocks([parent], [WIDTH], Qt.Orientation.Horizontal)
+
+
+def _is_alive(widget: QWidget) -> bool:
+    try:
+        widget.objectName()
+    except RuntimeError:  # its C++ side was deleted
+        return False
+    return True
