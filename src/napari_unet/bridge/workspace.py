@@ -17,9 +17,9 @@ from napari_unet.bridge.layers import (
     check_labels_fit,
     guess_channel_axis,
     over_channels,
-    place_of,
     read_image,
 )
+from napari_unet.bridge.view import shown_place, visible_box, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Image, Place
 from napari_unet.session.pair import Pair
@@ -139,46 +139,25 @@ class Workspace:
         """What is known of the image that is worked on."""
         return self.find(self.chosen)
 
+    def visited(self) -> tuple[Pair, list[Place]] | None:
+        """Return the current pair and its planes that were worked on, the shown one first."""
+        item = self.current
+        if item is None:
+            return None
+        shown = self.shown_place(item.image, item.pair.image)
+        return item.pair, [shown, *(place for place in item.pair.visited if place != shown)]
+
     def find(self, layer: ImageLayer | None) -> OpenPair | None:
         """Return what is known of an image layer."""
         return None if layer is None else self._open.get(_id(layer))
 
     def shown_place(self, layer: ImageLayer, image: Image) -> Place:
         """Return the plane of a stack that the viewer shows."""
-        return place_of(image, self._data_point(layer, self.viewer.dims.point))
+        return shown_place(self.viewer, layer, image)
 
     def center(self, layer: ImageLayer, image: Image) -> tuple[float, float]:
         """Return the row and column in the middle of what is seen."""
-        world = list(self.viewer.dims.point)
-        shown = self.viewer.dims.displayed[-2:]
-        for axis, value in zip(shown, self.viewer.camera.center[-2:], strict=True):
-            world[axis] = value
-        point = self._data_point(layer, world)
-        axes = image.axes.rstrip("C") if image.axes.endswith("XC") else image.axes
-        rows, columns = image.plane_shape
-        y, x = point[axes.index("Y")], point[axes.index("X")]
-        return min(max(y, 0.0), rows - 1.0), min(max(x, 0.0), columns - 1.0)
-
-    def visible_box(self, layer: ImageLayer, image: Image) -> tuple[slice, slice]:
-        """Return the rows and columns that are seen."""
-        y, x = self.center(layer, image)
-        height, width = (size / self.viewer.camera.zoom for size in self._canvas_size())
-        scale = np.abs(np.asarray(layer.scale, float)[-2:])
-        rows, columns = image.plane_shape
-        half_y, half_x = height / scale[0] / 2, width / scale[1] / 2
-        return (
-            slice(max(0, int(y - half_y)), min(rows, int(y + half_y) + 1)),
-            slice(max(0, int(x - half_x)), min(columns, int(x + half_x) + 1)),
-        )
-
-    def _canvas_size(self) -> tuple[float, float]:
-        canvas = getattr(self.viewer, "canvas", None)
-        size = canvas.size if canvas is not None else self.viewer._canvas_size
-        return float(size[0]), float(size[1])
-
-    @staticmethod
-    def _data_point(layer: ImageLayer, world: Any) -> tuple[float, ...]:
-        return tuple(float(value) for value in layer.world_to_data(tuple(world)))
+        return visible_center(self.viewer, layer, image)
 
     # Opening pairs
 
@@ -276,7 +255,7 @@ class Workspace:
         """Say that all that is seen is right."""
         place = self.shown_place(item.image, item.pair.image)
         item.pair.absorb(place)
-        item.pair.check_box(place, self.visible_box(item.image, item.pair.image))
+        item.pair.check_box(place, visible_box(self.viewer, item.image, item.pair.image))
         self._checked_grew(item)
 
     def uncheck(self, item: OpenPair) -> None:

@@ -68,6 +68,7 @@ class Session:
         self._extra_models: list[str] = []
         self._versions: dict[str, Versions] = {}
         self._then: tuple[Pair, list[Place]] | None = None
+        self._after_teaching = False
         self.settings = ObjectSettings()
         self.model_path = str(find_model(DEFAULT_MODEL))
 
@@ -153,6 +154,7 @@ class Session:
     ) -> None:
         """Segment planes with the current version, the first one first."""
         self._must_be_idle()
+        self._after_teaching = False
         model = self.versions.current.model
         self._run = SegmentRun(self._runner, self._reader, pair, model, places, center)
         self._started("starting")
@@ -275,7 +277,10 @@ class Session:
         if run.finished:
             self._run = None
             self.progress.emit(0.0, "")
-            self.said.emit("Stopped; what was done stays." if run.cancelled else "Done.", False)
+            if run.cancelled:
+                self.said.emit("Stopped; the tiles that were done stay.", False)
+            elif not self._after_teaching:
+                self.said.emit(f"Segmented in {run.seconds:.1f} s.", False)
             self.state_changed.emit()
 
     def _pump_teach(self, run: TeachRun) -> None:
@@ -300,6 +305,7 @@ class Session:
         self.versions_changed.emit()
         if then is not None:
             self.segment(*then)
+            self._after_teaching = True  # its sentence stays to be read
 
     def _request_labels(self, pair: Pair, place: Place, *, first: bool = False) -> None:
         settings = self.settings

@@ -64,7 +64,7 @@ class CorrectPanel(Panel):
             bench.session.models_changed,
         ):
             signal.connect(self._show_labels)
-        bench.workspace.corrected.connect(self._show_count)
+        bench.workspace.corrected.connect(self._show_corrected)
         bench.session.state_changed.connect(self._show_state)
         self._show_labels()
 
@@ -167,6 +167,10 @@ class CorrectPanel(Panel):
             self._bench.workspace.uncheck(item)
 
     # What is shown
+
+    def _show_corrected(self) -> None:
+        self._show_count()
+        self._show_state()
 
     def _show_count(self) -> None:
         item = self._bench.workspace.current

@@ -11,7 +11,7 @@ from napari_unet.session.teach_run import Curve
 __all__ = ["CurveView"]
 
 LOSS, SCORE = QColor("#f2a33a"), QColor("#35a7f0")
-HEIGHT = 64
+HEIGHT, LEGEND = 72, 18
 SMOOTH = 0.8  # of the running mean that is drawn over the raw loss
 
 
@@ -59,7 +59,7 @@ class CurveView(QWidget):
             painter.setPen(QPen(text if self.isEnabled() else faint))
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, "loss and score, while it learns")
             return
-        inner = box.adjusted(2, 4, -2, -4)
+        inner = box.adjusted(2, LEGEND, -2, -4)
         top = max(loss for _, loss in self._curve.loss) or 1.0
         raw = [(at, loss / top) for at, loss in self._curve.loss]
         raw_colour = QColor(LOSS)

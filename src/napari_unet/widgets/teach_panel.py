@@ -78,19 +78,23 @@ class TeachPanel(Panel):
 
     def press(self) -> None:
         """Teach, then segment what is shown again."""
-        workspace = self._bench.workspace
         try:
-            then = None
-            item = workspace.current
-            if item is not None:
-                shown = workspace.shown_place(item.image, item.pair.image)
-                rest = [place for place in item.pair.visited if place != shown]
-                then = (item.pair, [shown, *rest])
             self._bench.session.teach(
-                workspace.pairs(), seconds=self.time.value, keep=self.keep.value, then=then
+                self._bench.workspace.pairs(),
+                seconds=self.time.value,
+                keep=self.keep.value,
+                then=self._bench.workspace.visited(),
             )
         except NapariUnetError as error:
             self.note.say(str(error), failure=True)
+
+    def _go_to(self, index: int) -> None:
+        """Make a version current, and show what it makes of the planes that were segmented."""
+        session = self._bench.session
+        session.go_to_version(index)
+        visited = self._bench.workspace.visited()
+        if visited is not None and visited[0].segmented and not session.busy:
+            session.segment(*visited)
 
     def _show_state(self) -> None:
         busy = self._bench.session.busy
@@ -133,9 +137,9 @@ class TeachPanel(Panel):
 
     def _on_version(self, index: int | None) -> None:
         if index is not None:
-            self._bench.session.go_to_version(index)
+            self._go_to(index)
 
     def _go_back(self) -> None:
         versions = self._bench.session.versions
         if versions.index > 0:
-            self._bench.session.go_to_version(versions.index - 1)
+            self._go_to(versions.index - 1)

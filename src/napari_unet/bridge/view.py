@@ -1,0 +1,59 @@
+"""Where the user is looking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+
+from napari_unet.bridge.layers import place_of
+from napari_unet.session.image import Image, Place
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["shown_place", "visible_box", "visible_center"]
+
+
+def shown_place(viewer: Viewer, layer: ImageLayer, image: Image) -> Place:
+    """Return the plane of a stack that the viewer shows."""
+    return place_of(image, _data_point(layer, viewer.dims.point))
+
+
+def visible_center(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[float, float]:
+    """Return the row and column in the middle of what is seen, inside the image."""
+    world = list(viewer.dims.point)
+    shown = viewer.dims.displayed[-2:]
+    for axis, value in zip(shown, viewer.camera.center[-2:], strict=True):
+        world[axis] = value
+    point = _data_point(layer, world)
+    y, x = (point[image.axes.index(axis)] for axis in "YX")
+    rows, columns = image.plane_shape
+    return min(max(y, 0.0), rows - 1.0), min(max(x, 0.0), columns - 1.0)
+
+
+def visible_box(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[slice, slice]:
+    """Return the rows and columns that are seen."""
+    y, x = visible_center(viewer, layer, image)
+    height, width = (size / viewer.camera.zoom for size in _canvas_size(viewer))
+    scale = np.abs(np.asarray(layer.scale, float)[-2:])
+    rows, columns = image.plane_shape
+    half_y, half_x = height / scale[0] / 2, width / scale[1] / 2
+    return (
+        slice(max(0, int(y - half_y)), min(rows, int(y + half_y) + 1)),
+        slice(max(0, int(x - half_x)), min(columns, int(x + half_x) + 1)),
+    )
+
+
+def _canvas_size(viewer: Viewer) -> tuple[float, float]:
+    if hasattr(viewer, "canvas"):  # napari 0.9
+        size = viewer.canvas.size
+    else:
+        size = viewer._canvas_size
+    return float(size[0]), float(size[1])
+
+
+def _data_point(layer: ImageLayer, world: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in layer.world_to_data(tuple(world)))
