@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_unet.core.errors import InputError
 from napari_unet.core.targets import classes_to_labels
 
-__all__ = ["probability_to_labels", "remove_small"]
+__all__ = ["check_threshold", "probability_to_labels", "remove_small"]
 
 
 def probability_to_labels(
@@ -39,8 +39,7 @@ def probability_to_labels(
     ndarray of int32, shape (Y, X)
         Objects are numbered from 1 without holes in the numbering.
     """
-    if not 0 <= threshold <= 1:
-        raise InputError(f"The threshold is {threshold}; it must be from 0 to 1.")
+    check_threshold(threshold)
     if probability.dtype == np.uint8:
         foreground = probability >= max(1, round(threshold * 255))
     else:
@@ -51,6 +50,19 @@ def probability_to_labels(
         foreground = cut_waists(foreground, eagerness=split)
     labels = classes_to_labels(foreground.view(np.uint8))
     return remove_small(labels, min_size)
+
+
+def check_threshold(threshold: float) -> float:
+    """Return the threshold if it is one.
+
+    Raises
+    ------
+    InputError
+        If it is not from 0 to 1.
+    """
+    if not 0 <= threshold <= 1:
+        raise InputError(f"The threshold is {threshold}; it must be from 0 to 1.")
+    return threshold
 
 
 def remove_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any  # images come in any real dtype
@@ -18,16 +17,20 @@ from torch import nn
 from napari_unet.core.device import autocast_dtype, channels_last, choose_device, choose_precision
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TileResult
-from napari_unet.core.instances import probability_to_labels
+from napari_unet.core.instances import check_threshold, probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.blocks import fold_batch_norm
-from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.normalize import apply_range, intensity_range, normalize
+from napari_unet.core.planes import check_image, cut_plane, name_axes, plane_places
 from napari_unet.core.tiling import network_geometry, plan_tiles, read_mirrored
 
 __all__ = ["Segmentation", "predict_plane", "predict_tiles", "segment"]
 
 # Activations of a tile may take about this many bytes (chosen: safe on a laptop with 8 GB).
 TILE_BYTES = 800_000_000
+
+# Pixels of a plane that is enlarged to the model's object size (chosen: 1 GB a channel).
+MAX_RESCALED = 2**28
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,24 +104,25 @@ def predict_tiles(
             y, x = spot.y_crop, spot.x_crop
             inside = probability[:, y : y + spot.height, x : x + spot.width]
             yield TileResult(spot.y, spot.x, np.ascontiguousarray(inside), index, len(tiles))
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(
-            "There is not enough memory on the GPU; close other programs that use it, "
-            "or compute on the CPU."
-        ) from error
-    except RuntimeError as error:
-        raise ComputeError(f"The network could not be run: {error}") from error
+    except (RuntimeError, MemoryError) as error:
+        raise _explained(error) from error
 
 
 def _check_plane(image_cyx: NDArray[Any], model: Model) -> None:
-    if image_cyx.ndim != 3 or 0 in image_cyx.shape:
-        raise InputError(f"An image plane of shape {image_cyx.shape} cannot be segmented.")
-    needed = model.config.in_channels
-    if len(image_cyx) != needed:
-        raise InputError(
-            f"The model takes {needed} channel{'s' * (needed != 1)} and the image has "
-            f"{len(image_cyx)}; choose which to use."
+    if image_cyx.ndim != 3:
+        raise InputError(f"An image of shape {image_cyx.shape} is not one plane of channels, CYX.")
+    check_image(image_cyx.shape, image_cyx.dtype, "CYX", model.config.in_channels)
+
+
+def _explained(error: RuntimeError | MemoryError) -> ComputeError:
+    if isinstance(error, torch.OutOfMemoryError):
+        return OutOfMemoryError(
+            "There is not enough memory on the GPU; close other programs that use it, "
+            "or compute on the CPU."
         )
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        return OutOfMemoryError("There is not enough memory; close other programs.")
+    return ComputeError(f"The network could not be run: {error}")
 
 
 def _tile_side(model: Model, halo: int) -> int:
@@ -163,10 +167,17 @@ def predict_plane(
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Return class probabilities (C, Y, X) of one plane; see `segment` for the parameters."""
+    _check_plane(image_cyx, model)
     shape_yx = image_cyx.shape[1:]
-    scaled = _rescale(image_cyx, _scale(model, diameter))
+    scaled, ranges = image_cyx, None
+    scale = _scale(model, diameter, shape_yx)
+    if scale != 1:  # normalised first: the range is that of the image as it is
+        scaled = _rescale(normalize(image_cyx, model.config.percentiles), scale)
+        ranges = np.array([[0.0, 1.0]] * len(image_cyx))
     out: NDArray[np.float32] | None = None
-    for result in predict_tiles(scaled, model, device=device, precision=precision, tile=tile):
+    for result in predict_tiles(
+        scaled, model, device=device, precision=precision, tile=tile, ranges=ranges
+    ):
         if out is None:
             classes = len(result.probability)
             out = np.empty((classes, *scaled.shape[1:]), np.float32)
@@ -178,24 +189,29 @@ def predict_plane(
     return out if out.shape[1:] == shape_yx else _resize(out, shape_yx)
 
 
-def _scale(model: Model, diameter: float | None) -> float:
+def _scale(model: Model, diameter: float | None, shape_yx: tuple[int, ...]) -> float:
     trained_at = model.config.diameter
-    if diameter is None or trained_at is None:
+    if diameter is None:
         return 1.0
     if not 1 <= diameter <= 10_000:
         raise InputError(f"The diameter is {diameter} px; it must be from 1 to 10,000.")
-    return trained_at / diameter
+    if trained_at is None:
+        raise InputError("The model does not know the size of its objects; leave diameter out.")
+    scale = trained_at / diameter
+    if scale > 1 and scale**2 * float(np.prod(shape_yx)) > MAX_RESCALED:
+        raise InputError(
+            f"With a diameter of {diameter} px the image would be enlarged {scale:.1f} times, "
+            "which is too large; give a larger diameter or leave it out."
+        )
+    return scale
 
 
-def _rescale(image_cyx: NDArray[Any], scale: float) -> NDArray[Any]:
-    if scale == 1.0:
-        return image_cyx
+def _rescale(image_cyx: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     y, x = (max(1, round(size * scale)) for size in image_cyx.shape[1:])
-    image = np.nan_to_num(image_cyx.astype(np.float32), posinf=0.0, neginf=0.0)
     if scale < 1:  # what the smaller image cannot show would alias
-        sigma = (0.0, 0.5 * (1 / scale - 1), 0.5 * (1 / scale - 1))
-        image = ndimage.gaussian_filter(image, sigma)
-    return _resize(image, (y, x))
+        sigma = 0.5 * (1 / scale - 1)
+        image_cyx = ndimage.gaussian_filter(image_cyx, (0.0, sigma, sigma))
+    return _resize(image_cyx, (y, x))
 
 
 def _resize(image_cyx: NDArray[np.float32], shape_yx: tuple[int, ...]) -> NDArray[np.float32]:
@@ -227,8 +243,8 @@ def segment(
         See `load_model`.
     axes : str, optional
         One letter a dimension, with Y, X, at most one C for channels, and any others (Z, T)
-        that are gone through plane by plane. None: "YX", "ZYX", or "CYX" and so on where one
-        axis has just the model's number of channels.
+        that are gone through plane by plane. None: "YX", "ZYX" or "TZYX", with a C first or
+        last of three where that axis has the model's number of channels or looks like RGB.
     diameter : float, optional
         Diameter of the objects in pixels; the image is rescaled to the size the model knows.
         None leaves the image as it is.
@@ -245,15 +261,20 @@ def segment(
         If the axes do not fit, or the channels are not the model's.
     """
     config = model.config
-    axes = _axes(image.shape, axes, config.in_channels)
-    order = [axes.index(axis) for axis in axes if axis not in "CYX"]
-    stack_shape = tuple(image.shape[index] for index in order)
-    shape = (*stack_shape, image.shape[axes.index("Y")], image.shape[axes.index("X")])
+    if not hasattr(image, "dtype"):
+        image = np.asarray(image)
+    axes = name_axes(image.shape, axes, config.in_channels)
+    check_image(image.shape, image.dtype, axes, config.in_channels)
+    threshold = check_threshold(config.threshold if threshold is None else threshold)
+    sizes = dict(zip(axes, image.shape, strict=True))
+    _scale(model, diameter, (sizes["Y"], sizes["X"]))
+    in_order = "".join(axis for axis in axes if axis not in "CYX") + "YX"
+    shape = tuple(sizes[axis] for axis in in_order)
     labels = np.zeros(shape, np.int32)
     probability = np.zeros((len(config.classes), *shape), np.float32)
-    planes = int(np.prod(stack_shape, dtype=int))
-    for number, place in enumerate(itertools.product(*map(range, stack_shape))):
-        plane = _plane(image, axes, place)
+    planes = int(np.prod(shape[:-2], dtype=int))
+    for number, place in enumerate(plane_places(image.shape, axes)):
+        plane = cut_plane(image, axes, place)
 
         def report(done: int, total: int, number: int = number) -> None:
             if progress is not None:
@@ -265,45 +286,10 @@ def segment(
         np.moveaxis(probability, 0, -3)[place] = planewise
         labels[place] = probability_to_labels(
             1 - planewise[0],
-            threshold=config.threshold if threshold is None else threshold,
+            threshold=threshold,
             min_size=config.min_size if min_size is None else min_size,
         )
-    in_order = "".join(axis for axis in axes if axis not in "CYX") + "YX"
     wanted = [in_order.index(axis) for axis in axes if axis != "C"]
     return Segmentation(
         labels.transpose(wanted), probability.transpose([0, *(index + 1 for index in wanted)])
     )
-
-
-def _axes(shape: tuple[int, ...], axes: str | None, channels: int) -> str:
-    if axes is None:
-        axes = {2: "YX", 3: "ZYX", 4: "ZCYX"}.get(len(shape), "")
-        if len(shape) == 3 and (channels > 1 or _looks_rgb(shape)):
-            is_last = shape[-1] == channels or _looks_rgb(shape)
-            axes = "YXC" if is_last and shape[0] != channels else "CYX"
-        if not axes:
-            raise InputError(f"An image of shape {shape} needs its axes named, as in 'TZCYX'.")
-    axes = axes.upper()
-    if len(axes) != len(shape) or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
-        raise InputError(
-            f"Axes {axes!r} do not fit an image of shape {shape}; name each dimension once, "
-            "Y and X among them."
-        )
-    return axes
-
-
-def _looks_rgb(shape: tuple[int, ...]) -> bool:
-    return shape[-1] in (3, 4) and min(shape[:-1]) > 4
-
-
-def _plane(image: NDArray[Any], axes: str, place: tuple[int, ...]) -> NDArray[Any]:
-    """Cut one plane out of an image as (C, Y, X)."""
-    rest = iter(place)
-    index: tuple[slice | int, ...] = tuple(
-        slice(None) if axis in "CYX" else next(rest) for axis in axes
-    )
-    plane = np.asarray(image[index])
-    left = [axis for axis in axes if axis in "CYX"]
-    if "C" not in left:
-        plane, left = plane[None], ["C", *left]
-    return plane.transpose([left.index(axis) for axis in "CYX"])

@@ -1,0 +1,89 @@
+"""What the axes of an image mean, and its planes one by one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any  # images come in any real dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.errors import InputError
+
+__all__ = ["check_image", "cut_plane", "name_axes", "plane_places"]
+
+
+def name_axes(shape: tuple[int, ...], axes: str | None, channels: int) -> str:
+    """Return one capital letter a dimension; None is guessed as `segment` says.
+
+    Raises
+    ------
+    InputError
+        If the axes do not fit the shape, or cannot be guessed.
+    """
+    if axes is None:
+        axes = _guessed(shape, channels)
+    axes = axes.upper()
+    fits = len(axes) == len(shape) and axes.isalpha()
+    if not fits or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+        raise InputError(
+            f"Axes {axes!r} do not fit an image of shape {shape}; name each dimension once, "
+            "Y and X among them."
+        )
+    return axes
+
+
+def check_image(shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, channels: int) -> None:
+    """Refuse what a model of that many channels cannot segment, before any work.
+
+    Raises
+    ------
+    InputError
+        If the image has no pixels, is not of real numbers, or has other channels.
+    """
+    if 0 in shape:
+        raise InputError(f"The image of shape {shape} has no pixels; open another.")
+    if dtype.kind not in "buif":
+        raise InputError(f"Images of {dtype} cannot be used; convert to real numbers.")
+    count = shape[axes.index("C")] if "C" in axes else 1
+    if count != channels:
+        raise InputError(
+            f"The model takes {channels} channel{'s' * (channels != 1)} and the image has "
+            f"{count}; choose which to use."
+        )
+
+
+def plane_places(shape: tuple[int, ...], axes: str) -> Iterator[tuple[int, ...]]:
+    """Go through the indices of the axes other than C, Y and X, the last one fastest."""
+    ranges = [range(size) for size, axis in zip(shape, axes, strict=True) if axis not in "CYX"]
+    return itertools.product(*ranges)
+
+
+def cut_plane(image: NDArray[Any], axes: str, place: tuple[int, ...]) -> NDArray[Any]:
+    """Read the plane at an index of `plane_places` as (C, Y, X)."""
+    rest = iter(place)
+    index: tuple[slice | int, ...] = tuple(
+        slice(None) if axis in "CYX" else next(rest) for axis in axes
+    )
+    plane = np.asarray(image[index])
+    left = [axis for axis in axes if axis in "CYX"]
+    if "C" not in left:
+        plane, left = plane[None], ["C", *left]
+    return plane.transpose([left.index(axis) for axis in "CYX"])
+
+
+def _guessed(shape: tuple[int, ...], channels: int) -> str:
+    if len(shape) == 2:
+        return "YX"
+    if len(shape) not in (3, 4):
+        raise InputError(f"An image of shape {shape} needs its axes named, as in 'TZCYX'.")
+    stack = "Z" * (len(shape) - 3)
+    first, last = shape[-3], shape[-1]
+    if (channels > 1 and first == channels) or (stack and first == channels):
+        return stack + "CYX"
+    if last == channels or (last in (3, 4) and min(shape[-3:-1]) > 4):
+        return stack + "YXC"
+    if channels > 1:
+        return stack + "CYX"
+    return "TZYX"[-len(shape) :]
