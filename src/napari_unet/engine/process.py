@@ -60,7 +60,7 @@ class ProcessRunner:
         ComputeError
             If the runner is closed.
         """
-        job = Job(task, self._dispatcher.wake)
+        job = Job(task, self._dispatcher.cancel)
         self._dispatcher.add(job)
         return job
 
@@ -93,6 +93,15 @@ class _Dispatcher:
     def worker_pid(self) -> int | None:
         worker = self._worker
         return None if worker is None or worker.is_gone else worker.pid
+
+    def cancel(self, job: Job[Any]) -> None:
+        with self._changed:
+            is_waiting = job in self._waiting
+            if is_waiting:
+                self._waiting.remove(job)
+            self._changed.notify_all()
+        if is_waiting:
+            job.fail(JobCancelledError("The job was stopped before it began."))
 
     def wake(self) -> None:
         with self._changed:
@@ -212,6 +221,7 @@ class _Dispatcher:
             else:
                 worker.kill()
                 self._end_worker()
+                self._wants_worker = True  # whoever cancels will click again soon
                 job.fail(JobCancelledError("The job was stopped by ending its process."))
 
     def _wait(self, job: Job[Any], worker: WorkerHandle, timeout: float | None) -> None:

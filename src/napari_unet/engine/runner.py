@@ -27,7 +27,9 @@ class Job(Generic[Result]):
         What was submitted.
     """
 
-    def __init__(self, task: Task[Result], on_cancel: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, task: Task[Result], on_cancel: Callable[[Job[Result]], None] | None = None
+    ) -> None:
         self.task = task
         self._on_cancel = on_cancel
         self._events: deque[object] = deque()
@@ -60,7 +62,7 @@ class Job(Generic[Result]):
                 return
             self._is_cancelled = True
         if self._on_cancel is not None:
-            self._on_cancel()
+            self._on_cancel(self)
 
     def result(self, timeout: float | None = None) -> Result:
         """Wait for the result and return it.

@@ -1,0 +1,40 @@
+"""A tiny model, an image with round cells, and a wait that ends."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from napari_unet.core.config import ModelConfig
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory):
+    from napari_unet.core.model_file import Model
+
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    Model.fresh(ModelConfig(width=4, depth=2), name="tiny").save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def cells():
+    """An image (96, 96) of bright discs on a grid, and their labels."""
+    y, x = np.mgrid[:96, :96]
+    inside = (y % 24 - 12) ** 2 + (x % 24 - 12) ** 2 < 64
+    labels = np.where(inside, 1 + (y // 24) * 4 + x // 24, 0).astype(np.int32)
+    noise = np.random.default_rng(0).normal(0, 10, inside.shape)
+    return (100 * inside + 50 + noise).astype(np.float32), labels
+
+
+@pytest.fixture(scope="session")
+def wait_until():
+    def wait(is_true, seconds=20.0):
+        end = time.monotonic() + seconds
+        while not is_true():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.005)
+
+    return wait
