@@ -1,0 +1,105 @@
+"""The worker process with a real model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet.core.errors import InputError
+from napari_unet.core.example import Example
+from napari_unet.core.model_file import load_model
+from napari_unet.engine import (
+    InlineRunner,
+    JobCancelledError,
+    ProbeTask,
+    ProcessRunner,
+    SegmentTask,
+    TeachTask,
+)
+
+
+@pytest.fixture(scope="module")
+def runner():
+    runner = ProcessRunner()
+    runner.warm_up()
+    yield runner
+    runner.close()
+
+
+def segment_task(cells, model_path, **others):
+    image = cells[0][None]
+    return SegmentTask(image, model_path, tile=40, device="cpu", precision="float32", **others)
+
+
+def test_probe_names_what_will_compute(runner):
+    info = runner.submit(ProbeTask("cpu", "float32")).result(60)
+    assert info.sentence == "this computer, float32, ready"
+
+
+def test_segmenting_in_the_worker_equals_segmenting_here(runner, cells, model_path):
+    task = segment_task(cells, model_path, center=(90.0, 90.0))
+    there, here = runner.submit(task), InlineRunner().submit(task)
+    there.result(60)
+    here.result()
+    tiles, expected = there.poll(), here.poll()
+    assert [(t.y, t.x, t.index) for t in tiles] == [(t.y, t.x, t.index) for t in expected]
+    for tile, wanted in zip(tiles, expected, strict=True):
+        # Another number of threads may round one step of 1/255 the other way.
+        difference = tile.probability.astype(int) - wanted.probability
+        assert np.abs(difference).max() <= 1
+
+
+def test_a_cancelled_segment_raises_and_keeps_its_tiles(runner, cells, model_path, wait_until):
+    image = np.tile(cells[0], (20, 20))[None]  # some thousand tiles
+    job = runner.submit(SegmentTask(image, model_path, tile=40, precision="float32"))
+    seen = []
+    wait_until(lambda: seen.extend(job.poll()) or seen, seconds=60)
+    job.cancel()
+    with pytest.raises(JobCancelledError, match="what is shown so far stays"):
+        job.result(60)
+    seen += job.poll()
+    assert [tile.index for tile in seen] == list(range(len(seen)))
+    assert len(seen) < seen[0].count
+
+
+def test_teaching_in_the_worker_writes_a_model(runner, cells, model_path, tmp_path):
+    example = Example(*cells)
+    target = tmp_path / "taught.safetensors"
+    task = TeachTask(
+        model_path, (example,), steps=2, save_to=str(target), device="cpu", precision="float32"
+    )
+    job = runner.submit(task)
+    done = job.result(60)
+    assert done.summary.improved
+    assert done.model == str(target)
+    assert load_model(target).card.name == "taught"
+    assert [path.name for path in tmp_path.iterdir()] == ["taught.safetensors"]
+    assert job.poll()[-1].cells == done.summary.cells_kept_aside
+    again = runner.submit(segment_task(cells, done.model))
+    again.result(60)
+    assert again.poll()
+
+
+def test_teaching_that_is_cancelled_returns_the_best_so_far(
+    runner, cells, model_path, tmp_path, wait_until
+):
+    target = tmp_path / "taught.safetensors"
+    task = TeachTask(model_path, (Example(*cells),), seconds=300, save_to=str(target))
+    job = runner.submit(task)
+    seen = []
+    wait_until(lambda: seen.extend(job.poll()) or len(seen) > 2, seconds=60)
+    job.cancel()
+    done = job.result(60)
+    assert job.cancelled
+    assert 0 < done.summary.seconds < 250
+    assert done.summary.steps > 0
+    assert done.model == (str(target) if done.summary.improved else "")
+    assert target.exists() == done.summary.improved
+
+
+def test_nothing_checked_is_told_in_core_s_own_words(runner, cells, model_path, tmp_path):
+    image, labels = cells
+    nothing = Example(image, labels, np.zeros(labels.shape, bool))
+    task = TeachTask(model_path, (nothing,), steps=1, save_to=str(tmp_path / "t.safetensors"))
+    with pytest.raises(InputError, match="Nothing is checked yet"):
+        runner.submit(task).result(60)
