@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["distillation_loss", "weighted_cross_entropy"]
+__all__ = ["agreement", "distillation_loss", "weighted_cross_entropy"]
 
 
 def weighted_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -39,3 +40,26 @@ def distillation_loss(logits: Tensor, teacher_logits: Tensor, weight: Tensor) ->
     student = F.log_softmax(logits.float(), dim=1)
     divergence = (teacher.exp() * (teacher - student)).sum(dim=1) * weight
     return divergence.sum() / (weight > 0).sum().clamp(min=1)
+
+
+def agreement(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """How far predictions agree with what is known, patch by patch: 1 wholly, 0 by chance.
+
+    The mean probability of the true class over the pixels of each class, averaged over the
+    classes that occur and measured from the 1 / C of a guess. Shapes as in
+    `weighted_cross_entropy`, of which only where `weight` is above 0 matters.
+
+    Returns
+    -------
+    Tensor of float32, shape (B,)
+        Within 0 to 1; 0 for a patch in which nothing is known.
+    """
+    probability = logits.float().softmax(dim=1)
+    classes = probability.shape[1]
+    known = F.one_hot(target, classes).movedim(-1, 1) * (weight > 0).unsqueeze(1)
+    pixels = known.sum(dim=(2, 3))
+    right = (probability * known).sum(dim=(2, 3)) / pixels.clamp(min=1)
+    occurring = (pixels > 0).sum(dim=1)
+    mean = right.sum(dim=1) / occurring.clamp(min=1)
+    above_chance = (classes * mean - 1) / (classes - 1)
+    return torch.where(occurring > 0, above_chance, 0.0).clamp(0, 1)

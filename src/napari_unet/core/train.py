@@ -9,28 +9,28 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from napari_unet.core.config import ModelCard, ModelConfig
-from napari_unet.core.device import channels_last
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
-from napari_unet.core.losses import distillation_loss, weighted_cross_entropy
+from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Loss, Optimisation, TrainSettings
 from napari_unet.core.sampling import Batch, PatchSampler
+from napari_unet.core.teacher import Teacher
 from napari_unet.core.tiling import network_geometry
 
 __all__ = ["TEACH_SETTINGS", "finetune", "iter_finetune", "iter_train"]
 
 CHECKPOINT_EVERY_S = 120.0
 
-# For seconds of training on one processor: smaller patches, half the rate (chosen).
-TEACH_SETTINGS = TrainSettings(patch=192, batch=4, learning_rate=5e-4, average=0.99)
+# For seconds of training on a laptop: small patches give steps, the cosine ends the high rate
+# (tests/benchmarks/teaching.py: 60 steps learn the coins, which 192 pixels at 5e-4 did not).
+TEACH_SETTINGS = TrainSettings(patch=128, batch=4, learning_rate=1e-3, average=0.99)
 
 
 def iter_train(
@@ -118,9 +118,9 @@ def iter_finetune(
 ) -> Generator[TrainProgress | KeptAsideScore, None, tuple[Model, TeachSummary]]:
     """Teach a model from the checked areas of a few images.
 
-    Outside the checked areas the model before teaching holds the new one near; batch-norm
-    statistics stay as they are. Where enough cells are checked a part is kept aside, by
-    region, and the weights that score best on it are returned.
+    Outside the checked areas the model before teaching holds the new one near, as far as the
+    checked ones bear it out; batch-norm statistics stay as they are. Where enough cells are
+    checked a part is kept aside, by region, and the weights that score best on it are returned.
 
     Parameters
     ----------
@@ -215,18 +215,13 @@ def finetune(
 
 
 def _teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
-    teacher = None
-    if keep > 0:
-        teacher = channels_last(copy.deepcopy(model.network), run.device)
-        teacher = teacher.eval().requires_grad_(False)
+    teacher = Teacher(model.network, run, keep) if keep > 0 else None
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
         target, weight = _cropped(batch, logits)
         value = weighted_cross_entropy(logits, target, weight)
-        if teacher is not None:
-            with torch.no_grad(), run.autocast():
-                known = teacher(batch.image.contiguous(memory_format=torch.channels_last))
-            value = value + keep * distillation_loss(logits, known, (weight == 0).float())
+        if teacher is not None and not teacher.is_contradicted:
+            value = value + teacher.loss(logits, batch.image, target, weight)
         return value
 
     return loss

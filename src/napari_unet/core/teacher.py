@@ -1,0 +1,60 @@
+"""What a model knew holds the taught one near, as far as the checked cells bear it out."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from napari_unet.core.device import channels_last
+from napari_unet.core.losses import agreement, distillation_loss
+from napari_unet.core.optimise import Optimisation
+
+__all__ = ["Teacher"]
+
+# Below this mean agreement the teacher is not asked any more, which saves a third of the time.
+LEAST_AGREEMENT = 0.1
+PATIENCE = 8  # steps before that is decided (chosen)
+
+
+class Teacher:
+    """The model before teaching, which holds the new one near where nothing was checked.
+
+    In each patch it is trusted as far as it agrees with what was checked there: on an image of
+    a kind that it does not know it would only teach its errors. Measured agreement of the
+    bundled model with corrected cells: 0.8 to 0.9 on fluorescence, where it fuses and splits
+    some nuclei, and 0 on dark nuclei, coins as a negative and phase contrast.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The network before teaching; it is copied.
+    run : Optimisation
+        The one whose network is held.
+    keep : float
+        Above 0: how strongly.
+    """
+
+    def __init__(self, network: nn.Module, run: Optimisation, keep: float) -> None:
+        network = channels_last(copy.deepcopy(network), run.device)
+        self._network = network.eval().requires_grad_(False)
+        self._run = run
+        self._keep = keep
+        self._agreed = 0.0
+        self._steps = 0
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the checked cells say that it knows nothing of these images."""
+        return self._steps >= PATIENCE and self._agreed < LEAST_AGREEMENT * self._steps
+
+    def loss(self, logits: Tensor, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """How far a batch of logits has moved from what it says where the weight is 0."""
+        with torch.no_grad(), self._run.autocast():
+            known = self._network(image.contiguous(memory_format=torch.channels_last))
+        agreed = agreement(known, target, weight)
+        self._agreed += float(agreed.mean())
+        self._steps += 1
+        unchecked = (weight == 0) * agreed[:, None, None]
+        return self._keep * distillation_loss(logits, known, unchecked)
