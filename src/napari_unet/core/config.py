@@ -69,10 +69,15 @@ class ModelConfig:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"{name} is {value}; it must be from {low} to {high}.")
+        for name in ("in_channels", "width", "depth", "min_size"):
+            if not isinstance(getattr(self, name), int):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be a whole number.")
+        if self.diameter is not None and not self.diameter > 0:
+            raise InputError(f"The diameter is {self.diameter} px; it must be above 0.")
         if not 2 <= len(self.classes) <= 255:
             raise InputError(f"There are {len(self.classes)} classes; 2 to 255 can be used.")
-        if not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
-            low, high = self.percentiles
+        low, high = self.percentiles
+        if not 0 <= low < high <= 100:
             raise InputError(f"Percentiles are {low} and {high}; they must rise within 0 to 100.")
 
     def to_json(self) -> dict[str, Any]:
@@ -97,7 +102,7 @@ class ModelConfig:
             )
         try:
             return cls(**_plain(values))
-        except (InputError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise ModelFileError(f"The model's settings cannot be used: {error}") from error
 
 

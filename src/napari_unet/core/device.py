@@ -29,9 +29,11 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"Device {name!r} is not known; use auto, cpu, cuda or mps.") from error
-    missing = (device.type == "cuda" and not torch.cuda.is_available()) or (
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise InputError(f"Device {name!r} is not known; use auto, cpu, cuda or mps.")
+    missing = (device.type == "cuda" and not _has_gpu(device.index)) or (
         device.type == "mps" and not torch.backends.mps.is_available()
     )
     if missing:
@@ -72,6 +74,10 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return "Apple GPU" if device.type == "mps" else "this computer"
+
+
+def _has_gpu(index: int | None) -> bool:
+    return torch.cuda.is_available() and (index or 0) < torch.cuda.device_count()
 
 
 @lru_cache(maxsize=1)

@@ -40,6 +40,10 @@ class Example:
             raise InputError(f"Labels have shape {self.labels.shape}; they must be one plane.")
         if not np.issubdtype(self.labels.dtype, np.integer):
             raise InputError(f"Labels are {self.labels.dtype}; they must be whole numbers.")
+        if self.labels.size == 0:
+            raise InputError(f"Labels of shape {self.labels.shape} have no pixels; open others.")
+        if self.labels.dtype.kind == "i" and self.labels.min() < 0:
+            raise InputError(f"Labels must not be negative, but {self.labels.min()} occurs.")
         if self.checked is not None and self.checked.shape != self.labels.shape:
             raise InputError(
                 f"The checked area has shape {self.checked.shape}, the labels {self.labels.shape}; "
@@ -79,6 +83,7 @@ def to_cyx(image: NDArray[Any], axes: str | None = None) -> NDArray[Any]:
             axes = "CYX" if image.shape[0] <= image.shape[-1] else "YXC"
         else:
             raise InputError(f"An image of shape {image.shape} is not one plane; name its axes.")
+    axes = axes.upper()
     if sorted(axes) not in (["X", "Y"], ["C", "X", "Y"]) or len(axes) != image.ndim:
         raise InputError(f"Axes {axes!r} do not fit an image of shape {image.shape}.")
     if "C" not in axes:
