@@ -10,10 +10,21 @@ import pytest
 from napari_unet.core.config import ModelConfig
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread_in_workers():
+    """Tiny images: threads cost more than they bring, above all on a busy computer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def model_path(tmp_path_factory):
+    import torch
+
     from napari_unet.core.model_file import Model
 
+    torch.set_num_threads(1)
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
     Model.fresh(ModelConfig(width=4, depth=2), name="tiny").save(path)
     return str(path)

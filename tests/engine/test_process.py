@@ -287,3 +287,11 @@ def test_a_forgotten_runner_ends_its_worker(wait_until):
     with pytest.raises(JobCancelledError):
         job.result(20)
     wait_until(lambda: process.poll() is not None)
+
+
+def test_a_fork_of_the_viewer_leaves_the_worker_alone(runner, monkeypatch):
+    pid = runner.submit(Describe()).result(20)["pid"]
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # what a fork sees when it ends
+    runner._finalizer.peek()[1]()
+    monkeypatch.undo()
+    assert runner.submit(Describe()).result(20)["pid"] == pid

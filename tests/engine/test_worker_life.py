@@ -133,8 +133,8 @@ def test_ctrl_c_in_the_terminal_leaves_the_worker_at_work(tmp_path):
         job = runner.submit(Wait("still there"))
         while not job.poll():
             time.sleep(0.01)
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             time.sleep(600)
         except KeyboardInterrupt:
             job.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -46,9 +47,10 @@ class Job(Generic[Result]):
 
     def poll(self) -> list[object]:
         """Return the events since the last call, oldest first; also after the job has ended."""
-        events = []
-        while self._events:
-            events.append(self._events.popleft())
+        events: list[object] = []
+        with contextlib.suppress(IndexError):  # another thread may take the last one
+            while True:
+                events.append(self._events.popleft())
         return events
 
     def done(self) -> bool:
