@@ -1,0 +1,255 @@
+"""The checked area grows with every edit, and what is in it stays as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_unet.core.checked import check_objects, count_checked, grow_checked, keep_checked
+
+
+def plane(*rows):
+    """Build labels from rows of digits."""
+    return np.array([[int(digit) for digit in row] for row in rows], np.int32)
+
+
+def grown(before, after, margin=0):
+    checked = np.zeros(before.shape, np.uint8)
+    box = grow_checked(checked, before, after, margin=margin)
+    return checked, box
+
+
+BEFORE = plane(
+    "1100022",
+    "1100022",
+    "0000000",
+    "0033000",
+)
+# What an edit does -> what is checked without a rim: the objects as they were and as they are.
+EDITS = {
+    "a new object": (
+        plane("1100022", "1104022", "0004000", "0033000"),
+        plane("0000000", "0001000", "0001000", "0000000"),
+    ),
+    "an erased object": (
+        plane("0000022", "0000022", "0000000", "0033000"),
+        plane("1100000", "1100000", "0000000", "0000000"),
+    ),
+    "a part erased": (
+        plane("1100020", "1100022", "0000000", "0033000"),
+        plane("0000011", "0000011", "0000000", "0000000"),
+    ),
+    "a part added": (
+        plane("1100022", "1100022", "0000000", "0033300"),
+        plane("0000000", "0000000", "0000000", "0011100"),
+    ),
+    "two merged by renumbering": (
+        plane("1100011", "1100011", "0000000", "0033000"),
+        plane("1100011", "1100011", "0000000", "0000000"),
+    ),
+    "two merged by a bridge": (
+        plane("1100022", "1111122", "0000000", "0033000"),
+        plane("1100000", "1111100", "0000000", "0000000"),
+    ),
+    "one split in two": (
+        plane("1400022", "1400022", "0000000", "0033000"),
+        plane("1100000", "1100000", "0000000", "0000000"),
+    ),
+    "an object painted over by its neighbour": (
+        plane("1100022", "1100022", "0000000", "0113000"),
+        plane("1100000", "1100000", "0000000", "0111000"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("after", "expected"), EDITS.values(), ids=EDITS.keys())
+def test_an_edit_checks_whole_objects_as_before_and_as_now(after, expected):
+    checked, _ = grown(BEFORE, after)
+    np.testing.assert_array_equal(checked, expected)
+
+
+@pytest.mark.parametrize("after", [after for after, _ in EDITS.values()], ids=EDITS.keys())
+def test_undoing_an_edit_checks_the_same_area(after):
+    there, _ = grown(BEFORE, after)
+    back, _ = grown(after, BEFORE)
+    np.testing.assert_array_equal(there, back)
+
+
+def test_nothing_changed_grows_nothing():
+    checked, box = grown(BEFORE, BEFORE.copy(), margin=3)
+    assert box is None
+    assert not checked.any()
+
+
+def test_the_rim_is_a_disc_of_three_pixels():
+    before = np.zeros((11, 13), np.int32)
+    after = before.copy()
+    after[5, 6] = 1
+    checked = np.zeros(before.shape, bool)
+    box = grow_checked(checked, before, after)
+    y, x = np.mgrid[:11, :13]
+    np.testing.assert_array_equal(checked, (y - 5) ** 2 + (x - 6) ** 2 <= 9)
+    assert box == (slice(2, 9), slice(3, 10))
+
+
+@pytest.mark.parametrize(
+    ("pixel", "box"),
+    [
+        ((0, 0), (slice(0, 4), slice(0, 4))),
+        ((9, 7), (slice(6, 10), slice(4, 8))),
+        ((0, 7), (slice(0, 4), slice(4, 8))),
+        ((5, 4), (slice(2, 9), slice(1, 8))),
+    ],
+)
+def test_the_box_ends_at_the_border_of_the_image(pixel, box):
+    before = np.zeros((10, 8), np.int32)
+    after = before.copy()
+    after[pixel] = 7
+    checked, found = grown(before, after, margin=3)
+    assert found == box
+    rows, columns = np.nonzero(checked)
+    assert (rows.min(), rows.max() + 1) == (box[0].start, box[0].stop)
+    assert (columns.min(), columns.max() + 1) == (box[1].start, box[1].stop)
+
+
+def test_what_was_checked_stays_checked():
+    checked = np.zeros(BEFORE.shape, np.uint8)
+    checked[3, 6] = 1
+    grow_checked(checked, BEFORE, EDITS["an erased object"][0], margin=0)
+    assert checked[3, 6] == 1
+    assert checked.sum() == 5
+
+
+def test_an_image_without_pixels_is_nothing_changed():
+    nothing = np.zeros((0, 4), np.int32)
+    assert grow_checked(np.zeros((0, 4), np.uint8), nothing, nothing.copy()) is None
+
+
+def test_looking_right_checks_the_objects_named_and_their_rim():
+    checked = np.zeros(BEFORE.shape, np.uint8)
+    assert check_objects(checked, BEFORE, np.array([3, 0]), margin=1) == (slice(2, 4), slice(1, 5))
+    np.testing.assert_array_equal(checked, plane("0000000", "0000000", "0011000", "0111100"))
+
+
+@pytest.mark.parametrize("numbers", [[], [0], [9]])
+def test_an_object_that_is_not_there_checks_nothing(numbers):
+    checked = np.zeros(BEFORE.shape, np.uint8)
+    assert check_objects(checked, BEFORE, np.array(numbers, int)) is None
+    assert not checked.any()
+
+
+@pytest.mark.parametrize(("pixels", "count"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 1)])
+def test_an_object_counts_from_half_of_its_area(pixels, count):
+    labels = np.zeros((3, 6), np.int32)
+    labels[0, :4] = 5
+    checked = np.zeros((3, 6), np.uint8)
+    checked[0, :pixels] = 1
+    checked[1:] = 1  # background never counts
+    assert count_checked(labels, checked) == count
+
+
+def test_each_object_is_counted_once():
+    assert count_checked(BEFORE, np.ones(BEFORE.shape, bool)) == 3
+
+
+# keep_checked
+
+CURRENT = plane(
+    "0077000",
+    "0077055",
+    "0000055",
+    "0000000",
+)
+
+
+def around(labels, number, *, also=()):
+    checked = labels == number
+    for row, column in also:
+        checked[row, column] = True
+    return checked
+
+
+def test_a_checked_object_keeps_its_pixels_and_its_number():
+    predicted = plane("0011100", "0011000", "0000000", "2200033")
+    merged = keep_checked(CURRENT, predicted, around(CURRENT, 7))
+    # 1 lies mostly in the kept object: left out. 5 is not checked: gone. 2 and 3 follow 7.
+    np.testing.assert_array_equal(merged, plane("0077000", "0077000", "0000000", "8800099"))
+
+
+def test_checked_background_stays_empty():
+    checked = np.zeros(CURRENT.shape, bool)
+    checked[3, :4] = True
+    predicted = plane("0000000", "0000000", "1110000", "1112222")
+    merged = keep_checked(CURRENT, predicted, checked)
+    # Exactly half of object 1 is free, of object 2 three quarters: both stay, cut to what is free.
+    np.testing.assert_array_equal(merged, plane("0000000", "0000000", "1110000", "0000222"))
+
+
+def test_a_neighbour_with_its_rim_in_the_checked_area_is_replaced_as_a_whole():
+    current = plane("7788888", "7788888")
+    checked = plane("1110000", "1110000")
+    predicted = plane("0001111", "0000000")
+    merged = keep_checked(current, predicted, checked)
+    # No sliver of 8 is left in column 2, though that is checked.
+    np.testing.assert_array_equal(merged, plane("7700000", "7700000") + (predicted * 8))
+
+
+@pytest.mark.parametrize(("width", "is_kept"), [(3, False), (4, True)])
+def test_a_predicted_object_is_left_out_if_more_than_half_is_covered(width, is_kept):
+    current = np.zeros((2, 8), np.int32)
+    checked = np.zeros((2, 8), bool)
+    checked[0, :2] = True
+    predicted = np.zeros((2, 8), np.int32)
+    predicted[0, :width] = 1  # 2 of 3 are covered, or 2 of 4
+    merged = keep_checked(current, predicted, checked)
+    assert merged.any() == is_kept
+    assert not merged[checked].any()
+
+
+def test_new_numbers_lie_above_all_that_must_not_be_used_again():
+    predicted = plane("0000000", "0000000", "0000000", "1100022")
+    merged = keep_checked(CURRENT, predicted, around(CURRENT, 5), above=100)
+    assert set(np.unique(merged)) == {0, 5, 101, 102}
+    merged = keep_checked(CURRENT, predicted, around(CURRENT, 7), above=3)
+    assert set(np.unique(merged)) == {0, 7, 8, 9}
+
+
+def test_where_nothing_is_checked_the_prediction_is_taken_as_it_is():
+    predicted = plane("1100022", "0000000", "0000000", "0000333")
+    merged = keep_checked(CURRENT, predicted, np.zeros(CURRENT.shape, np.uint8))
+    np.testing.assert_array_equal(merged, predicted)
+    assert merged.dtype == np.int32
+
+
+SHAPE = (6, 7)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    arrays(np.int32, SHAPE, elements=st.integers(0, 4)),
+    arrays(np.int32, SHAPE, elements=st.integers(0, 5)),
+    arrays(np.bool_, SHAPE),
+    st.integers(0, 9),
+)
+def test_nothing_checked_is_ever_lost(current, predicted, checked, above):
+    merged = keep_checked(current, predicted, checked, above=above)
+    kept = [
+        number
+        for number in np.unique(current[current > 0])
+        if 2 * np.count_nonzero(checked[current == number]) >= np.count_nonzero(current == number)
+    ]
+    stays = np.isin(current, kept)
+    np.testing.assert_array_equal(merged[stays], current[stays])
+    new = np.unique(merged[~stays & (merged > 0)])
+    assert not set(new) & set(kept)
+    assert all(number > max([above, *kept]) for number in new)
+    assert not merged[checked & (current == 0)].any()
+    # What is new is the prediction, object by object, cut to what is free.
+    for number in new:
+        of = np.unique(predicted[merged == number])
+        assert len(of) == 1 and of[0] > 0
+        free = ~stays & ~(checked & (current == 0))
+        np.testing.assert_array_equal(merged == number, (predicted == of[0]) & free)
