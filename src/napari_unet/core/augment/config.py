@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_unet.core.errors import InputError
+
 __all__ = ["AugmentConfig"]
 
 
@@ -41,3 +43,14 @@ class AugmentConfig:
     gamma: tuple[float, float] = (0.6, 1.6)
     noise: float = 0.1
     blur: float = 1.2
+
+    def __post_init__(self) -> None:
+        for name in ("elastic_sigma", "brightness", "noise", "blur"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        if self.elastic_grid < 2:
+            raise InputError(f"elastic_grid is {self.elastic_grid}; it must be 2 or more.")
+        for name in ("scale", "contrast", "gamma"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high < float("inf"):
+                raise InputError(f"{name} is {low} to {high}; it must rise from above 0.")

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from napari_unet.core.augment.config import AugmentConfig
 
-__all__ = ["Warp", "apply_warp", "draw_warp", "elastic_displacement"]
+__all__ = ["Warp", "apply_warp", "draw_warp", "elastic_displacement", "linear_offset"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,19 +26,26 @@ class Warp:
 
 def draw_warp(size_yx: tuple[int, int], config: AugmentConfig, generator: torch.Generator) -> Warp:
     """Draw one deformation for a patch of that size."""
+    angle = 2 * math.pi * _uniform(generator) if config.rotate else 0.0
+    low, high = (math.log(factor) for factor in config.scale)
+    zoom = math.exp(low + (high - low) * _uniform(generator))
+    mirror = config.flip and _uniform(generator) < 0.5
+    elastic = elastic_displacement(size_yx, config.elastic_sigma, config.elastic_grid, generator)
+    return Warp(linear_offset(size_yx, angle, zoom, mirror=mirror) + elastic)
+
+
+def linear_offset(
+    size_yx: tuple[int, int], angle: float = 0.0, zoom: float = 1.0, *, mirror: bool = False
+) -> Tensor:
+    """Return offsets (2, h, w) that turn counterclockwise by an angle, magnify and mirror x."""
     y, x = torch.meshgrid(
         torch.arange(size_yx[0]) - (size_yx[0] - 1) / 2,
         torch.arange(size_yx[1]) - (size_yx[1] - 1) / 2,
         indexing="ij",
     )
-    angle = 2 * math.pi * _uniform(generator) if config.rotate else 0.0
-    low, high = (math.log(factor) for factor in config.scale)
-    zoom = math.exp(low + (high - low) * _uniform(generator))
-    mirror = -1.0 if config.flip and _uniform(generator) < 0.5 else 1.0
+    sign = -1.0 if mirror else 1.0
     cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
-    offset = torch.stack([cosine * y - mirror * sine * x, sine * y + mirror * cosine * x])
-    elastic = elastic_displacement(size_yx, config.elastic_sigma, config.elastic_grid, generator)
-    return Warp(offset + elastic)
+    return torch.stack([cosine * y + sine * x, sign * (cosine * x - sine * y)])
 
 
 def elastic_displacement(

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from napari_unet.core.augment import AugmentConfig, Intensity, apply_intensity, draw_intensity
+
+STILL = {"brightness": 0.0, "contrast": 1.0, "gamma": 1.0, "blur": 0.0, "noise": 0.0, "seed": 0}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def patch(*shape):
+    return torch.rand(*(shape or (2, 20, 30)), generator=seeded()) * 3 - 1
+
+
+def varied(image, **drawn):
+    return apply_intensity(image, Intensity(**(STILL | drawn)))
+
+
+def test_nothing_drawn_changes_nothing():
+    torch.testing.assert_close(varied(patch()), patch(), atol=1e-6, rtol=0)
+
+
+def test_brightness_is_added():
+    torch.testing.assert_close(varied(patch(), brightness=0.25), patch() + 0.25)
+
+
+def test_contrast_is_stretched_about_each_channel_s_mean():
+    image = torch.tensor([[[0.0, 1.0, 2.0]], [[4.0, 4.0, 7.0]]])
+    expected = [[[-1.0, 1.0, 3.0]], [[3.0, 3.0, 9.0]]]
+    torch.testing.assert_close(varied(image, contrast=2.0), torch.tensor(expected))
+
+
+def test_gamma_bends_between_black_and_white_and_nowhere_else():
+    image = torch.tensor([[[-0.5, 0.0, 0.25, 1.0, 1.5]]])
+    expected = [[[-0.5, 0.0, 0.5, 1.0, 1.5]]]
+    torch.testing.assert_close(varied(image, gamma=0.5), torch.tensor(expected))
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 1.2, 3.0])
+def test_blur_is_scipy_s_gaussian(sigma):
+    out = varied(patch(), blur=sigma).numpy()
+    reach = max(1, round(3 * sigma))
+    for channel, expected in zip(out, patch().numpy(), strict=True):
+        gaussian = ndimage.gaussian_filter(expected, sigma, mode="nearest", radius=reach)
+        np.testing.assert_allclose(channel, gaussian, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 9)])
+def test_small_patches_are_blurred_too(shape):
+    assert varied(patch(*shape), blur=3.0).shape == shape
+
+
+def test_noise_has_the_drawn_standard_deviation_and_its_own_seed():
+    image = torch.zeros(1, 100, 100)
+    first, second, other = (varied(image, noise=0.2, seed=seed) for seed in (1, 1, 2))
+    assert first.std().item() == pytest.approx(0.2, rel=0.04)
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_the_patch_is_not_written_to():
+    image = patch()
+    varied(image, brightness=0.1, contrast=1.2, gamma=0.7, blur=1.0, noise=0.1)
+    assert torch.equal(image, patch())
+
+
+def test_drawn_values_fill_the_ranges_of_the_config():
+    config, generator = AugmentConfig(), seeded(3)
+    drawn = [draw_intensity(config, generator) for _ in range(500)]
+    for name, (low, high) in {
+        "brightness": (-config.brightness, config.brightness),
+        "contrast": config.contrast,
+        "gamma": config.gamma,
+        "blur": (0.0, config.blur),
+        "noise": (0.0, config.noise),
+    }.items():
+        values = np.array([getattr(one, name) for one in drawn])
+        near = 0.05 * (high - low)
+        assert low <= values.min() < low + near and high - near < values.max() <= high
+    for name in ("blur", "noise"):
+        assert 0.4 < np.mean([getattr(one, name) == 0 for one in drawn]) < 0.6
+    assert len({one.seed for one in drawn}) == 500
+
+
+def test_same_seed_draws_the_same():
+    config = AugmentConfig()
+    assert draw_intensity(config, seeded(5)) == draw_intensity(config, seeded(5))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_varied_patches_stay_finite(seed):
+    extreme = torch.tensor([-1.0, 0.0, 1e-30, 1.0, 5.0]).repeat(1, 8, 4)
+    out = apply_intensity(extreme, draw_intensity(AugmentConfig(), seeded(seed)))
+    assert out.dtype == torch.float32
+    assert torch.isfinite(out).all()
