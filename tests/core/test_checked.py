@@ -115,6 +115,30 @@ def test_the_box_ends_at_the_border_of_the_image(pixel, box):
     assert (columns.min(), columns.max() + 1) == (box[1].start, box[1].stop)
 
 
+def test_all_parts_of_an_object_are_checked_however_far_from_the_stroke():
+    before = np.zeros((4, 400), np.int32)
+    before[:, :9] = 1
+    after = before.copy()
+    after[1:3, 390:393] = 1  # painted with the number of a far object, as napari offers 1
+    checked, box = grown(before, after)
+    np.testing.assert_array_equal(checked, after)
+    assert box == (slice(0, 4), slice(0, 393))
+    merged = keep_checked(after, np.zeros_like(after), checked)
+    np.testing.assert_array_equal(merged, after)
+
+
+def test_an_edit_of_many_objects_checks_them_all():
+    before = np.arange(60, dtype=np.int32).reshape(6, 10)
+    after = before.copy()
+    after[:, 0] = 0
+    after[3:, 9] = 80
+    checked, _ = grown(before, after)
+    expected = np.zeros(before.shape, np.uint8)
+    expected[:, 0] = expected[3:, 9] = 1
+    expected[0, 0] = 0  # was background and is
+    np.testing.assert_array_equal(checked, expected)
+
+
 def test_what_was_checked_stays_checked():
     checked = np.zeros(BEFORE.shape, np.uint8)
     checked[3, 6] = 1
