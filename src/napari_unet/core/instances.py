@@ -6,9 +6,11 @@ from typing import Any  # probabilities come as float or quantised
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.targets import classes_to_labels
+from napari_unet.core.split_touching import split_objects
+from napari_unet.core.targets import fill_gaps
 
 __all__ = ["check_threshold", "probability_to_labels", "remove_small"]
 
@@ -31,8 +33,8 @@ def probability_to_labels(
     min_size : int
         Objects of fewer pixels are left out.
     split : float
-        0 leaves objects as they are connected; up to 1, waists are cut ever more eagerly
-        (watershed of the smoothed distance to the background).
+        0 leaves objects as they are connected; up to 1, waists are cut ever more eagerly, see
+        `napari_unet.core.split_touching`.
 
     Returns
     -------
@@ -40,16 +42,31 @@ def probability_to_labels(
         Objects are numbered from 1 without holes in the numbering.
     """
     check_threshold(threshold)
-    if probability.dtype == np.uint8:
-        foreground = probability >= max(1, round(threshold * 255))
-    else:
-        foreground = probability >= threshold
+    if not 0 <= split <= 1:
+        raise InputError(f"Split is {split}; it must be from 0 to 1.")
+    foreground = _foreground(probability, threshold)
     if split > 0:
-        from napari_unet.core.split_touching import cut_waists  # scikit-image: slow to import
+        scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
+        belief = probability.astype(np.float32) * scale
+        labels = split_objects(foreground, belief, split, min_size=min_size)
+    else:
+        labels = np.zeros(foreground.shape, np.int32)
+        ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
+    # What is too small goes first: no gap is filled on its account.
+    return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
 
-        foreground = cut_waists(foreground, eagerness=split)
-    labels = classes_to_labels(foreground.view(np.uint8))
-    return remove_small(labels, min_size)
+
+def _foreground(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
+    if probability.ndim != 2:
+        raise InputError(f"Probabilities of shape {probability.shape} are not one plane.")
+    if probability.dtype == np.uint8:
+        is_there: NDArray[np.bool_] = probability >= max(1, round(threshold * 255))
+    elif probability.dtype.kind == "f":
+        # Never all of the plane: what a byte cannot tell from 0 is background.
+        is_there = probability >= max(threshold, 0.5 / 255)
+    else:
+        raise InputError(f"Probabilities are {probability.dtype}; they must be float or uint8.")
+    return is_there
 
 
 def check_threshold(threshold: float) -> float:
