@@ -68,8 +68,9 @@ class TeachSummary:
     Attributes
     ----------
     before, after : float or None
-        Score on the cells kept aside, of the model before and of the one returned;
-        None where too little was checked to keep any aside.
+        Score on the cells kept aside, of the model before and of the one returned. Where too
+        few were checked to keep any aside, on the checked cells themselves; None where no cell
+        was checked.
     cells_taught, cells_kept_aside : int
         How many checked cells were learnt from, and how many were kept aside.
     improved : bool
@@ -92,14 +93,19 @@ class TeachSummary:
         cells = _count(self.cells_taught)
         if self.before is None or self.after is None:
             return f"Learnt from {cells}; too few were checked to keep any aside and test on them."
-        aside = _count(self.cells_kept_aside, "corrected cell")
         scores = f"before {self.before:.2f}, after {self.after:.2f}"
-        if self.improved:
-            return f"Learnt from {cells}; on {aside} kept aside: {scores}."
-        return (
-            f"Teaching did not help on {aside} kept aside ({scores}), so the model before stays; "
-            "check a few more cells and teach again."
-        )
+        where = "these cells"
+        if self.cells_kept_aside:
+            where = f"{_count(self.cells_kept_aside, 'corrected cell')} kept aside"
+        if not self.improved:
+            return (
+                f"Teaching did not help on {where} ({scores}), so the model before stays; "
+                "check a few more cells and teach again."
+            )
+        closer = " but closer; teach again for longer" if self.after < self.before else ""
+        if self.cells_kept_aside:
+            return f"Learnt from {cells}; on {where}: {scores}{closer}."
+        return f"Learnt from {cells}, too few to keep any aside; on {where}: {scores}{closer}."
 
 
 def _count(number: int, noun: str = "checked cell") -> str:

@@ -1,62 +1,121 @@
-"""Scores a network on the cells kept aside while it learns, and remembers the best."""
+"""Scores a network while it learns, on cells kept aside where there are enough."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
 
 from napari_unet.core.events import KeptAsideScore, TeachSummary
-from napari_unet.core.kept_aside import KeptAside
+from napari_unet.core.example import Example
+from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget
 
-__all__ = ["Judge"]
+__all__ = ["Judge", "is_worse"]
+
+# The IoU of one cell varies by about this much from one good model to the next (chosen).
+NOISE = 0.2
+
+
+def is_worse(new: Mark, old: Mark, cells: int) -> bool:
+    """Whether one mark is worse than another, both on the same few cells.
+
+    A change of the score beyond the noise of so few cells decides; within it the loss does.
+    """
+    if not math.isfinite(new.loss):
+        return True
+    change = new.score - old.score
+    if abs(change) > NOISE / math.sqrt(max(1, cells)):
+        return change < 0
+    return new.loss > old.loss
 
 
 class Judge:
-    """Scores the network on the cells kept aside, and remembers the best."""
+    """Scores the network, and remembers the best.
 
-    EVERY = 0.2  # of the budget
+    Parameters
+    ----------
+    model : Model
+        Before teaching.
+    taught : sequence of Example
+        What it learns from; it is judged on these where nothing is kept aside, before and
+        after only.
+    aside : KeptAside or None
+        The cells kept aside.
+    budget : Budget
+        Of the teaching; time for the last verdict is kept back from it.
+    device, precision : str
+        See `napari_unet.core.device`.
+    """
+
+    EVERY = 0.25  # of the budget
+    MOST = 0.03  # of the seconds for one verdict between the first and the last
 
     def __init__(
-        self, model: Model, aside: KeptAside | None, budget: Budget, device: str, precision: str
+        self,
+        model: Model,
+        taught: Sequence[Example],
+        aside: KeptAside | None,
+        budget: Budget,
+        device: str,
+        precision: str,
     ) -> None:
         self.best: nn.Module | None = None
         self._model = model
-        self._aside = aside
+        self._is_aside = aside is not None
+        self._cells = aside or all_checked(taught, model.config.percentiles)
         self._budget = budget
         self._device = device
         self._precision = precision
-        self._scores: list[float] = []
+        self._before: Mark | None = None
+        self._best_mark: Mark | None = None
         self._judged_at = 0.0
+        self._every = self.EVERY
 
     def is_due(self) -> bool:
         """Whether it is time for another score."""
-        return self._aside is not None and self._budget.fraction >= self._judged_at + self.EVERY
+        return self._is_aside and self._budget.fraction >= self._judged_at + self._every
 
     def judge(self, network: nn.Module) -> KeptAsideScore | None:
         """Score a network; the first one judged is the model before teaching."""
-        if self._aside is None:
-            return None
         self._judged_at = self._budget.fraction
-        model = replace(self._model, network=network)
-        score = self._aside.score(model, device=self._device, precision=self._precision)
-        if self._scores and score >= max(self._scores[1:], default=0.0):
+        if self._cells is None:
             self.best = network
-        self._scores.append(score)
-        return KeptAsideScore(self._budget.step, self._budget.elapsed, score, self._aside.cells)
+            return None
+        start = time.monotonic()
+        model = replace(self._model, network=network)
+        mark = self._cells.mark(model, device=self._device, precision=self._precision)
+        if self._before is None:
+            self._before = mark
+            self._keep_time_back(time.monotonic() - start)
+        elif self._best_mark is None or not is_worse(mark, self._best_mark, self._cells.cells):
+            self.best, self._best_mark = network, mark
+        if not self._is_aside:
+            return None
+        steps, seconds = self._budget.step, self._budget.elapsed
+        return KeptAsideScore(steps, seconds, mark.score, self._cells.cells)
 
     def summary(self, cells_taught: int) -> TeachSummary:
         """Say how it went."""
-        before = self._scores[0] if self._scores else None
-        after = max(self._scores[1:]) if self._scores else None
+        before, after = self._before, self._best_mark
+        improved = True
+        if self._cells is not None and before is not None and after is not None:
+            improved = not is_worse(after, before, self._cells.cells)
         return TeachSummary(
-            before=before,
-            after=after,
+            before=None if before is None else before.score,
+            after=None if after is None else after.score,
             cells_taught=cells_taught,
-            cells_kept_aside=self._aside.cells if self._aside else 0,
-            improved=before is None or after is None or after >= before,
+            cells_kept_aside=self._cells.cells if self._is_aside and self._cells else 0,
+            improved=improved,
             seconds=self._budget.elapsed,
             steps=self._budget.step,
         )
+
+    def _keep_time_back(self, seconds: float) -> None:
+        self._budget.keep_back(seconds)
+        if self._budget.seconds is not None and seconds > self.MOST * self._budget.seconds:
+            self._every = 2.0  # never in between

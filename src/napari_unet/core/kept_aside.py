@@ -15,12 +15,31 @@ from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.normalize import intensity_range
 from napari_unet.core.predict import predict_tiles
+from napari_unet.core.targets import labels_to_classes
+from napari_unet.core.weight_map import touching_cell_weights
 
-__all__ = ["KeptAside", "keep_aside"]
+__all__ = ["KeptAside", "Mark", "all_checked", "keep_aside"]
 
 FEWEST_CELLS = 6  # with fewer, each is worth more as a lesson than as a test (chosen)
 PART = 0.2  # of the cells, at least two
 CONTEXT = 48  # pixels around the cells kept aside that are predicted with them
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How good a model is on checked cells.
+
+    Attributes
+    ----------
+    score : float
+        Mean IoU of the cells, 0 to 1; each false object counts as a cell of IoU 0.
+    loss : float
+        Weighted cross-entropy of the checked pixels. It moves before whole cells are won or
+        lost, so it tells more than the score where there are few.
+    """
+
+    score: float
+    loss: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +65,7 @@ class _Region:
 
 @dataclass(frozen=True, eq=False)
 class KeptAside:
-    """Cells that teaching never sees.
+    """Checked cells to score models on, with the area around them that is checked.
 
     Attributes
     ----------
@@ -61,19 +80,35 @@ class KeptAside:
         """How many there are."""
         return sum(len(region.cells) for region in self.regions)
 
-    def score(self, model: Model, *, device: str = "auto", precision: str = "auto") -> float:
-        """Return the mean IoU of the cells; each false object counts as a cell of IoU 0."""
-        total, count = 0.0, 0
+    def mark(self, model: Model, *, device: str = "auto", precision: str = "auto") -> Mark:
+        """Say how good a model is on these cells."""
+        total, count, losses, weights = 0.0, 0, 0.0, 0.0
         for region in self.regions:
+            probability = region.foreground(model, device, precision)
             found = probability_to_labels(
-                region.foreground(model, device, precision),
-                threshold=model.config.threshold,
-                min_size=model.config.min_size,
+                probability, threshold=model.config.threshold, min_size=model.config.min_size
             )
             overlaps, false_objects = _match(region, found)
             total += sum(overlaps)
             count += len(overlaps) + false_objects
-        return total / max(1, count)
+            loss, weight = _weighted_loss(region, probability)
+            losses += loss
+            weights += weight
+        return Mark(total / max(1, count), losses / max(1.0, weights))
+
+
+def all_checked(
+    examples: Sequence[Example], percentiles: tuple[float, float] = (1.0, 99.8)
+) -> KeptAside | None:
+    """Return all checked cells, for where there are too few to keep any aside.
+
+    None if no cell is checked.
+    """
+    regions: list[_Region] = []
+    for example in examples:
+        cells = tuple(int(cell) for cell in _checked_cells(example))
+        regions += _regions(example, cells, example.mask, percentiles)
+    return KeptAside(tuple(regions)) if any(region.cells for region in regions) else None
 
 
 def keep_aside(
@@ -101,15 +136,16 @@ def keep_aside(
         return list(examples), None
     wanted = max(2, round(PART * total))
     rng = np.random.default_rng(seed)
-    taught, regions = list(examples), []
+    taught = list(examples)
+    regions: list[_Region] = []
     for index in sorted(range(len(examples)), key=lambda i: -len(cells[i])):
         most = len(cells[index]) - 1 if total - wanted > 1 else 0
         take = min(wanted, most)
         if take < 1:
             break
         chosen = _neighbours(examples[index], cells[index], take, rng)
-        taught[index], region = _split(examples[index], chosen, percentiles)
-        regions.append(region)
+        taught[index], there = _split(examples[index], chosen, percentiles)
+        regions += there
         wanted -= take
     return taught, KeptAside(tuple(regions))
 
@@ -135,26 +171,62 @@ def _neighbours(
 
 def _split(
     example: Example, chosen: tuple[int, ...], percentiles: tuple[float, float]
-) -> tuple[Example, _Region]:
+) -> tuple[Example, list[_Region]]:
     labels = np.asarray(example.labels)
     nearest = ndimage.distance_transform_edt(
         labels == 0, return_distances=False, return_indices=True
     )
     owner = labels[tuple(nearest)]
     aside = np.isin(owner, chosen) & example.mask
-    rows, columns = np.nonzero(aside)
-    box = tuple(
-        slice(max(0, int(at.min()) - CONTEXT), int(at.max()) + 1 + CONTEXT)
-        for at in (rows, columns)
-    )
-    region = _Region(
-        image_cyx=example.image_cyx[(slice(None), *box)],
-        ranges=intensity_range(example.image_cyx, percentiles),
-        labels=labels[box],
-        mask=aside[box],
-        cells=chosen,
-    )
-    return replace(example, checked=example.mask & ~aside), region
+    regions = _regions(example, chosen, aside, percentiles)
+    return replace(example, checked=example.mask & ~aside), regions
+
+
+def _regions(
+    example: Example,
+    cells: tuple[int, ...],
+    mask: NDArray[np.bool_],
+    percentiles: tuple[float, float],
+) -> list[_Region]:
+    """Cut out what is in the mask, in one piece or several: cells may lie far apart."""
+    labels = np.asarray(example.labels)
+    ranges = intensity_range(example.image_cyx, percentiles)
+    regions = []
+    left = set(cells)
+    for box in _boxes(mask):
+        here, counts = np.unique(labels[box][mask[box]], return_counts=True)
+        inside = {int(n) for n, c in zip(here, counts, strict=True) if 4 * c > (labels == n).sum()}
+        chosen = tuple(sorted(inside & left))
+        left -= inside
+        image = example.image_cyx[(slice(None), *box)]
+        regions.append(_Region(image, ranges, labels[box], mask[box], chosen))
+    return regions
+
+
+def _boxes(mask: NDArray[np.bool_]) -> list[tuple[slice, slice]]:
+    """Boxes around the pieces of a mask, with context; those that overlap become one."""
+    pieces, _ = ndimage.label(mask)
+    boxes: list[list[int]] = []
+    for rows, columns in ndimage.find_objects(pieces):
+        box = [rows.start - CONTEXT, rows.stop + CONTEXT]
+        box += [columns.start - CONTEXT, columns.stop + CONTEXT]
+        while (other := next((o for o in boxes if _overlap(box, o)), None)) is not None:
+            boxes.remove(other)
+            box = [pick(a, b) for pick, a, b in zip((min, max) * 2, box, other, strict=True)]
+        boxes.append(box)
+    return [(slice(max(0, b[0]), b[1]), slice(max(0, b[2]), b[3])) for b in boxes]
+
+
+def _overlap(a: list[int], b: list[int]) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] and b[2] < a[3]
+
+
+def _weighted_loss(region: _Region, probability: NDArray[np.float32]) -> tuple[float, float]:
+    """Sum of the weighted cross-entropy over the region, and of the weights."""
+    classes = labels_to_classes(region.labels)
+    weight = np.where(classes == 0, touching_cell_weights(region.labels), 1) * region.mask
+    right = np.where(classes > 0, probability, 1 - probability).astype(np.float64)
+    return float(-(weight * np.log(np.maximum(right, 1e-6))).sum()), float(weight.sum())
 
 
 def _match(region: _Region, found: NDArray[np.int32]) -> tuple[list[float], int]:

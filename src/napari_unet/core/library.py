@@ -104,11 +104,16 @@ def read_model_header(path: str | Path) -> tuple[ModelConfig, ModelCard]:
             f"{Path(path).name} was made by a newer version; update napari-unet to open it."
         )
     try:
-        config: dict[str, Any] = json.loads(metadata["config"])
-        card: dict[str, Any] = json.loads(metadata["card"])
-    except (KeyError, ValueError) as error:
+        config: dict[str, Any] = dict(json.loads(metadata["config"]))
+        card: dict[str, Any] = dict(json.loads(metadata["card"]))
+    except (KeyError, ValueError, TypeError) as error:
         raise ModelFileError(f"{Path(path).name} is damaged: its settings are missing.") from error
-    return ModelConfig.from_json(config), ModelCard.from_json(card, path=str(path))
+    try:
+        return ModelConfig.from_json(config), ModelCard.from_json(card, path=str(path))
+    except ModelFileError:
+        raise
+    except (IndexError, ValueError) as error:
+        raise ModelFileError(f"{Path(path).name} is damaged: its settings are odd.") from error
 
 
 def _read_metadata(path: Path) -> dict[str, str]:

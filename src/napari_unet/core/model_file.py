@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from napari_unet.core.config import ModelCard, ModelConfig
@@ -76,7 +76,8 @@ class Model:
         }
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(self._stored(half), beside, metadata)
+            # safetensors' own save_file makes a file that only its owner may read
+            _write(beside, save(self._stored(half), metadata))
             beside.replace(path)
         except OSError as error:
             raise ModelFileError(
@@ -107,14 +108,25 @@ def load_model(name_or_path: str | Path) -> Model:
     """
     path = find_model(name_or_path)
     config, card = read_model_header(path)
-    network = build_network(config)
     try:
-        weights = load_file(path)
-        network.load_state_dict({name: _restored(tensor) for name, tensor in weights.items()})
+        with torch.device("meta"):  # shapes alone: a damaged config may ask for any memory
+            network = build_network(config)
+        weights = {name: _restored(tensor) for name, tensor in load_file(path).items()}
+        network.load_state_dict(weights, assign=True)
     except (SafetensorError, RuntimeError, OSError) as error:
         raise ModelFileError(f"{path.name} is damaged: its weights do not fit.") from error
+    if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+        raise ModelFileError(f"{path.name} is damaged: it has weights that are not finite.")
     return Model(config, card, network.eval())
 
 
 def _restored(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk: a rename may get there first."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

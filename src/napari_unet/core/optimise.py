@@ -55,7 +55,15 @@ class TrainSettings:
 
 
 class Budget:
-    """How long to train: seconds, steps, or the one that is over first."""
+    """How long to train: seconds, steps, or the one that is over first.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    seconds : float or None
+        Time for training, from when the budget was made.
+    """
 
     def __init__(self, seconds: float | None, steps: int | None) -> None:
         if seconds is None and steps is None:
@@ -63,9 +71,11 @@ class Budget:
         if (seconds is not None and seconds <= 0) or (steps is not None and steps <= 0):
             raise InputError("Training takes more than 0 seconds and more than 0 steps.")
         self.step = 0
-        self._seconds = seconds
+        self.seconds = seconds
         self._steps = steps
         self._start = time.monotonic()
+        self._pace = 0.0  # seconds a step
+        self._stepped_at: float | None = None
 
     @property
     def elapsed(self) -> float:
@@ -75,18 +85,33 @@ class Budget:
     @property
     def fraction(self) -> float:
         """What part of the budget is used, 0 to 1."""
-        used = 0.0 if self._seconds is None else self.elapsed / self._seconds
+        used = 0.0 if self.seconds is None else self.elapsed / self.seconds
         if self._steps is not None:
             used = max(used, self.step / self._steps)
         return min(1.0, used)
 
     @property
     def is_spent(self) -> bool:
-        """Whether one more step would go over the budget."""
+        """Whether one more step would go over the budget; the first never does."""
+        if self.step == 0:
+            return False
         next_step = 1 / self._steps if self._steps is not None else 0.0
-        if self._seconds is not None and self.step:
-            next_step = max(next_step, self.elapsed / self.step / self._seconds / 2)
-        return self.fraction + next_step > 1 + 1e-9 if self.step else False
+        if self.seconds is not None:
+            next_step = max(next_step, self._pace / self.seconds / 2)
+        return self.fraction + next_step > 1 + 1e-9
+
+    def keep_back(self, seconds: float) -> None:
+        """Leave so much of the time for what comes after the last step, at most a quarter."""
+        if self.seconds is not None:
+            self.seconds -= min(seconds, self.seconds / 4)
+
+    def count_step(self) -> None:
+        """Note that a step was done."""
+        now = time.monotonic()
+        if self._stepped_at is not None:
+            self._pace = now - self._stepped_at
+        self._stepped_at = now
+        self.step += 1
 
     def learning_rate(self, highest: float) -> float:
         """Return the rate for the next step: a short rise, then a cosine to zero."""
@@ -142,7 +167,7 @@ class Optimisation:
             with closing(prefetched(iter(sampler))) as batches:
                 while not budget.is_spent and not (cancelled is not None and cancelled()):
                     total = total + self._step(next(batches), loss).cpu()
-                    budget.step += 1
+                    budget.count_step()
                     count += 1
                     if budget.elapsed - reported >= REPORT_EVERY_S:
                         reported = budget.elapsed
@@ -154,7 +179,8 @@ class Optimisation:
                 "There is not enough memory to train on this GPU; choose smaller patches."
             ) from error
         except RuntimeError as error:
-            raise ComputeError(f"Training failed: {error}") from error
+            reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+            raise ComputeError(f"Training failed: {reason}.") from error
         if count:
             yield TrainProgress(budget.step, budget.elapsed, budget.fraction, total.item() / count)
 
