@@ -27,6 +27,7 @@ __all__ = [
     "over_channels",
     "place_of",
     "read_image",
+    "warm_up",
 ]
 
 CHECKED_COLOUR = "#35d07f"
@@ -149,6 +150,11 @@ def over_channels(image: Image, array: NDArray[Any]) -> NDArray[Any]:
     shape, strides = list(spread.shape), list(spread.strides)
     shape[axis], strides[axis] = image.channel_count, 0
     return np.lib.stride_tricks.as_strided(spread, shape, strides, writeable=True)
+
+
+def warm_up() -> None:
+    """Import what napari imports at the first labels layer, before a click waits for it."""
+    Labels(np.zeros((1, 1), np.uint8)).features  # noqa: B018  # a property that imports pandas
 
 
 def check_labels_fit(image: Image, layer: Labels) -> None:

@@ -48,10 +48,8 @@ def visible_box(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[slice,
 
 
 def _canvas_size(viewer: Viewer) -> tuple[float, float]:
-    if hasattr(viewer, "canvas"):  # napari 0.9
-        size = viewer.canvas.size
-    else:
-        size = viewer._canvas_size
+    # `canvas` came with napari 0.9
+    size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     return float(size[0]), float(size[1])
 
 

@@ -40,7 +40,7 @@ class OpenPair:
     pair: Pair
     image: ImageLayer
     labels: Labels
-    checked: Labels
+    checked: Labels | None = None  # added when there is something to show
 
 
 class Workspace:
@@ -67,6 +67,7 @@ class Workspace:
         self._stale: set[str] = set()
         self._refreshed_at = 0.0
         self._chosen = ""
+        self._show_checked = True
         self.channel_axis: int | None = None
         self.channels: tuple[int, ...] = (0,)
         session.labels_changed.connect(self._on_labels_changed)
@@ -97,7 +98,7 @@ class Workspace:
 
     def labels_layers(self) -> list[Labels]:
         """Return the labels layers that are not a checked area, topmost first."""
-        checked = {item.checked.unique_id for item in self._open.values()}
+        checked = {item.checked.unique_id for item in self._open.values() if item.checked}
         return [
             layer
             for layer in reversed(self.viewer.layers)
@@ -213,8 +214,7 @@ class Workspace:
         checked = np.zeros(image.shape, np.uint8)
         pair = Pair(image, array, checked)
         pair.absorb_all()
-        overlay = add_checked(self.viewer, layer, image, checked, below=shown)
-        item = OpenPair(pair, layer, shown, overlay)
+        item = OpenPair(pair, layer, shown)
         self._open[_id(layer)] = item
         self._follow(item)
         self.layers_changed.emit()
@@ -224,12 +224,12 @@ class Workspace:
     def _follow(self, item: OpenPair) -> None:
         item.labels.events.paint.connect(self._on_paint)
         item.labels.events.data.connect(self._on_data)
-        item.checked.events.paint.connect(self._on_paint_checked)
 
     def _unfollow(self, item: OpenPair) -> None:
         item.labels.events.paint.disconnect(self._on_paint)
         item.labels.events.data.disconnect(self._on_data)
-        item.checked.events.paint.disconnect(self._on_paint_checked)
+        if item.checked is not None:
+            item.checked.events.paint.disconnect(self._on_paint_checked)
 
     def _drop(self, item: OpenPair, *, keep_labels: bool) -> None:
         """Forget a pair; its checked area goes, its labels only if they are gone already."""
@@ -237,7 +237,7 @@ class Workspace:
         self._open = {key: other for key, other in self._open.items() if other is not item}
         gone = [item.checked] if keep_labels else [item.checked, item.labels]
         for layer in gone:
-            if layer in self.viewer.layers:
+            if layer is not None and layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
     # What the user does
@@ -248,8 +248,10 @@ class Workspace:
 
     def show_checked(self, visible: bool) -> None:
         """Show or hide every checked area."""
+        self._show_checked = visible
         for item in self._open.values():
-            item.checked.visible = visible
+            if item.checked is not None:
+                item.checked.visible = visible
 
     def check_view(self, item: OpenPair) -> None:
         """Say that all that is seen is right."""
@@ -301,13 +303,13 @@ class Workspace:
 
     def _on_paint_checked(self, event: Any) -> None:
         for item in self._open.values():
-            if _id(item.checked) == _id(event.source):
+            if item.checked is not None and _id(item.checked) == _id(event.source):
                 place = self.shown_place(item.image, item.pair.image)
                 item.pair.checked_was_edited(place)
                 self.corrected.emit()
 
     def _checked_grew(self, item: OpenPair) -> None:
-        item.checked.refresh(extent=False, thumbnail=False)
+        self._stale.add(_id(item.image))
         self.corrected.emit()
 
     def _on_data(self, event: Any) -> None:
@@ -348,22 +350,19 @@ class Workspace:
     def _forget(self, layer: Layer) -> None:
         """A layer was removed by the user."""
         for item in list(self._open.values()):
-            if _id(layer) == _id(item.checked):
-                self._remake_checked(item)
+            if item.checked is not None and _id(layer) == _id(item.checked):
+                self._clear_checked(item)
             elif _id(layer) in (_id(item.image), _id(item.labels)):
                 self._drop(item, keep_labels=True)
                 self.corrected.emit()
 
-    def _remake_checked(self, item: OpenPair) -> None:
-        """The checked area is no layer to lose: removing it clears it."""
+    def _clear_checked(self, item: OpenPair) -> None:
+        """The user removed the layer of the checked area: nothing is checked any more."""
+        assert item.checked is not None
         item.checked.events.paint.disconnect(self._on_paint_checked)
-        item.pair.checked[...] = 0
+        item.checked = None
         for place in item.pair.visited:
-            item.pair.checked_was_edited(place)
-        item.checked = add_checked(
-            self.viewer, item.image, item.pair.image, item.pair.checked, below=item.labels
-        )
-        item.checked.events.paint.connect(self._on_paint_checked)
+            item.pair.uncheck(place)
         self.corrected.emit()
 
     # What the session does
@@ -379,12 +378,20 @@ class Workspace:
         if not self._stale or now - self._refreshed_at < REFRESH_EVERY_S:
             return
         for key in self._stale & self._open.keys():
-            item = self._open[key]
-            item.labels.refresh(extent=False, thumbnail=not self.session.busy)
-            item.checked.refresh(extent=False, thumbnail=False)
+            self._draw(self._open[key])
         self._stale.clear()
         self._refreshed_at = time.monotonic()
-        self.corrected.emit()
+
+    def _draw(self, item: OpenPair) -> None:
+        item.labels.refresh(extent=False, thumbnail=not self.session.busy)
+        if item.checked is not None:
+            item.checked.refresh(extent=False, thumbnail=False)
+        elif item.pair.has_checked:
+            pair = item.pair
+            overlay = add_checked(self.viewer, item.image, pair.image, pair.checked, item.labels)
+            overlay.visible = self._show_checked
+            overlay.events.paint.connect(self._on_paint_checked)
+            item.checked = overlay
 
 
 def _id(layer: Layer) -> str:

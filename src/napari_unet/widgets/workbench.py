@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
+from napari_unet.bridge.layers import warm_up
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.session.session import Session
 
@@ -43,6 +44,7 @@ class Workbench(QObject):
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.close)
+        warm_up()
         self.session.probe()
 
     @classmethod
