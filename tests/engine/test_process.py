@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -196,17 +197,22 @@ def test_submit_of_a_big_array_does_not_wait(runner):
     assert job.result(30)[0].nbytes == 200_000_000
 
 
-def test_other_threads_go_on_while_a_big_array_is_sent(runner):
-    runner.submit(Count(1)).result(20)
-    view = np.ones((10_000, 10_000, 2), np.uint8).transpose(2, 0, 1)  # is copied first
-    job = runner.submit(Echo(view))
+def longest_pause(job):
+    """Return the longest time for which this thread could not go on until the job ended."""
     longest, last = 0.0, time.perf_counter()
     while not job.done():
         time.sleep(0.001)
         now = time.perf_counter()
         longest, last = max(longest, now - last), now
-    assert job.result()[0].shape == view.shape
-    assert longest < 0.2, "the lock of the interpreter was held"
+    return longest
+
+
+def test_the_viewer_goes_on_while_a_big_array_is_sent(runner):
+    view = np.ones((2, 10_000, 20_000), np.uint8)[:, :, ::2]  # has to be copied to be sent
+    start = time.perf_counter()
+    pickle.dumps(view, protocol=5)  # copies with the interpreter's lock held
+    held = time.perf_counter() - start
+    assert min(longest_pause(runner.submit(Echo(view))) for _ in range(3)) < held / 5
 
 
 def test_the_worker_is_a_quiet_guest(runner):
