@@ -24,6 +24,7 @@ NAN = float("nan")
         ({"threshold": 1.01}, "threshold"),
         ({"threshold": NAN}, "threshold"),
         ({"min_size": -1}, "min_size"),
+        ({"split": 1.1}, "split"),
         ({"classes": ("background",)}, "1 classes; 2 to 255"),
         ({"percentiles": (5.0, 5.0)}, "must rise"),
         ({"percentiles": (1.0, 101.0)}, "must rise"),

@@ -169,6 +169,7 @@ def test_what_cannot_be_segmented_is_refused_before_any_work(shape, axes, messag
     [
         ({"threshold": 1.5}, "threshold is 1.5"),
         ({"threshold": float("nan")}, "threshold"),
+        ({"split": -0.1}, r"Split is -0\.1"),
         ({"diameter": 0}, "diameter is 0"),
         ({"diameter": -3.0}, "diameter"),
         ({"diameter": float("nan")}, "diameter"),
@@ -279,8 +280,9 @@ def test_each_plane_of_a_stack_is_segmented_as_if_alone():
 def test_labels_are_those_of_the_probabilities():
     image = np.random.default_rng(1).normal(size=(64, 64))
     model = brightness_model()
-    result = segment(image, model, threshold=0.7, min_size=3, **OPTIONS)
-    expected = probability_to_labels(1 - result.probability[0], threshold=0.7, min_size=3)
+    wanted = {"threshold": 0.7, "min_size": 3, "split": 0.2}
+    result = segment(image, model, **wanted, **OPTIONS)
+    expected = probability_to_labels(1 - result.probability[0], **wanted)
     np.testing.assert_array_equal(result.labels, expected)
     assert result.labels.max() > 3
 
@@ -294,6 +296,15 @@ def test_threshold_and_smallest_object_are_the_model_s_unless_given():
     high = segment(image, model, min_size=80, **OPTIONS)
     assert high.labels.max() == 0
     assert segment(image, brightness_model(), min_size=10, **OPTIONS).labels.max() == 1
+
+
+@pytest.mark.parametrize(("split", "objects"), [(0.0, 1), (0.5, 2)])
+def test_touching_objects_are_parted_as_the_model_or_the_caller_says(split, objects):
+    y, x = np.mgrid[:40, :60]
+    image = ((np.hypot(y - 20, x - 20) < 12) | (np.hypot(y - 20, x - 39) < 12)).astype(np.uint8)
+    assert segment(image, brightness_model(split=split), **OPTIONS).labels.max() == objects
+    given = segment(image, brightness_model(split=1 - split), split=split, **OPTIONS)
+    assert given.labels.max() == objects
 
 
 def test_progress_counts_every_tile_of_every_plane(monkeypatch):

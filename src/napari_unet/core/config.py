@@ -38,6 +38,8 @@ class ModelConfig:
         Default foreground threshold.
     min_size : int
         Default smallest object, in pixels.
+    split : float
+        How eagerly touching objects are parted, 0 to 1; 0.5 was measured on nuclei.
     diameter : float or None
         Median diameter of the objects the model was trained on, in pixels.
     """
@@ -51,6 +53,7 @@ class ModelConfig:
     percentiles: tuple[float, float] = (1.0, 99.8)
     threshold: float = 0.5
     min_size: int = 20
+    split: float = 0.5
     diameter: float | None = None
 
     def __post_init__(self) -> None:
@@ -64,6 +67,7 @@ class ModelConfig:
             "dropout": (0, 0.95),
             "threshold": (0, 1),
             "min_size": (0, 10**9),
+            "split": (0, 1),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)

@@ -12,7 +12,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.split_touching import split_objects
 from napari_unet.core.targets import fill_gaps
 
-__all__ = ["check_threshold", "probability_to_labels", "remove_small"]
+__all__ = ["check_settings", "probability_to_labels", "remove_small"]
 
 
 def probability_to_labels(
@@ -41,9 +41,7 @@ def probability_to_labels(
     ndarray of int32, shape (Y, X)
         Objects are numbered from 1 without holes in the numbering.
     """
-    check_threshold(threshold)
-    if not 0 <= split <= 1:
-        raise InputError(f"Split is {split}; it must be from 0 to 1.")
+    check_settings(threshold, split)
     foreground = _foreground(probability, threshold)
     if split > 0:
         scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
@@ -69,17 +67,18 @@ def _foreground(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_
     return is_there
 
 
-def check_threshold(threshold: float) -> float:
-    """Return the threshold if it is one.
+def check_settings(threshold: float, split: float) -> None:
+    """Refuse settings of `probability_to_labels` that are out of their bounds.
 
     Raises
     ------
     InputError
-        If it is not from 0 to 1.
+        With a sentence that names the setting.
     """
     if not 0 <= threshold <= 1:
         raise InputError(f"The threshold is {threshold}; it must be from 0 to 1.")
-    return threshold
+    if not 0 <= split <= 1:
+        raise InputError(f"Split is {split}; it must be from 0 to 1.")
 
 
 def remove_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:

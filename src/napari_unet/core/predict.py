@@ -17,7 +17,7 @@ from torch import nn
 from napari_unet.core.device import autocast_dtype, channels_last, choose_device, choose_precision
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TileResult
-from napari_unet.core.instances import check_threshold, probability_to_labels
+from napari_unet.core.instances import check_settings, probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.blocks import fold_batch_norm
 from napari_unet.core.normalize import apply_range, intensity_range, normalize
@@ -229,6 +229,7 @@ def segment(
     diameter: float | None = None,
     threshold: float | None = None,
     min_size: int | None = None,
+    split: float | None = None,
     device: str = "auto",
     precision: str = "auto",
     progress: Callable[[int, int], None] | None = None,
@@ -248,7 +249,7 @@ def segment(
     diameter : float, optional
         Diameter of the objects in pixels; the image is rescaled to the size the model knows.
         None leaves the image as it is.
-    threshold, min_size : optional
+    threshold, min_size, split : optional
         See `probability_to_labels`; None takes the model's.
     device, precision : str
         See `napari_unet.core.device`.
@@ -258,14 +259,18 @@ def segment(
     Raises
     ------
     InputError
-        If the axes do not fit, or the channels are not the model's.
+        If the axes do not fit, the channels are not the model's, or a setting is out of its
+        bounds; before anything is computed.
     """
     config = model.config
     if not hasattr(image, "dtype"):
         image = np.asarray(image)
     axes = name_axes(image.shape, axes, config.in_channels)
     check_image(image.shape, image.dtype, axes, config.in_channels)
-    threshold = check_threshold(config.threshold if threshold is None else threshold)
+    threshold = config.threshold if threshold is None else threshold
+    min_size = config.min_size if min_size is None else min_size
+    split = config.split if split is None else split
+    check_settings(threshold, split)
     sizes = dict(zip(axes, image.shape, strict=True))
     _scale(model, diameter, (sizes["Y"], sizes["X"]))
     in_order = "".join(axis for axis in axes if axis not in "CYX") + "YX"
@@ -285,9 +290,7 @@ def segment(
         )
         np.moveaxis(probability, 0, -3)[place] = planewise
         labels[place] = probability_to_labels(
-            1 - planewise[0],
-            threshold=threshold,
-            min_size=config.min_size if min_size is None else min_size,
+            1 - planewise[0], threshold=threshold, min_size=min_size, split=split
         )
     wanted = [in_order.index(axis) for axis in axes if axis != "C"]
     return Segmentation(

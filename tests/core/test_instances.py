@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from skimage import measure
+
+from napari_unet.core.errors import InputError
+from napari_unet.core.instances import probability_to_labels, remove_small
+from napari_unet.core.targets import classes_to_labels, labels_to_classes
+
+
+def scene():
+    """A 10x10 square, a 4x5 bar, a 2-pixel speck and one lone pixel."""
+    probability = np.zeros((30, 40), np.float32)
+    probability[3:13, 5:15] = 0.9
+    probability[20:24, 8:13] = 0.6
+    probability[20, 30:32] = 0.8
+    probability[27, 36] = 1.0
+    return probability
+
+
+def blobs(seed, shape=(80, 90), sigma=3.0):
+    noise = np.random.default_rng(seed).normal(size=shape)
+    smooth = ndimage.gaussian_filter(noise, sigma)
+    return (1 / (1 + np.exp(-3 * smooth / smooth.std()))).astype(np.float32)
+
+
+def test_objects_are_the_connected_pixels_above_the_threshold():
+    labels = probability_to_labels(scene(), min_size=1)
+    expected = np.zeros((30, 40), int)
+    expected[3:13, 5:15], expected[20:24, 8:13] = 1, 2
+    expected[20, 30:32], expected[27, 36] = 3, 4
+    assert labels.dtype == np.int32
+    np.testing.assert_array_equal(np.sort(np.unique(labels)), range(5))
+    np.testing.assert_array_equal(labels > 0, expected > 0)
+    for number in range(1, 5):
+        assert len(np.unique(labels[expected == number])) == 1
+
+
+@pytest.mark.parametrize(
+    ("threshold", "sizes"),
+    [(0.5, [100, 20, 2, 1]), (0.6, [100, 20, 2, 1]), (0.61, [100, 2, 1]), (0.85, [100, 1])],
+)
+def test_the_threshold_itself_is_foreground(threshold, sizes):
+    probability = scene().astype(np.float64).round(3)
+    labels = probability_to_labels(probability, threshold=threshold, min_size=0)
+    assert sorted(np.bincount(labels.ravel())[1:], reverse=True) == sizes
+
+
+@pytest.mark.parametrize(
+    ("min_size", "count"), [(0, 4), (1, 4), (2, 3), (3, 2), (20, 2), (21, 1), (101, 0)]
+)
+@pytest.mark.parametrize("split", [0.0, 0.5])
+def test_smaller_objects_are_left_out_and_the_rest_is_numbered_without_holes(
+    min_size, count, split
+):
+    labels = probability_to_labels(scene(), min_size=min_size, split=split)
+    np.testing.assert_array_equal(np.unique(labels), range(count + 1))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.77, 1.0])
+@pytest.mark.parametrize("split", [0.0, 0.5])
+def test_bytes_and_floats_give_the_same_objects(threshold, split):
+    quantised = np.rint(255 * blobs(1)).astype(np.uint8)
+    options = {"threshold": threshold, "split": split, "min_size": 5}
+    from_bytes = probability_to_labels(quantised, **options)
+    as_float = probability_to_labels(quantised.astype(np.float32) / 255, **options)
+    if threshold == np.rint(255 * threshold) / 255:
+        np.testing.assert_array_equal(from_bytes, as_float)
+    else:  # a byte stands for all that is nearest to it
+        at = np.rint(255 * threshold) / 255
+        np.testing.assert_array_equal(
+            from_bytes,
+            probability_to_labels(quantised / 255, threshold=at - 1e-9, split=split, min_size=5),
+        )
+
+
+def test_rounding_to_bytes_moves_no_more_than_the_rounded_pixels():
+    exact = blobs(2)
+    quantised = np.rint(255 * exact).astype(np.uint8)
+    doubtful = np.abs(exact - 0.5) < 0.5 / 255
+    differs = (probability_to_labels(exact) > 0) != (probability_to_labels(quantised) > 0)
+    assert not (differs & ~ndimage.binary_dilation(doubtful, iterations=2)).any()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), split=st.sampled_from([0.0, 0.5]))
+def test_foreground_plus_nothing_but_gaps(seed, split):
+    """All foreground is kept; what is added lies between two different objects."""
+    probability = blobs(seed, (40, 50), 1.5)
+    labels = probability_to_labels(probability, min_size=1, split=split)
+    foreground = probability >= 0.5
+    assert labels[foreground].all()
+    added = np.argwhere((labels > 0) & ~foreground)
+    before = np.pad(np.where(foreground, labels, 0), 1)
+    for y, x in added:
+        window = before[y : y + 3, x : x + 3]
+        assert len(np.unique(window[window > 0])) >= 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_objects_are_those_of_scikit_image(seed):
+    probability = blobs(seed, (40, 50), 1.5)
+    labels = probability_to_labels(probability, min_size=1, split=0)
+    foreground = probability >= 0.5
+    other = measure.label(foreground, connectivity=2)
+    pairs = np.unique([labels[foreground], other[foreground]], axis=1)
+    assert pairs.shape[1] == other.max() == labels.max()
+
+
+def test_gaps_that_were_opened_are_closed():
+    truth = np.zeros((20, 30), np.int32)
+    truth[4:16, 3:14], truth[4:16, 14:27] = 1, 2
+    classes = labels_to_classes(truth)
+    labels = probability_to_labels(classes.astype(np.float32))
+    np.testing.assert_array_equal(labels, classes_to_labels(classes))
+    np.testing.assert_array_equal(labels[truth > 0], truth[truth > 0])
+
+
+def test_wider_gaps_stay_open():
+    probability = np.zeros((20, 30), np.float32)
+    probability[4:16, 3:13], probability[4:16, 15:27] = 1, 1
+    assert (probability_to_labels(probability) > 0).sum() == (probability > 0).sum()
+
+
+def test_dust_beside_an_object_adds_nothing_to_it():
+    probability = np.zeros((20, 30), np.float32)
+    probability[4:16, 3:13] = 1
+    clean = probability_to_labels(probability)
+    probability[8, 14] = 1
+    np.testing.assert_array_equal(probability_to_labels(probability), clean)
+
+
+@pytest.mark.parametrize("split", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("value", [0.0, 1.0, np.nan])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 100), (0, 4)])
+def test_constant_and_tiny_planes(shape, value, split):
+    labels = probability_to_labels(
+        np.full(shape, value, np.float32), threshold=0.0, min_size=0, split=split
+    )
+    assert labels.shape == shape
+    assert (labels == (1 if value == 1 else 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "message"),
+    [
+        (np.zeros((4, 4)), {"threshold": -0.1}, "threshold is -0.1; it must be from 0 to 1"),
+        (np.zeros((4, 4)), {"threshold": np.nan}, "threshold"),
+        (np.zeros((4, 4)), {"split": 2.0}, "Split is 2.0; it must be from 0 to 1"),
+        (np.zeros((4, 4, 4)), {}, "not one plane"),
+        (np.zeros((4, 4), np.int32), {}, "int32; they must be float or uint8"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(array, options, message):
+    with pytest.raises(InputError, match=message.replace(".", r"\.")):
+        probability_to_labels(array, **options)
+
+
+def test_the_plane_is_not_written_to():
+    probability = scene()
+    probability.flags.writeable = False
+    probability_to_labels(probability, split=0.5)
+
+
+def test_removing_small_objects_keeps_the_order_of_the_rest():
+    labels = np.array([[1, 1, 0, 2, 3, 3, 3, 9, 9]], np.int32)
+    np.testing.assert_array_equal(remove_small(labels, 2), [[1, 1, 0, 0, 2, 2, 2, 3, 3]])
