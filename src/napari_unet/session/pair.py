@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any  # labels may be any integer dtype
 
@@ -60,6 +61,7 @@ class Pair:
         self._edited: set[Place] = set()
         self._in_users_hands = 0
         self._counts: dict[Place, int] = {}
+        self._lock = threading.Lock()  # edits and what was seen of them belong together
 
     @property
     def segmented(self) -> list[Place]:
@@ -92,12 +94,13 @@ class Pair:
             Where the checked area may have grown; None if nothing was done.
         """
         live, seen = self.labels[place], self._seen[place]
-        box = grow_checked(self.checked[place], seen, live)
-        if box is None:
-            return None
-        self._in_users_hands = max(self._in_users_hands, int(seen.max()), int(live.max()))
-        np.copyto(seen, live)
-        self._note_edit(place)
+        with self._lock:
+            box = grow_checked(self.checked[place], seen, live)
+            if box is None:
+                return None
+            self._in_users_hands = max(self._in_users_hands, int(seen.max()), int(live.max()))
+            np.copyto(seen, live)
+            self._note_edit(place)
         return box
 
     def absorb_all(self) -> None:
@@ -145,17 +148,17 @@ class Pair:
 
         It reads what `absorb` last saw, so that a stroke under way does not reach it.
         """
-        edits = self.edits
+        with self._lock:
+            edits, above = self.edits, self._in_users_hands
+            current, checked = self._seen[place].copy(), self.checked[place] != 0
         predicted = probability_to_labels(
             self.probability[place],
             threshold=settings.threshold,
             min_size=settings.min_size,
             split=settings.split,
         )
-        checked = self.checked[place]
-        if checked.any():
-            above = self._in_users_hands
-            predicted = keep_checked(self._seen[place], predicted, checked, above=above)
+        if above or checked.any():
+            predicted = keep_checked(current, predicted, checked, above=above)
         return Proposal(predicted, edits)
 
     def accept(self, place: Place, proposal: Proposal) -> bool:
@@ -163,14 +166,17 @@ class Pair:
         self.absorb(place)
         if proposal.edits != self.edits:
             return False
-        np.copyto(self.labels[place], proposal.labels, casting="same_kind")
-        np.copyto(self._seen[place], self.labels[place])
+        with self._lock:
+            np.copyto(self.labels[place], proposal.labels, casting="same_kind")
+            np.copyto(self._seen[place], self.labels[place])
         self._counts.pop(place, None)
         return True
 
     def next_number(self) -> int:
-        """Return a number that no object has or had."""
-        return max(int(self.labels.max(initial=0)), self._in_users_hands) + 1
+        """Return a number that no object has or had, and that no other will get."""
+        self._in_users_hands = max(int(self.labels.max(initial=0)), self._in_users_hands) + 1
+        self.edits += 1  # what was proposed before may use it
+        return self._in_users_hands
 
     def taught_planes(self) -> list[tuple[Place, NDArray[Any], NDArray[np.bool_]]]:
         """Return copies of labels and checked area of each plane with anything checked."""
