@@ -41,6 +41,13 @@ def cells():
 
 
 @pytest.fixture(scope="session")
+def one_cell(cells):
+    """Too little to keep any aside: whatever is learnt from it is saved."""
+    image, labels = cells
+    return image[:24, :24], labels[:24, :24]
+
+
+@pytest.fixture(scope="session")
 def wait_until():
     def wait(is_true, seconds=20.0):
         end = time.monotonic() + seconds

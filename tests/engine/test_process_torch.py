@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.odd_tasks import Count, Describe
 from napari_unet.core.errors import InputError
+from napari_unet.core.events import KeptAsideScore
 from napari_unet.core.example import Example
 from napari_unet.core.model_file import load_model
 from napari_unet.engine import (
@@ -62,30 +64,37 @@ def test_a_cancelled_segment_raises_and_keeps_its_tiles(runner, cells, model_pat
     assert len(seen) < seen[0].count
 
 
-def test_teaching_in_the_worker_writes_a_model(runner, cells, model_path, tmp_path):
-    example = Example(*cells)
+def teach_task(model_path, cells, target, **budget):
+    return TeachTask(model_path, (Example(*cells),), save_to=str(target), device="cpu", **budget)
+
+
+def test_teaching_in_the_worker_writes_a_model(runner, cells, one_cell, model_path, tmp_path):
     target = tmp_path / "taught.safetensors"
-    task = TeachTask(
-        model_path, (example,), steps=2, save_to=str(target), device="cpu", precision="float32"
-    )
-    job = runner.submit(task)
+    job = runner.submit(teach_task(model_path, one_cell, target, steps=2))
     done = job.result(60)
-    assert done.summary.improved
     assert done.model == str(target)
     assert load_model(target).card.name == "taught"
     assert [path.name for path in tmp_path.iterdir()] == ["taught.safetensors"]
-    assert job.poll()[-1].cells == done.summary.cells_kept_aside
+    assert job.poll()[-1].step == done.summary.steps == 2
     again = runner.submit(segment_task(cells, done.model))
     again.result(60)
     assert again.poll()
+
+
+def test_scores_of_the_cells_kept_aside_arrive(runner, cells, model_path, tmp_path):
+    job = runner.submit(teach_task(model_path, cells, tmp_path / "t.safetensors", steps=2))
+    done = job.result(60)
+    scores = [event for event in job.poll() if isinstance(event, KeptAsideScore)]
+    assert scores[0].score == done.summary.before
+    assert {score.cells for score in scores} == {done.summary.cells_kept_aside}
+    assert bool(done.model) == done.summary.improved
 
 
 def test_teaching_that_is_cancelled_returns_the_best_so_far(
     runner, cells, model_path, tmp_path, wait_until
 ):
     target = tmp_path / "taught.safetensors"
-    task = TeachTask(model_path, (Example(*cells),), seconds=300, save_to=str(target))
-    job = runner.submit(task)
+    job = runner.submit(teach_task(model_path, cells, target, seconds=300))
     seen = []
     wait_until(lambda: seen.extend(job.poll()) or len(seen) > 2, seconds=60)
     job.cancel()
@@ -103,3 +112,19 @@ def test_nothing_checked_is_told_in_core_s_own_words(runner, cells, model_path, 
     task = TeachTask(model_path, (nothing,), steps=1, save_to=str(tmp_path / "t.safetensors"))
     with pytest.raises(InputError, match="Nothing is checked yet"):
         runner.submit(task).result(60)
+
+
+def test_a_worker_that_still_imports_torch_is_not_killed_by_a_cancel(wait_until):
+    runner = ProcessRunner(grace_s=0)
+    runner.warm_up()
+    wait_until(lambda: runner.worker_pid is not None)
+    pid = runner.worker_pid
+    job, following = runner.submit(Count(3)), runner.submit(Describe())
+    wait_until(lambda: len(runner._dispatcher._waiting) == 1)  # the first has been sent
+    job.cancel()
+    with pytest.raises(JobCancelledError, match="before it began"):
+        job.result(0.5)
+    assert not following.done()
+    assert following.result(60)["pid"] == pid
+    assert job.poll() == []
+    runner.close()

@@ -6,8 +6,17 @@ import logging
 
 from napari_unet.core.errors import ComputeError, NapariUnetError, OutOfMemoryError
 
-__all__ = ["JobCancelledError", "WorkerDiedError", "as_sentence", "worker_died"]
+__all__ = [
+    "CLOSED",
+    "NOT_BEGUN",
+    "JobCancelledError",
+    "WorkerDiedError",
+    "as_sentence",
+    "worker_died",
+]
 
+NOT_BEGUN = "The job was stopped before it began."
+CLOSED = "The job was stopped because its runner was closed."
 _log = logging.getLogger(__name__)
 
 

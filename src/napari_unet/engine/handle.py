@@ -51,6 +51,7 @@ class WorkerHandle:
         self._on_change = on_change
         self._job: tuple[int, Job[Any] | None] = (0, None)
         self._is_gone = False
+        self._is_ready = False
         self._process = _start(preload)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
@@ -73,7 +74,12 @@ class WorkerHandle:
         return self._is_gone or self._process.poll() is not None
 
     @property
-    def has_been_heard(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether it has come so far that it can answer."""
+        return self._is_ready
+
+    @property
+    def is_silent(self) -> bool:
         """Whether all that it said has arrived and nothing more will come."""
         return self._is_gone
 
@@ -138,11 +144,13 @@ class WorkerHandle:
             value: Any = frame.load()
         except Exception as error:  # made by a task of someone else's
             frame, value = Frame(Kind.ERROR, frame.job, b"", []), as_sentence(error)
+        if frame.kind == Kind.READY:
+            self._is_ready = True
         if frame.kind == Kind.LOG:
             name, level, text = value
             logging.getLogger(name).log(level, "%s", text)
             return
-        if job is None or frame.job != number:
+        if job is None or frame.job != number:  # also what has no job: its number is 0
             return
         if frame.kind == Kind.EVENT:
             job.add_event(value)

@@ -37,6 +37,7 @@ class Kind(IntEnum):
     RESULT = 4
     ERROR = 5
     LOG = 6
+    READY = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Any, TypeVar  # Any: jobs of all kinds of results
 
 from napari_unet.core.errors import ComputeError
-from napari_unet.engine.errors import JobCancelledError, as_sentence, worker_died
+from napari_unet.engine.errors import CLOSED, NOT_BEGUN, JobCancelledError, as_sentence, worker_died
 from napari_unet.engine.handle import WorkerHandle
 from napari_unet.engine.runner import Job
 from napari_unet.engine.tasks import Task
@@ -101,7 +101,7 @@ class _Dispatcher:
                 self._waiting.remove(job)
             self._changed.notify_all()
         if is_waiting:
-            job.fail(JobCancelledError("The job was stopped before it began."))
+            job.fail(JobCancelledError(NOT_BEGUN))
 
     def wake(self) -> None:
         with self._changed:
@@ -155,7 +155,7 @@ class _Dispatcher:
                 if job is None:
                     continue
                 if job.cancelled:
-                    job.fail(JobCancelledError("The job was stopped before it began."))
+                    job.fail(JobCancelledError(NOT_BEGUN))
                 elif error is not None or self._worker is None:
                     job.fail(error or worker_died(None))
                 else:
@@ -164,7 +164,7 @@ class _Dispatcher:
         finally:
             self._end_worker()
             while (job := self._next_job()) is not None:
-                job.fail(JobCancelledError("The job was stopped because its runner was closed."))
+                job.fail(JobCancelledError(CLOSED))
 
     def _wait_for_work(self) -> bool:
         with self._changed:
@@ -206,16 +206,18 @@ class _Dispatcher:
         asked_at: float | None = None
         grace = getattr(job.task, "grace_s", self._grace_s)
         while not job.done():
-            if worker.has_been_heard:
+            if worker.is_silent:
                 self._bury(job)
             elif self._is_closed:
                 self._end_worker()
-                job.fail(JobCancelledError("The job was stopped because its runner was closed."))
+                job.fail(JobCancelledError(CLOSED))
             elif not job.cancelled:
                 self._wait(job, worker, None)
             elif asked_at is None:
                 asked_at = time.monotonic()
                 worker.cancel()
+                if not worker.is_ready:  # it imports torch, and will skip this job
+                    job.fail(JobCancelledError(NOT_BEGUN))
             elif (left := asked_at + grace - time.monotonic()) > 0:
                 self._wait(job, worker, left)
             else:
@@ -229,10 +231,7 @@ class _Dispatcher:
         with self._changed:
             self._changed.wait_for(
                 lambda: (
-                    job.done()
-                    or worker.has_been_heard
-                    or self._is_closed
-                    or job.cancelled != is_asked
+                    job.done() or worker.is_silent or self._is_closed or job.cancelled != is_asked
                 ),
                 timeout,
             )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator
 from typing import Generic, Protocol, TypeVar
 
 from napari_unet.core.errors import NapariUnetError
-from napari_unet.engine.errors import JobCancelledError
+from napari_unet.engine.errors import CLOSED, NOT_BEGUN, JobCancelledError
 from napari_unet.engine.tasks import Task, run_task
 
 __all__ = ["InlineRunner", "Job", "Runner"]
@@ -159,13 +159,13 @@ class _InlineJob(Job[Result]):
     def cancel(self) -> None:
         super().cancel()
         if not self._has_begun:
-            self.fail(JobCancelledError("The job was stopped before it began."))
+            self.fail(JobCancelledError(NOT_BEGUN))
 
     def close(self) -> None:
         self.cancel()
         with self._step_lock:
             self._running.close()
-        self.fail(JobCancelledError("The job was stopped because its runner was closed."))
+        self.fail(JobCancelledError(CLOSED))
 
     def _step(self) -> None:
         with self._step_lock:

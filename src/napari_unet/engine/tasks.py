@@ -102,6 +102,9 @@ class SegmentTask:
         Largest side of a tile; None lets the engine choose.
     """
 
+    # A large tile takes some seconds without a GPU, and so does starting another worker.
+    grace_s: ClassVar[float] = 5.0
+
     image: NDArray[Any]
     model: str
     center: tuple[float, float] | None = None
