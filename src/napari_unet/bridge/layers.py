@@ -24,6 +24,7 @@ __all__ = [
     "check_labels_fit",
     "guess_channel_axis",
     "image_problem",
+    "layer_indices",
     "over_channels",
     "place_of",
     "read_image",
@@ -150,6 +151,18 @@ def over_channels(image: Image, array: NDArray[Any]) -> NDArray[Any]:
     shape, strides = list(spread.shape), list(spread.strides)
     shape[axis], strides[axis] = image.channel_count, 0
     return np.lib.stride_tricks.as_strided(spread, shape, strides, writeable=True)
+
+
+def layer_indices(
+    image: Image, place: Place, where: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], ...]:
+    """Return the indices, in a layer made by `over_channels`, of pixels of one plane."""
+    rows, columns = np.nonzero(where)
+    indices = [np.full(len(rows), step) for step in place]
+    indices += [rows, columns]
+    if "C" in image.axes and not image.axes.endswith("XC"):
+        indices.insert(image.axes.index("C"), np.zeros(len(rows), np.intp))
+    return tuple(indices)
 
 
 def warm_up() -> None:

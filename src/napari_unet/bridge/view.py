@@ -12,9 +12,10 @@ from napari_unet.bridge.layers import place_of
 from napari_unet.session.image import Image, Place
 
 if TYPE_CHECKING:
+    from napari.components import Camera
     from napari.viewer import Viewer
 
-__all__ = ["shown_place", "visible_box", "visible_center"]
+__all__ = ["camera_of", "shown_place", "visible_box", "visible_center"]
 
 
 def shown_place(viewer: Viewer, layer: ImageLayer, image: Image) -> Place:
@@ -26,7 +27,7 @@ def visible_center(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[flo
     """Return the row and column in the middle of what is seen, inside the image."""
     world = list(viewer.dims.point)
     shown = viewer.dims.displayed[-2:]
-    for axis, value in zip(shown, viewer.camera.center[-2:], strict=True):
+    for axis, value in zip(shown, camera_of(viewer).center[-2:], strict=True):
         world[axis] = value
     point = _data_point(layer, world)
     y, x = (point[image.axes.index(axis)] for axis in "YX")
@@ -37,7 +38,7 @@ def visible_center(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[flo
 def visible_box(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[slice, slice]:
     """Return the rows and columns that are seen."""
     y, x = visible_center(viewer, layer, image)
-    height, width = (size / viewer.camera.zoom for size in _canvas_size(viewer))
+    height, width = (size / camera_of(viewer).zoom for size in _canvas_size(viewer))
     scale = np.abs(np.asarray(layer.scale, float)[-2:])
     rows, columns = image.plane_shape
     half_y, half_x = height / scale[0] / 2, width / scale[1] / 2
@@ -45,6 +46,11 @@ def visible_box(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[slice,
         slice(max(0, int(y - half_y)), min(rows, int(y + half_y) + 1)),
         slice(max(0, int(x - half_x)), min(columns, int(x + half_x) + 1)),
     )
+
+
+def camera_of(viewer: Viewer) -> Camera:
+    """Return the camera; `scene` came with napari 0.9."""
+    return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
 def _canvas_size(viewer: Viewer) -> tuple[float, float]:

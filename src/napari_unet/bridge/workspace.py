@@ -16,6 +16,7 @@ from napari_unet.bridge.layers import (
     add_labels,
     check_labels_fit,
     guess_channel_axis,
+    layer_indices,
     over_channels,
     read_image,
 )
@@ -65,6 +66,7 @@ class Workspace:
         self.session = session
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
+        self._painted: dict[str, set[Place]] = {}
         self._refreshed_at = 0.0
         self._chosen = ""
         self._show_checked = True
@@ -277,29 +279,29 @@ class Workspace:
     def delete(self, item: OpenPair, number: int) -> None:
         """Remove an object from the plane that is shown; one step of undo."""
         place = self.shown_place(item.image, item.pair.image)
-        rows, columns = np.nonzero(item.pair.labels[place] == number)
-        if number == 0 or not len(rows):
-            return
-        full = [np.full(len(rows), step) for step in place]
-        indices = self._layer_indices(item, [*full, rows, columns])
-        item.labels.data_setitem(indices, 0)
-
-    @staticmethod
-    def _layer_indices(item: OpenPair, indices: list[Any]) -> tuple[Any, ...]:
-        axes = item.pair.image.axes
-        if "C" in axes and not axes.endswith("XC"):
-            indices.insert(axes.index("C"), np.zeros(len(indices[-1]), int))
-        return tuple(indices)
+        indices = layer_indices(item.pair.image, place, item.pair.labels[place] == number)
+        if number != 0 and len(indices[0]):
+            item.labels.data_setitem(indices, 0)
 
     def _on_paint(self, event: Any) -> None:
-        for item in self._open.values():
-            if _id(item.labels) != _id(event.source):
-                continue
-            if item.labels.n_edit_dimensions > 2:
-                item.pair.absorb_all()
-            else:
-                item.pair.absorb(self.shown_place(item.image, item.pair.image))
-            self._checked_grew(item)
+        """Take note of a stroke: napari may tell of it before it is in the data."""
+        for key, item in self._open.items():
+            if _id(item.labels) == _id(event.source):
+                place = self.shown_place(item.image, item.pair.image)
+                all_planes = item.labels.n_edit_dimensions > 2
+                self._painted.setdefault(key, set()).update(
+                    item.pair.image.places() if all_planes else [place]
+                )
+
+    def notice(self) -> None:
+        """Grow the checked areas by what was painted since the last call."""
+        painted, self._painted = self._painted, {}
+        for key in painted.keys() & self._open.keys():
+            pair = self._open[key].pair
+            grown = [pair.absorb(place) for place in painted[key]]
+            if not any(grown):
+                pair.absorb_all()  # a script may paint where nobody looks
+            self._checked_grew(self._open[key])
 
     def _on_paint_checked(self, event: Any) -> None:
         for item in self._open.values():
@@ -373,7 +375,8 @@ class Workspace:
                 self._stale.add(key)
 
     def flush(self) -> None:
-        """Draw what has changed, ten times a second at the most."""
+        """Notice strokes, and draw what has changed, ten times a second at the most."""
+        self.notice()
         now = time.monotonic()
         if not self._stale or now - self._refreshed_at < REFRESH_EVERY_S:
             return

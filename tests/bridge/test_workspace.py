@@ -1,0 +1,252 @@
+"""Layers and pairs in step, on a viewer without a window."""
+
+import numpy as np
+import pytest
+
+from napari_unet.bridge.view import camera_of
+from napari_unet.core.errors import InputError
+from napari_unet.core.events import TileResult
+
+
+def paint(workspace, layer, where, value):
+    layer.data_setitem(np.nonzero(where), value)
+    workspace.notice()
+
+
+def disc(shape, y, x, radius=4):
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def show(workspace):
+    workspace._refreshed_at = 0.0
+    workspace.flush()
+
+
+def test_newest_image_is_chosen_and_the_next_when_it_goes(viewer, workspace):
+    assert workspace.chosen is None
+    first = viewer.add_image(np.zeros((8, 9)))
+    second = viewer.add_image(np.zeros((8, 9)))
+    assert workspace.chosen == second
+    viewer.layers.remove(second)
+    assert workspace.chosen == first
+    viewer.layers.remove(first)
+    assert workspace.chosen is None
+    with pytest.raises(InputError, match="Open an image"):
+        workspace.open()
+
+
+def test_labels_lie_where_the_image_lies(viewer, workspace):
+    placement = {
+        "scale": (2.0, 0.5, 0.25),
+        "translate": (5.0, 6.0, 7.0),
+        "rotate": 20,
+        "units": ("second", "um", "um"),
+        "axis_labels": ("t", "y", "x"),
+    }
+    image = viewer.add_image(np.zeros((3, 20, 30)), **placement)
+    item = workspace.open()
+    paint(workspace, item.labels, np.arange(1800).reshape(3, 20, 30) == 7, 1)
+    show(workspace)
+    for layer in (item.labels, item.checked):
+        for name in ("scale", "translate", "rotate", "shear"):
+            np.testing.assert_allclose(getattr(layer, name), getattr(image, name))
+        assert layer.units == image.units
+        assert layer.axis_labels == image.axis_labels
+        corner = (1.0, 19.0, 29.0)
+        np.testing.assert_allclose(layer.data_to_world(corner), image.data_to_world(corner))
+
+
+def test_labels_of_channels_lie_over_each_channel(viewer, workspace):
+    image = viewer.add_image(np.zeros((3, 20, 30)), scale=(1, 2, 2))
+    workspace.choose_channels(0, (1,))
+    item = workspace.open()
+    assert item.pair.labels.shape == (20, 30)
+    assert item.labels.data.shape == image.data.shape
+    viewer.dims.set_point(0, 2)
+    paint(workspace, item.labels, np.indices((3, 20, 30))[0] == 2, 5)
+    assert (item.pair.labels == 5).all()
+
+
+def test_a_stroke_grows_the_checked_area_and_shows_it(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    assert item.checked is None
+    cell = disc((40, 50), 20, 25)
+    paint(workspace, item.labels, cell, 3)
+    assert item.pair.checked[cell].all()
+    assert not item.pair.checked[:10].any()
+    show(workspace)
+    assert item.checked.data is item.pair.checked
+    names = [layer.name for layer in viewer.layers]
+    assert names.index(item.checked.name) == names.index(item.labels.name) - 1
+
+
+def test_a_stroke_in_a_stack_checks_its_slice_alone(viewer, workspace):
+    viewer.add_image(np.zeros((4, 40, 50)))
+    item = workspace.open()
+    viewer.dims.set_point(0, 2)
+    where = np.zeros((4, 40, 50), bool)
+    where[2] = disc((40, 50), 20, 25)
+    paint(workspace, item.labels, where, 3)
+    assert item.pair.checked[2].any()
+    assert not item.pair.checked[[0, 1, 3]].any()
+
+
+def test_painting_in_the_checked_area_itself_counts(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    paint(workspace, item.labels, disc((40, 50), 20, 25), 3)
+    show(workspace)
+    told = []
+    workspace.corrected.connect(lambda: told.append(1))
+    edits = item.pair.edits
+    paint(workspace, item.checked, disc((40, 50), 5, 5), 1)
+    assert told
+    assert item.pair.edits > edits
+
+
+def test_removing_the_checked_area_clears_it_and_keeps_the_labels(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    paint(workspace, item.labels, disc((40, 50), 20, 25), 3)
+    show(workspace)
+    viewer.layers.remove(item.checked)
+    assert not item.pair.has_checked
+    assert (item.labels.data == 3).any()
+
+
+def test_undo_takes_a_stroke_back_and_redo_brings_it_again(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    cell = disc((40, 50), 20, 25)
+    paint(workspace, item.labels, cell, 3)
+    item.labels.undo()
+    assert not item.pair.labels.any()
+    item.labels.redo()
+    assert (item.pair.labels[cell] == 3).all()
+
+
+def test_own_labels_are_checked_and_stay(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    cell = disc((40, 50), 20, 25)
+    own = viewer.add_labels(np.where(cell, 200, 0).astype(np.uint8))
+    item = workspace.open(own)
+    assert item.labels == own
+    assert own.data.dtype == np.int32  # room for the next number
+    assert item.pair.checked[cell].all()
+    background = np.full((1, 40, 50), 255, np.uint8)
+    item.pair.place_tile((), TileResult(0, 0, background, 0, 1))
+    workspace.session.set_objects(workspace.session.settings, item.pair, ())
+    wait(workspace)
+    assert (own.data[cell] == 200).all()
+
+
+def test_own_labels_of_another_size_are_refused(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    own = viewer.add_labels(np.zeros((40, 51), int))
+    with pytest.raises(InputError, match="same size"):
+        workspace.open(own)
+    assert own in viewer.layers
+
+
+def test_delete_is_one_step_of_undo_and_checks_the_place(viewer, workspace):
+    viewer.add_image(np.zeros((2, 40, 50)))
+    item = workspace.open()
+    cell = disc((40, 50), 20, 25)
+    where = np.zeros((2, 40, 50), bool)
+    where[0] = cell
+    paint(workspace, item.labels, where, 3)
+    workspace.delete(item, 3)
+    workspace.notice()
+    assert not item.pair.labels.any()
+    assert item.pair.checked[0][cell].all()
+    item.labels.undo()
+    assert (item.pair.labels[0][cell] == 3).all()
+
+
+def test_delete_over_channels(viewer, workspace):
+    viewer.add_image(np.zeros((3, 40, 50)))
+    workspace.choose_channels(0, (1,))
+    item = workspace.open()
+    item.pair.labels[disc((40, 50), 20, 25)] = 4
+    workspace.delete(item, 4)
+    assert not item.pair.labels.any()
+
+
+def test_looks_right_adds_the_object(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    cell = disc((40, 50), 20, 25)
+    background = np.where(cell, 0, 255).astype(np.uint8)
+    item.pair.place_tile((), TileResult(0, 0, background[None], 0, 1))
+    workspace.session.set_objects(workspace.session.settings, item.pair, ())
+    wait(workspace)
+    assert not item.pair.has_checked
+    workspace.looks_right(item, int(item.labels.data[20, 25]))
+    assert item.pair.checked_cells == 1
+    assert item.pair.checked[cell].all()
+
+
+def test_all_i_see_is_right_takes_what_is_seen(viewer, workspace):
+    viewer.add_image(np.zeros((400, 500)))
+    item = workspace.open()
+    camera_of(viewer).center = (0, 100, 100)
+    camera_of(viewer).zoom = 10
+    workspace.check_view(item)
+    checked = item.pair.checked != 0
+    assert checked[100, 100]
+    assert not checked[300, 400]
+
+
+def test_uncheck_forgets_the_slice(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    paint(workspace, item.labels, disc((40, 50), 20, 25), 3)
+    workspace.uncheck(item)
+    assert not item.pair.has_checked
+    assert (item.labels.data == 3).any()
+
+
+def test_deleting_labels_or_image_forgets_the_pair(viewer, workspace):
+    image = viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    paint(workspace, item.labels, disc((40, 50), 20, 25), 3)
+    show(workspace)
+    viewer.layers.remove(item.labels)
+    assert workspace.current is None
+    assert list(viewer.layers) == [image]
+    again = workspace.open()
+    assert not again.pair.has_checked
+    viewer.layers.remove(image)
+    assert workspace.current is None
+    assert again.labels in viewer.layers  # the user's work is not thrown away with the image
+
+
+def test_replaced_label_data_is_followed(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    new = np.where(disc((40, 50), 20, 25), 9, 0).astype(np.int32)
+    item.labels.data = new
+    assert item.pair.labels is item.labels.data
+    assert item.pair.checked[20, 25]
+
+
+def test_center_follows_camera_and_scale(viewer, workspace):
+    layer = viewer.add_image(np.zeros((40, 50)), scale=(2, 2), translate=(10, 20))
+    image = workspace.image()
+    camera_of(viewer).center = (0, 30, 60)
+    assert workspace.center(layer, image) == (10, 20)
+    camera_of(viewer).center = (0, 999, -999)
+    assert workspace.center(layer, image) == (39, 0)
+
+
+def wait(workspace):
+    import time
+
+    for _ in range(500):
+        workspace.session.pump()
+        if workspace.session.settled:
+            return
+        time.sleep(0.01)
+    raise AssertionError("labels were not made")
