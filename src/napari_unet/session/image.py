@@ -40,8 +40,17 @@ class Image:
     channels: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        if len(self.axes) != len(self.data.shape) or not {"Y", "X"} <= set(self.axes):
-            raise InputError(f"Axes {self.axes!r} do not fit shape {tuple(self.data.shape)}.")
+        shape, counts = tuple(self.data.shape), [self.axes.count(axis) for axis in "YXC"]
+        if len(self.axes) != len(shape) or counts[:2] != [1, 1] or counts[2] > 1:
+            raise InputError(
+                f"Axes {self.axes!r} do not fit shape {shape}: name each dimension, "
+                "with one Y, one X and at most one C."
+            )
+        if "C" in self.axes and any(not 0 <= n < self.channel_count for n in self.channels):
+            raise InputError(
+                f"{self.name} has {self.channel_count} channels, counted from 0; "
+                f"choose others than {', '.join(map(str, self.channels))}."
+            )
 
     @property
     def stack_shape(self) -> tuple[int, ...]:
@@ -82,10 +91,13 @@ class Image:
         try:
             plane = np.asarray(self.data[index])
         except Exception as error:  # a lazy array may fail with anything
-            raise InputError(f"{self.name} could not be read: {error}") from error
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            raise InputError(
+                f"{self.name} could not be read ({reason}); check its file and open it again."
+            ) from error
         left = [axis for axis in self.axes if axis in "CYX"]
         if "C" not in left:
-            return plane[None]
+            return plane[None] if left == ["Y", "X"] else plane.T[None]
         plane = plane.transpose([left.index(axis) for axis in "CYX"])
         if not self.channels:
             return np.asarray(plane.mean(axis=0, keepdims=True, dtype=np.float32))

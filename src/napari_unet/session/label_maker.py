@@ -22,6 +22,7 @@ class LabelMaker(Generic[T]):
     def __init__(self) -> None:
         self._waiting: dict[Hashable, Callable[[], T]] = {}
         self._done: list[tuple[Hashable, T]] = []
+        self._errors: list[Exception] = []
         self._running: Hashable | None = None
         self._closed = False
         self._condition = threading.Condition()
@@ -31,6 +32,8 @@ class LabelMaker(Generic[T]):
     def request(self, key: Hashable, work: Callable[[], T], *, first: bool = False) -> None:
         """Ask for work; `first` puts it before all that waits."""
         with self._condition:
+            if self._closed:
+                return
             if first:
                 self._waiting = {key: work, **{k: w for k, w in self._waiting.items() if k != key}}
             else:
@@ -43,11 +46,17 @@ class LabelMaker(Generic[T]):
             done, self._done = self._done, []
             return done
 
+    def take_errors(self) -> list[Exception]:
+        """Return what work has raised since the last call."""
+        with self._condition:
+            errors, self._errors = self._errors, []
+            return errors
+
     @property
     def busy(self) -> bool:
         """Whether anything waits, runs, or is there to be taken."""
         with self._condition:
-            return bool(self._waiting or self._done) or self._running is not None
+            return bool(self._waiting or self._done or self._errors) or self._running is not None
 
     def is_pending(self, key: Hashable) -> bool:
         """Whether work for this key waits or runs."""
@@ -75,8 +84,10 @@ class LabelMaker(Generic[T]):
                 self._running = key
             try:
                 result = work()
-            except Exception:
+            except Exception as error:
                 log.exception("Labels could not be made for %r", key)
+                with self._condition:
+                    self._errors.append(error)
                 continue
             with self._condition:
                 self._done.append((key, result))

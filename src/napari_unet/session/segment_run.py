@@ -9,6 +9,7 @@ from typing import Any  # images come in any real dtype
 
 from numpy.typing import NDArray
 
+from napari_unet.core.errors import NapariUnetError
 from napari_unet.core.events import TileResult
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import SegmentDone, SegmentTask
@@ -57,6 +58,8 @@ class SegmentRun:
         self._reader = reader
         self._waiting = list(places)
         self._planes = len(places)
+        self._begun = 0
+        self._failure: NapariUnetError | None = None
         self._center = center
         self._started = time.monotonic()
         self._tile = (0, 0)
@@ -69,15 +72,14 @@ class SegmentRun:
     def fraction(self) -> float:
         """How much is done, 0 to 1."""
         done, count = self._tile
-        planes_done = self._planes - len(self._waiting) - (self._place is not None)
+        planes_done = self._begun - (self._place is not None)
         return (planes_done + (done / count if count else 0.0)) / max(1, self._planes)
 
     @property
     def text(self) -> str:
         """What is being done, for the line under the progress bar."""
         done, count = self._tile
-        number = self._planes - len(self._waiting)
-        plane = f"slice {number} of {self._planes}, " if self._planes > 1 else ""
+        plane = f"slice {self._begun} of {self._planes}, " if self._planes > 1 else ""
         if not count:
             return plane + ("reading the image" if self._reading else "starting")
         left = self._seconds_left()
@@ -94,7 +96,9 @@ class SegmentRun:
 
     def pump(self) -> Place | None:
         """Take what has come; return the plane whose probabilities changed, if one did."""
-        if self._reading is not None and self._reading.done():
+        if self._failure is not None:
+            raise self._failure
+        if self._reading is not None and (self.cancelled or self._reading.done()):
             self._send()
         if self._job is None:
             if self._reading is None:
@@ -103,12 +107,19 @@ class SegmentRun:
         is_done = self._job.done()  # asked first: what came before the end is then polled
         changed = self._place if self._take_tiles(self._job) else None
         if is_done:
-            job, self._job = self._job, None
-            if not self.cancelled:
-                job.result()  # raises what went wrong
-            self._next_plane()
+            self._end_plane(self._job)
         self.seconds = time.monotonic() - self._started
         return changed
+
+    def _end_plane(self, job: Job[SegmentDone]) -> None:
+        self._job = None
+        try:
+            job.result()
+        except NapariUnetError as error:
+            if not self.cancelled:
+                self._failure = error  # raised by the next `pump`: its tiles go out first
+                return
+        self._next_plane()
 
     def _take_tiles(self, job: Job[SegmentDone]) -> bool:
         assert self._place is not None
@@ -127,12 +138,13 @@ class SegmentRun:
             self.finished = True
             return
         self._place = self._waiting.pop(0)
+        self._begun += 1
         self._reading = self._reader.submit(self.pair.image.read_plane, self._place)
 
     def _send(self) -> None:
         assert self._reading is not None
         reading, self._reading = self._reading, None
-        if reading.cancelled() or self.cancelled:
+        if self.cancelled:
             self.finished = True
             return
         task = SegmentTask(reading.result(), self.model, center=self._center)

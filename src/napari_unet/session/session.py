@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_unet.core.config import ModelCard, ModelConfig
-from napari_unet.core.errors import InputError, NapariUnetError
+from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
 from napari_unet.core.library import available_models, find_model, read_model_header
 from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import Job, Runner
@@ -68,6 +70,7 @@ class Session:
         self._extra_models: list[str] = []
         self._versions: dict[str, Versions] = {}
         self._then: tuple[Pair, list[Place]] | None = None
+        self._taught_versions: Versions | None = None
         self._after_teaching = False
         self.settings = ObjectSettings()
         self.model_path = str(find_model(DEFAULT_MODEL))
@@ -80,7 +83,8 @@ class Session:
         paths = {Path(card.path) for card in cards}
         for path in self._extra_models:
             if Path(path) not in paths:
-                cards.append(read_model_header(path)[1])
+                with suppress(ModelFileError):  # it is gone
+                    cards.append(read_model_header(path)[1])
         return cards
 
     def choose_model(self, name: str) -> None:
@@ -101,6 +105,7 @@ class Session:
         ModelFileError
             If it is not a model.
         """
+        path = str(Path(path).absolute())
         read_model_header(path)
         if path not in self._extra_models:
             self._extra_models.append(path)
@@ -190,10 +195,17 @@ class Session:
             pair.absorb_all()
         if not any(pair.has_checked for pair in pairs):
             raise InputError("Nothing is checked yet; correct a few cells first.")
-        model = self.versions.current.model
-        run = TeachRun(self._runner, self._reader, pairs, model, seconds=seconds, keep=keep)
-        self._run = run
-        self._then = then
+        versions = self.versions
+        run = TeachRun(
+            self._runner,
+            self._reader,
+            pairs,
+            versions.current.model,
+            seconds=seconds,
+            keep=keep,
+            title=f"{versions.base.title}, {versions.next_title}",
+        )
+        self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
         self._started("starting")
 
@@ -213,9 +225,8 @@ class Session:
 
     def close(self) -> None:
         """End the worker and all threads; what runs is dropped."""
-        if self._run is not None:
-            self._run.cancel()
-            self._run = None
+        self._drop_run()
+        self._probe = None
         self._runner.close()
         self._reader.shutdown(wait=False, cancel_futures=True)
         self._maker.close()
@@ -233,29 +244,36 @@ class Session:
     def pump(self) -> None:
         """Take what threads and worker have done and tell those who observe; never waits."""
         self._guarded(self._pump_probe)
-        self._guarded(self._pump_run)
-        self._guarded(self._pump_labels)
+        self._guarded(self._pump_run, ends_run=True)
+        for error in self._maker.take_errors():
+            self._failed(error)
+        for _, (pair, place, proposal) in self._maker.take():
+            self._guarded(partial(self._write_labels, pair, place, proposal))
 
     @property
     def settled(self) -> bool:
         """Whether nothing runs and all labels are written."""
         return self._run is None and not self._maker.busy
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[], None], *, ends_run: bool = False) -> None:
         """One sentence to the user instead of a traceback, and back to idle."""
         try:
             step()
-        except NapariUnetError as error:
-            self._failed(str(error))
         except Exception as error:
-            log.exception("The session failed")
-            self._failed(UNEXPECTED.format(error))
+            if ends_run:
+                self._drop_run()
+            self._failed(error)
 
-    def _failed(self, sentence: str) -> None:
-        self._run = None
-        self.said.emit(sentence, True)
+    def _failed(self, error: BaseException) -> None:
+        self.said.emit(_sentence(error), True)
         self.state_changed.emit()
-        self.progress.emit(0.0, "")
+        if self._run is None:
+            self.progress.emit(0.0, "")
+
+    def _drop_run(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.cancel()
 
     def _pump_probe(self) -> None:
         if self._probe is not None and self._probe.done():
@@ -295,15 +313,17 @@ class Session:
 
     def _taught(self, run: TeachRun) -> None:
         then, self._then = self._then, None
-        if run.done is None:
+        versions, self._taught_versions = self._taught_versions, None
+        done = run.done
+        if versions is None or done is None or (done.summary.improved and not done.model):
             self.said.emit("Stopped before anything was learnt; the model is as before.", False)
             return
-        self.said.emit(run.done.summary.sentence, False)
-        if not run.done.model:
+        self.said.emit(done.summary.sentence, False)
+        if not done.model:
             return
-        self.versions.add(run.done.model, run.done.summary)
+        versions.add(done.model, done.summary)
         self.versions_changed.emit()
-        if then is not None:
+        if then is not None and versions is self.versions:  # no other model was chosen meanwhile
             self.segment(*then)
             self._after_teaching = True  # its sentence stays to be read
 
@@ -315,9 +335,18 @@ class Session:
 
         self._maker.request((id(pair), place), work, first=first)
 
-    def _pump_labels(self) -> None:
-        for _, (pair, place, proposal) in self._maker.take():
-            if pair.accept(place, proposal):
-                self.labels_changed.emit(pair, place)
-            else:
-                self._request_labels(pair, place)
+    def _write_labels(self, pair: Pair, place: Place, proposal: Proposal) -> None:
+        if pair.accept(place, proposal):
+            self.labels_changed.emit(pair, place)
+        else:
+            self._request_labels(pair, place)
+
+
+def _sentence(error: BaseException) -> str:
+    while isinstance(error, EmitLoopError) and error.__cause__ is not None:
+        error = error.__cause__  # what an observer raised
+    if isinstance(error, NapariUnetError):
+        return str(error)
+    log.error("The session failed", exc_info=error)
+    first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return UNEXPECTED.format(first_line)

@@ -37,6 +37,7 @@ class TeachRun:
         *,
         seconds: float,
         keep: float,
+        title: str = "",
     ) -> None:
         self.model = model
         self.budget_s = seconds
@@ -47,7 +48,7 @@ class TeachRun:
         self.done: TeachDone | None = None
         self._runner = runner
         self._keep = keep
-        self._before: float | None = None
+        self._title = title
         self._elapsed = 0.0
         planes = [(pair, pair.taught_planes()) for pair in pairs]
         self._reading: Future[tuple[Example, ...]] | None = reader.submit(
@@ -80,7 +81,7 @@ class TeachRun:
 
     def pump(self) -> bool:
         """Take what has come; return whether the curve has grown."""
-        if self._reading is not None and self._reading.done():
+        if self._reading is not None and (self.cancelled or self._reading.done()):
             self._send()
         if self._job is None:
             return False
@@ -122,5 +123,6 @@ class TeachRun:
             self.budget_s,
             keep=self._keep,
             save_to=str(path),
+            title=self._title,
         )
         self._job = self._runner.submit(task)

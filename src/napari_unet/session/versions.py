@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +14,7 @@ from pathlib import Path
 from napari_unet.core.errors import InputError, ModelFileError
 from napari_unet.core.events import TeachSummary
 from napari_unet.core.library import (
+    bundled_models_dir,
     find_model,
     read_model_header,
     rewrite_card,
@@ -20,6 +24,8 @@ from napari_unet.core.library import (
 __all__ = ["Version", "Versions", "new_version_path", "save_version"]
 
 KEPT_VERSIONS = 50  # files of taught versions that are never saved by name, a few MB each
+
+STAMP = re.compile(r"^\d{4}-\d\d-\d\d-\d{6}-\d{6}-")  # of a taught version's file
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,14 @@ class Versions:
         """The model before teaching."""
         return self.items[0]
 
+    @property
+    def next_title(self) -> str:
+        """What the next taught version will be called."""
+        return f"taught {len(self.items)}"
+
     def add(self, model: str, summary: TeachSummary) -> Version:
         """Add a taught version and make it current; later versions than the current one stay."""
-        version = Version(model, f"taught {len(self.items)}", summary)
+        version = Version(model, self.next_title, summary)
         self.items.append(version)
         self.index = len(self.items) - 1
         return version
@@ -94,10 +105,11 @@ def new_version_path(base: str) -> Path:
     """Return a new file for the next version, and drop the oldest files if there are many."""
     folder = versions_dir()
     old = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    for path in old[: -KEPT_VERSIONS or None] if len(old) > KEPT_VERSIONS else []:
-        path.unlink(missing_ok=True)
+    for path in old[: max(0, len(old) - KEPT_VERSIONS)]:
+        with contextlib.suppress(OSError):  # what cannot be dropped stays
+            path.unlink()
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
-    return folder / f"{stamp}-{_slug(Path(base).stem)}.safetensors"
+    return folder / f"{stamp}-{_slug(STAMP.sub('', Path(base).stem))}.safetensors"
 
 
 def save_version(version: Version, title: str) -> Path:
@@ -114,10 +126,10 @@ def save_version(version: Version, title: str) -> Path:
     if not name:
         raise InputError("Give the model a name with at least one letter or digit.")
     target = user_models_dir() / f"{name}.safetensors"
-    if target.exists():
+    if target.exists() or (bundled_models_dir() / target.name).exists():
         raise InputError(f"There is a model named {name!r} already; choose another name.")
     source = find_model(version.model)
-    beside = target.with_name(f".{name}.part.safetensors")
+    beside = target.with_name(f".{name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, beside)
@@ -128,9 +140,12 @@ def save_version(version: Version, title: str) -> Path:
             f"The model could not be saved in {target.parent}: {error.strerror or error}."
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
     return target
 
 
 def _slug(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:80]
+    """Return letters and digits of any script, in lower case, with single hyphens between."""
+    plain = unicodedata.normalize("NFKC", title).lower()
+    return re.sub(r"[\W_]+", "-", plain)[:60].strip("-")
