@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -315,6 +316,8 @@ def test_proposals_of_a_second_thread_never_mix_two_states():
             number = pair.next_number()
             pair.labels[row, 4:50] = number
             painted[row] = number
+            while not proposals:
+                time.sleep(0)
             while proposals:
                 pair.accept((), proposals.pop(0))
             for earlier, earlier_number in painted.items():
@@ -322,6 +325,7 @@ def test_proposals_of_a_second_thread_never_mix_two_states():
     finally:
         stop.set()
         thread.join()
+    pair.absorb_all()
     assert pair.accept((), pair.propose((), ALL_SIZES))
     for row, number in painted.items():
         assert (pair.labels[row, 4:50] == number).all()
