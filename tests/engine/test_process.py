@@ -212,7 +212,7 @@ def test_the_viewer_goes_on_while_a_big_array_is_sent(runner):
     start = time.perf_counter()
     pickle.dumps(view, protocol=5)  # copies with the interpreter's lock held
     held = time.perf_counter() - start
-    assert min(longest_pause(runner.submit(Echo(view))) for _ in range(3)) < held / 5
+    assert any(longest_pause(runner.submit(Echo(view))) < held / 5 for _ in range(3))
 
 
 def test_the_worker_is_a_quiet_guest(runner):

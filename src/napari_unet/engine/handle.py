@@ -37,7 +37,7 @@ class WorkerHandle:
     Parameters
     ----------
     on_change : callable
-        Called in another thread when the job has ended, or the process has.
+        Called in another thread when it is ready, the job has ended, or the process has.
     preload : bool
         Import torch at once.
 
@@ -75,7 +75,7 @@ class WorkerHandle:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it has come so far that it can answer."""
+        """Whether it has imported what it needs: before that it cannot answer a cancel."""
         return self._is_ready
 
     @property
@@ -146,6 +146,7 @@ class WorkerHandle:
             frame, value = Frame(Kind.ERROR, frame.job, b"", []), as_sentence(error)
         if frame.kind == Kind.READY:
             self._is_ready = True
+            self._on_change()
         if frame.kind == Kind.LOG:
             name, level, text = value
             logging.getLogger(name).log(level, "%s", text)
@@ -164,6 +165,8 @@ class WorkerHandle:
 
 
 def _start(preload: bool) -> subprocess.Popen[bytes]:
+    if not sys.executable:  # Python is embedded in another program
+        raise OSError("Python does not know where its own program is")
     paths = [str(path) for path in sys.path]
     command = [sys.executable, "-P", "-c", _BEGIN, json.dumps([paths, preload])]
     flags = 0

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import Any, TypeVar  # Any: jobs of all kinds of results
 
 from napari_unet.core.errors import ComputeError
@@ -167,11 +168,8 @@ class _Dispatcher:
                 job.fail(JobCancelledError(CLOSED))
 
     def _wait_for_work(self) -> bool:
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._is_closed or self._wants_worker or bool(self._waiting)
-            )
-            return not self._is_closed
+        self._wait(lambda: self._is_closed or self._wants_worker or bool(self._waiting))
+        return not self._is_closed
 
     def _next_job(self) -> Job[Any] | None:
         with self._changed:
@@ -197,14 +195,21 @@ class _Dispatcher:
         return None if worker is None else worker.end()
 
     def _run(self, job: Job[Any], worker: WorkerHandle) -> None:
-        """Send a job and stay with it until it has ended, one way or another."""
-        try:
-            worker.run(job)
-        except Exception as error:  # the task cannot be pickled
-            job.fail(as_sentence(error))
+        """Send a job as soon as the worker can answer, and stay with it until it has ended."""
+        self._wait(lambda: worker.is_ready or worker.is_silent or self._is_closed or job.cancelled)
+        if job.cancelled:
+            job.fail(JobCancelledError(NOT_BEGUN))
             return
-        asked_at: float | None = None
-        grace = getattr(job.task, "grace_s", self._grace_s)
+        if worker.is_ready and not self._is_closed:
+            try:
+                worker.run(job)
+            except Exception as error:  # the task cannot be pickled
+                job.fail(as_sentence(error))
+                return
+        self._follow(job, worker)
+
+    def _follow(self, job: Job[Any], worker: WorkerHandle) -> None:
+        kill_at: float | None = None
         while not job.done():
             if worker.is_silent:
                 self._bury(job)
@@ -212,29 +217,24 @@ class _Dispatcher:
                 self._end_worker()
                 job.fail(JobCancelledError(CLOSED))
             elif not job.cancelled:
-                self._wait(job, worker, None)
-            elif asked_at is None:
-                asked_at = time.monotonic()
+                self._wait(lambda: self._has_news(job, worker) or job.cancelled)
+            elif kill_at is None:
+                kill_at = time.monotonic() + getattr(job.task, "grace_s", self._grace_s)
                 worker.cancel()
-                if not worker.is_ready:  # it imports torch, and will skip this job
-                    job.fail(JobCancelledError(NOT_BEGUN))
-            elif (left := asked_at + grace - time.monotonic()) > 0:
-                self._wait(job, worker, left)
+            elif (left := kill_at - time.monotonic()) > 0:
+                self._wait(lambda: self._has_news(job, worker), left)
             else:
                 worker.kill()
                 self._end_worker()
                 self._wants_worker = True  # whoever cancels will click again soon
                 job.fail(JobCancelledError("The job was stopped by ending its process."))
 
-    def _wait(self, job: Job[Any], worker: WorkerHandle, timeout: float | None) -> None:
-        is_asked = job.cancelled
+    def _has_news(self, job: Job[Any], worker: WorkerHandle) -> bool:
+        return job.done() or worker.is_silent or self._is_closed
+
+    def _wait(self, is_over: Callable[[], bool], timeout: float | None = None) -> None:
         with self._changed:
-            self._changed.wait_for(
-                lambda: (
-                    job.done() or worker.is_silent or self._is_closed or job.cancelled != is_asked
-                ),
-                timeout,
-            )
+            self._changed.wait_for(is_over, timeout)
 
     def _bury(self, job: Job[Any]) -> None:
         exit_code = self._end_worker()

@@ -19,7 +19,7 @@ from typing import IO
 
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.engine.compute import prepare_worker
-from napari_unet.engine.errors import NOT_BEGUN, JobCancelledError, as_sentence
+from napari_unet.engine.errors import as_sentence
 from napari_unet.engine.pipe import Frame, Kind, encode, read_frame, write_frame
 from napari_unet.engine.tasks import Task, run_task
 
@@ -105,8 +105,6 @@ class _Worker:
             self._cancelled.discard(frame.job)
 
     def _send_all(self, frame: Frame) -> None:
-        if frame.job in self._cancelled:  # while torch was being imported
-            raise JobCancelledError(NOT_BEGUN)
         task: Task[object] = frame.load()  # type: ignore[assignment]  # the sender's promise
         events = run_task(task, lambda: frame.job in self._cancelled)
         with contextlib.closing(events):
