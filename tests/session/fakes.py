@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import numpy as np
@@ -67,3 +68,23 @@ def pump_until(session, is_true, seconds=20.0):
         assert time.monotonic() < end, "pumped in vain"
         session.pump()
         time.sleep(0.002)
+
+
+def sent(session, runner, count=1):
+    """Pump until so many jobs were submitted, and return the last."""
+    pump_until(session, lambda: len(runner.jobs) >= count)
+    assert len(runner.jobs) == count
+    return runner.job
+
+
+class GatedArray:
+    """A lazy array whose values come only when it is let through."""
+
+    def __init__(self, shape, dtype=np.uint8):
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.begun, self.open = threading.Event(), threading.Event()
+
+    def __getitem__(self, index):
+        self.begun.set()
+        assert self.open.wait(20)
+        return np.zeros(self.shape, self.dtype)[index]
