@@ -86,7 +86,10 @@ class KeptAside:
         for region in self.regions:
             probability = region.foreground(model, device, precision)
             found = probability_to_labels(
-                probability, threshold=model.config.threshold, min_size=model.config.min_size
+                probability,
+                threshold=model.config.threshold,
+                min_size=model.config.min_size,
+                split=model.config.split,
             )
             overlaps, false_objects = _match(region, found)
             total += sum(overlaps)
