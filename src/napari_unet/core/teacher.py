@@ -13,6 +13,11 @@ from napari_unet.core.optimise import Optimisation
 
 __all__ = ["Teacher"]
 
+# What a `keep` of 1 weighs against the loss of the checked pixels. Measured on drawn nuclei at
+# 0.5: six corrected ones took AP 0.5 on other fluorescence from 0.89 to 0.66 with a tenth of
+# this, to 0.77 with it, and touching ones were learnt apart all the same.
+STRENGTH = 10.0
+
 # Below this mean agreement the teacher is not asked any more, which saves a third of the time.
 LEAST_AGREEMENT = 0.1
 PATIENCE = 8  # steps before that is decided (chosen)
@@ -33,14 +38,14 @@ class Teacher:
     run : Optimisation
         The one whose network is held.
     keep : float
-        Above 0: how strongly.
+        How strongly, above 0 up to 1.
     """
 
     def __init__(self, network: nn.Module, run: Optimisation, keep: float) -> None:
         network = channels_last(copy.deepcopy(network), run.device)
         self._network = network.eval().requires_grad_(False)
         self._run = run
-        self._keep = keep
+        self._strength = STRENGTH * keep
         self._agreed = 0.0
         self._steps = 0
 
@@ -57,4 +62,4 @@ class Teacher:
         self._agreed += float(agreed.mean())
         self._steps += 1
         unchecked = (weight == 0) * agreed[:, None, None]
-        return self._keep * distillation_loss(logits, known, unchecked)
+        return self._strength * distillation_loss(logits, known, unchecked)
