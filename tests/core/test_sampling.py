@@ -1,0 +1,191 @@
+"""Patches for training: where they come from, what they hold, what they weigh."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.errors import InputError
+from napari_unet.core.example import Example
+from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
+from napari_unet.core.targets import labels_to_classes
+from napari_unet.core.weight_map import touching_cell_weights
+from small_scenes import discs, example, photograph
+
+STILL = AugmentConfig(
+    elastic_sigma=0,
+    rotate=False,
+    flip=False,
+    scale=(1.0, 1.0),
+    brightness=0,
+    contrast=(1.0, 1.0),
+    gamma=(1.0, 1.0),
+    noise=0,
+    blur=0,
+)
+TWO = [(16, 16), (44, 44)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def sampler(*examples, **changes):
+    settings = {
+        "side": 32,
+        "batch": 2,
+        "percentiles": (1.0, 99.8),
+        "augment": AugmentConfig(),
+        "weights": WeightSettings(),
+    }
+    return PatchSampler(examples, **(settings | changes))
+
+
+def draw(source, count):
+    batches = iter(source)
+    return [next(batches) for _ in range(count)]
+
+
+def square(*box, shape=(64, 64)):
+    mask = np.zeros(shape, bool)
+    mask[slice(*box[:2]), slice(*box[2:])] = True
+    return mask
+
+
+def test_a_batch_has_the_shapes_and_types_it_says():
+    batch = draw(sampler(example(TWO), batch=3, side=48), 1)[0]
+    assert (batch.image.shape, batch.image.dtype) == ((3, 1, 48, 48), torch.float32)
+    assert (batch.target.shape, batch.target.dtype) == ((3, 48, 48), torch.int64)
+    assert (batch.weight.shape, batch.weight.dtype) == ((3, 48, 48), torch.float32)
+
+
+def test_the_same_seed_draws_the_same_batches():
+    first, again, other = (draw(sampler(example(TWO), seed=seed), 3) for seed in (5, 5, 6))
+    for one, two, three in zip(first, again, other, strict=True):
+        assert torch.equal(one.image, two.image)
+        assert torch.equal(one.target, two.target)
+        assert torch.equal(one.weight, two.weight)
+        assert not torch.equal(one.image, three.image)
+
+
+def test_every_patch_shows_some_of_what_is_checked():
+    checked = square(10, 13, 50, 53)
+    for batch in draw(sampler(example(TWO, checked), augment=STILL, batch=4), 20):
+        assert (batch.weight > 0).any(dim=(1, 2)).all()
+
+
+def test_most_patches_lie_on_checked_objects():
+    labels = discs((256, 256), [(128, 128)])
+    source = sampler(Example(photograph(labels), labels), augment=STILL, batch=8)
+    on_object = torch.cat([(b.target == 1).any(dim=(1, 2)) for b in draw(source, 40)])
+    assert on_object.float().mean() > 0.7  # the disc covers one pixel in 600
+
+
+@pytest.mark.parametrize("augment", [STILL, AugmentConfig()], ids=["still", "varied"])
+def test_labels_outside_the_checked_area_change_nothing_that_is_learnt(augment):
+    """Neither target nor weight, wherever the weight is above 0."""
+    checked = square(0, 30, 0, 30)
+    clean, scrawled = example(TWO, checked), example(TWO, checked)
+    scrawled.labels[40:, 40:] = 7
+    for one, two in zip(
+        draw(sampler(clean, augment=augment), 10),
+        draw(sampler(scrawled, augment=augment), 10),
+        strict=True,
+    ):
+        known = one.weight > 0
+        assert torch.equal(known, two.weight > 0)
+        assert torch.equal(one.target[known], two.target[known])
+        assert torch.equal(one.image, two.image)
+
+
+def test_an_opened_gap_counts_when_either_side_is_checked():
+    # The gap is the last column of the left object (1). Only the right one (2) is checked.
+    labels = np.zeros((64, 64), np.int32)
+    labels[8:56, 8:32], labels[8:56, 32:56] = 1, 2
+    checked = labels == 2
+    assert labels_to_classes(labels)[32, 31] == 0
+    batches = draw(sampler(Example(photograph(labels), labels, checked), augment=STILL), 10)
+    gaps = torch.cat([b.weight[(b.target == 0) & (b.weight > 5)] for b in batches])
+    assert len(gaps) > 100
+
+
+def test_no_other_unchecked_pixel_counts():
+    labels = np.zeros((64, 64), np.int32)
+    labels[8:56, 8:32], labels[8:56, 32:56] = 1, 2
+    checked = labels == 2
+    shown = sampler(Example(checked.astype(np.float32), labels, checked), augment=STILL)
+    for batch in draw(shown, 10):
+        is_checked = batch.image[:, 0] > 0.2  # half a pixel off: a patch has no middle pixel
+        beyond = (batch.weight > 0) & ~is_checked
+        beside = torch.nn.functional.max_pool2d(is_checked[:, None].float(), 3, 1, 1)[:, 0] > 0
+        assert not (beyond & ~beside).any()
+        assert (batch.target[beyond] == 0).all()
+
+
+def test_the_weight_is_that_of_the_equation_on_background_and_one_on_cells():
+    labels = discs((32, 32), [(16, 9), (16, 22)])
+    source = sampler(Example(photograph(labels), labels), augment=STILL, batch=1, side=16)
+    expected = touching_cell_weights(labels)
+    for batch in draw(source, 10):
+        on_cell = batch.target == 1
+        assert (batch.weight[on_cell] == 1).all()
+        assert batch.weight.max() <= expected.max() + 1e-3
+
+
+def test_weights_on_cells_are_those_of_the_paper_where_asked_for():
+    labels = discs((64, 64), [(32, 25), (32, 38)])
+    plain = WeightSettings(on_cells=True)
+    batches = draw(sampler(Example(photograph(labels), labels), augment=STILL, weights=plain), 5)
+    assert max(b.weight[b.target == 1].max() for b in batches) > 3
+
+
+def test_class_weights_are_those_given():
+    weights = WeightSettings(w0=0, class_weights=(0.25, 2.0))
+    for batch in draw(sampler(example(TWO), weights=weights), 5):
+        assert set(batch.weight[batch.target == 1].tolist()) == {2.0}
+        assert set(batch.weight[batch.target == 0].tolist()) == {0.25}
+
+
+def test_examples_with_nothing_checked_are_left_out():
+    blank = Example(np.full((64, 64), 9.0), np.zeros((64, 64), int), np.zeros((64, 64), bool))
+    for batch in draw(sampler(blank, example(TWO)), 10):
+        assert batch.image.std() > 0.05
+
+
+def test_nothing_checked_at_all_is_told():
+    with pytest.raises(InputError, match="Nothing is checked"):
+        sampler(example(TWO, np.zeros((64, 64), bool)))
+
+
+def test_object_numbers_beyond_single_precision_stay_apart():
+    labels = discs((64, 64), [(32, 26), (32, 37)]).astype(np.int64)
+    labels[labels > 0] += 2**40  # two numbers that are one in float32
+    batches = draw(sampler(Example(photograph(labels), labels), augment=STILL), 5)
+    assert max(b.weight.max() for b in batches) > 5  # a gap between two
+
+
+def test_an_image_smaller_than_a_patch_is_mirrored():
+    labels = discs((20, 12), [(10, 6)], radius=4)
+    batch = draw(sampler(Example(photograph(labels), labels), side=64), 1)[0]
+    assert batch.image.shape[-2:] == (64, 64)
+    assert (batch.weight > 0).all()
+
+
+def test_prefetching_gives_the_same_batches_in_the_same_order():
+    plain = draw(sampler(example(TWO)), 4)
+    ahead = prefetched(iter(sampler(example(TWO))))
+    for batch in plain:
+        assert torch.equal(next(ahead).image, batch.image)
+    ahead.close()
+
+
+def test_an_error_in_the_other_thread_is_raised_here():
+    def broken():
+        yield Batch(*(torch.zeros(1) for _ in range(3)))
+        raise InputError("The patch is odd.")
+
+    ahead = prefetched(broken())
+    with pytest.raises(InputError, match="odd"):
+        for _ in range(3):
+            next(ahead)
