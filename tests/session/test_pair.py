@@ -105,7 +105,8 @@ def test_an_edit_while_objects_are_being_made_makes_them_stale(monkeypatch):
 
 def test_proposing_reads_only_strokes_that_were_absorbed():
     pair = segmented(FIRST)
-    pair.labels[4:9, 2:6] = 9  # a stroke under way
+    pair.looks_right((), [1])
+    pair.labels[3:9, 2:6] = 9  # a stroke under way
     proposal = pair.propose((), ALL_SIZES)
     np.testing.assert_array_equal(proposal.labels, expected((1, FIRST)))
 
