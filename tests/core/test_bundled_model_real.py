@@ -13,6 +13,7 @@ REQUIRED = {0.5: 0.75, 0.9: 0.10}
 
 @pytest.mark.slow
 @pytest.mark.real_data
+@pytest.mark.timeout(1200)  # a minute on two free cores
 def test_nuclei_fluorescence_finds_nuclei_it_never_saw():
     folder = data_folder("nuclei-dsb2018")
     model = load_model("nuclei-fluorescence")

@@ -9,6 +9,7 @@ from napari_unet.core.device import (
     choose_device,
     choose_precision,
     device_name,
+    exact,
 )
 from napari_unet.core.errors import InputError
 
@@ -105,6 +106,18 @@ def test_channels_last_changes_the_order_in_memory_and_not_the_weights():
     assert moved.weight.is_contiguous(memory_format=torch.channels_last)
     assert moved.weight.dtype == torch.bfloat16
     torch.testing.assert_close(moved.weight.float(), weight, rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "allowed"),
+    [(CUDA, torch.float32, False), (CUDA, torch.bfloat16, True), (CPU, torch.float32, True)],
+)
+def test_float32_on_a_gpu_is_not_rounded_meanwhile(monkeypatch, device, dtype, allowed):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with pytest.raises(KeyError), exact(device, dtype):
+        assert torch.backends.cudnn.allow_tf32 is allowed
+        raise KeyError
+    assert torch.backends.cudnn.allow_tf32 is True
 
 
 def test_devices_have_names_for_people(monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -10,7 +12,14 @@ from torch import nn
 
 from napari_unet.core.errors import InputError
 
-__all__ = ["autocast_dtype", "channels_last", "choose_device", "choose_precision", "device_name"]
+__all__ = [
+    "autocast_dtype",
+    "channels_last",
+    "choose_device",
+    "choose_precision",
+    "device_name",
+    "exact",
+]
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -67,6 +76,20 @@ def channels_last(
     network = network.to(device=device, dtype=dtype)
     # torch's annotations leave out this argument.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def exact(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Keep float32 what it says: CUDA would round what it multiplies to 10 bits (TF32)."""
+    if device.type != "cuda" or dtype != torch.float32:
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def device_name(device: torch.device) -> str:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import nn
 
-from napari_unet.core.device import autocast_dtype, channels_last, choose_device, choose_precision
+from napari_unet.core.device import (
+    autocast_dtype,
+    channels_last,
+    choose_device,
+    choose_precision,
+    exact,
+)
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TileResult
 from napari_unet.core.instances import check_settings, probability_to_labels
@@ -150,7 +156,7 @@ def _inference_network(model: Model, device: torch.device, dtype: torch.dtype) -
 def _run(
     network: nn.Module, image: torch.Tensor, device: torch.device, dtype: torch.dtype
 ) -> NDArray[np.float32]:
-    with torch.inference_mode():
+    with torch.inference_mode(), exact(device, dtype):
         batch = image[None].to(device=device, dtype=dtype, memory_format=torch.channels_last)
         probability = network(batch)[0].float().softmax(dim=0)
         return probability.cpu().numpy()  # type: ignore[no-any-return]  # numpy() is untyped
