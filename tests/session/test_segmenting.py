@@ -127,9 +127,11 @@ def test_stopping_keeps_the_tiles_that_are_done(session, runner, heard):
 
 
 def test_stopping_a_stack_reads_no_other_plane_and_the_bar_does_not_jump(session, runner, heard):
-    reports = []
+    reports, read, pair = [], [], pair_of((4, 8, 20), "ZYX")
+    read_plane = pair.image.read_plane
+    object.__setattr__(pair.image, "read_plane", lambda at: read.append(at) or read_plane(at))
     session.progress.connect(lambda *report: reports.append(report))
-    session.segment(pair_of((4, 8, 20), "ZYX"), [(n,) for n in range(4)])
+    session.segment(pair, [(n,) for n in range(4)])
     job = sent(session, runner)
     job.add_event(two_tiles()[0])
     session.pump()
@@ -138,7 +140,7 @@ def test_stopping_a_stack_reads_no_other_plane_and_the_bar_does_not_jump(session
     assert reports[-1] == (1 / 8, "stopping")
     job.fail(JobCancelledError("Segmenting was stopped."))
     pump_until(session, lambda: session.settled)
-    assert len(runner.jobs) == 1
+    assert len(runner.jobs) == 1 and read == [(0,)]
     assert heard == [("Stopped; the tiles that were done stay.", False)]
 
 
