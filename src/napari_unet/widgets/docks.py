@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import Container, Widget
+from qtpy.QtWidgets import QSizePolicy
 
 from napari_unet.widgets.correct_panel import CorrectPanel
 from napari_unet.widgets.header import Header
@@ -20,6 +21,7 @@ __all__ = ["CorrectDock", "SegmentDock", "TeachDock", "UNetDock"]
 
 MIN_WIDTH = 300
 BETWEEN_STEPS = 10
+MOST = 1000
 
 
 class _Dock(Container[Widget]):
@@ -36,12 +38,14 @@ class _Dock(Container[Widget]):
         inside.native.layout().setContentsMargins(0, 2, 0, 2)
         inside.native.layout().setSpacing(BETWEEN_STEPS)
         inside.native.layout().addStretch(1)
-        super().__init__(
-            widgets=[frame(scrolled(inside.native)), Panel([self.status])], labels=False
-        )
+        body = frame(scrolled(inside.native))
+        body.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        foot = Panel([self.status])
+        foot.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        super().__init__(widgets=[body, foot], labels=False)
         self.native.layout().setContentsMargins(0, 0, 0, 2)
         self.native.layout().setSpacing(SPACING)
-        self.native.layout().setStretch(0, 1)
+        self.native.layout().setStretch(0, MOST)  # napari may add a spacer of its own
         self.native.setMinimumWidth(MIN_WIDTH)
         self.bench.session.said.connect(self._show_status)
         if self.bench.status:

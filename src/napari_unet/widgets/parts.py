@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 MARGIN, SPACING = 4, 3
-LABEL_WIDTH = 72
+LABEL_WIDTH = 80
 
 
 class Note(Label):

@@ -94,7 +94,12 @@ class SegmentPanel(Panel):
             config = self._bench.session.model[0]
         except NapariUnetError:
             return  # the header says so
-        for slider, value in ((self.threshold, config.threshold), (self.smallest, config.min_size)):
+        defaults = (
+            (self.threshold, config.threshold),
+            (self.smallest, config.min_size),
+            (self.split, config.split),
+        )
+        for slider, value in defaults:
             with slider.changed.blocked():
                 slider.value = min(max(value, slider.min), slider.max)
         self._on_slider()

@@ -28,7 +28,7 @@ STOP_TIP = "Stop; the best so far is kept."
 BACK_TIP = "Segment with the version before this one again."
 NOTHING = "Correct a few cells first: what you touch is checked, and learnt."
 TIMES = [("quick, 30 s", 30.0), ("normal, 2 min", 120.0), ("thorough, 10 min", 600.0)]
-KEEP = 0.1  # as `iter_finetune`
+KEEP = 0.5  # as `iter_finetune`
 
 
 class TeachPanel(Panel):

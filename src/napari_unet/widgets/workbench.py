@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_unet.bridge.layers import warm_up
 from napari_unet.bridge.workspace import Workspace
+from napari_unet.engine.runner import Runner
 from napari_unet.session.session import Session
 
 if TYPE_CHECKING:
@@ -27,10 +29,10 @@ _open: dict[int, Workbench] = {}
 class Workbench(QObject):
     """What the docks of one viewer share; it lives until the viewer's window is closed."""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, runner: Runner | None = None) -> None:
         super().__init__()
         self.viewer = viewer
-        self.session = Session()
+        self.session = Session(runner)
         self.workspace = Workspace(viewer, self.session)
         self.status = ""
         self.status_is_failure = False
@@ -44,15 +46,19 @@ class Workbench(QObject):
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.close)
+        atexit.register(self._at_exit)
         warm_up()
         self.session.probe()
 
     @classmethod
-    def of(cls, viewer: Viewer) -> Workbench:
-        """Return the workbench of a viewer; it is made where there is none."""
+    def of(cls, viewer: Viewer, runner: Runner | None = None) -> Workbench:
+        """Return the workbench of a viewer; it is made where there is none.
+
+        A runner may be given where the workbench is made: a worker of its own if None.
+        """
         viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands out proxies
         if id(viewer) not in _open:
-            _open[id(viewer)] = cls(viewer)
+            _open[id(viewer)] = cls(viewer, runner)
         return _open[id(viewer)]
 
     def add_dock(self, dock: QWidget) -> None:
@@ -83,13 +89,32 @@ class Workbench(QObject):
         self.session.pump()
         self.workspace.flush()
 
+    def _at_exit(self) -> None:
+        """A script ended without closing the viewer, or without an event loop after it."""
+        self.close()
+        _delete_what_is_left()
+
     def close(self) -> None:
         """End the worker and follow the viewer no more."""
         if _open.pop(id(self.viewer), None) is None:
             return
+        atexit.unregister(self._at_exit)
         self._timer.stop()
+        for dock in self._docks:
+            if _is_alive(dock):
+                dock.destroyed.disconnect(self._on_dock_destroyed)
+        if self._window is not None and _is_alive(self._window):
+            self._window.destroyed.disconnect(self.close)
         self.session.close()
         self.workspace.close()
+
+
+def _delete_what_is_left() -> None:
+    """Let Qt delete what was closed: PyQt crashes on it when the interpreter is taken down."""
+    application = QApplication.instance()
+    if application is not None:
+        application.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        application.processEvents()
 
 
 def narrow(window: QMainWindow, widget: QWidget) -> None:

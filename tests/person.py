@@ -1,0 +1,67 @@
+"""What the tests of the docks share: a person at the screen."""
+
+import time
+
+import numpy as np
+from qtpy.QtWidgets import QApplication
+
+from napari_unet.widgets.workbench import Workbench
+
+PLUGIN = "napari-unet-interactive"
+SCREEN = (1366, 768)  # a small laptop's
+
+
+class Shared:
+    """A runner that outlives the docks of a test."""
+
+    def __init__(self, runner):
+        self.runner = runner
+
+    def submit(self, task):
+        return self.runner.submit(task)
+
+    def close(self):
+        """The next test goes on with the same process."""
+
+
+class User:
+    """Opens docks, presses buttons and paints, as a person would."""
+
+    def __init__(self, viewer, runner):
+        self.viewer = viewer
+        self.bench = Workbench.of(viewer, runner)
+
+    def dock(self, name="U-Net"):
+        _, dock = self.viewer.window.add_plugin_dock_widget(PLUGIN, name)
+        settle(0.2)
+        return dock
+
+    def press(self, button):
+        assert button.native.isEnabled(), button.tooltip
+        button.native.click()
+
+    def wait(self, seconds=120.0):
+        """Until nothing runs any more."""
+        session = self.bench.session
+        wait_until(lambda: not session.busy and session.settled, seconds)
+        settle(0.3)
+
+    def paint(self, layer, where, value):
+        """One stroke, that ends as napari's own do."""
+        with layer.block_history():
+            layer.data_setitem(np.nonzero(where), value)
+        settle(0.15)
+
+
+def settle(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.005)
+
+
+def wait_until(is_so, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to pass"
+        settle(0.02)
