@@ -254,10 +254,11 @@ def _check_examples(model: Model, examples: Sequence[Example]) -> None:
     if not any(example.mask.any() for example in examples):
         raise InputError("Nothing is checked yet; correct a few cells first.")
     for example in examples:
-        channels = len(example.image_cyx)
-        if channels != model.config.in_channels:
+        channels, needed = len(example.image_cyx), model.config.in_channels
+        if channels != needed:
             raise InputError(
-                f"The model takes {model.config.in_channels} channels and an image has {channels}."
+                f"The model takes {needed} channel{'s' * (needed != 1)} and an image has "
+                f"{channels}; choose which to use."
             )
 
 

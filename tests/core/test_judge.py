@@ -1,0 +1,134 @@
+"""Verdicts on few cells: which model is kept, and what is told."""
+
+import pytest
+
+from napari_unet.core import judge as judge_module
+from napari_unet.core.judge import Judge, is_worse
+from napari_unet.core.kept_aside import KeptAside, Mark
+from napari_unet.core.optimise import Budget
+from small_scenes import example, small_model
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "cells", "worse"),
+    [
+        (Mark(0.9, 2.0), Mark(0.4, 1.0), 2, False),  # a clear rise decides
+        (Mark(0.4, 0.5), Mark(0.9, 1.0), 2, True),  # a clear fall decides
+        (Mark(0.75, 0.5), Mark(0.80, 1.0), 2, False),  # within the noise the loss does
+        (Mark(0.85, 1.5), Mark(0.80, 1.0), 2, True),
+        (Mark(0.75, 0.5), Mark(0.80, 1.0), 100, True),  # of many cells it is no noise
+        (Mark(0.0, 0.5), Mark(0.0, 1.0), 2, False),  # closer, though nothing is found yet
+        (Mark(0.5, 1.0), Mark(0.5, 1.0), 2, False),
+        (Mark(0.9, NAN), Mark(0.4, 1.0), 2, True),
+    ],
+)
+def test_a_mark_is_worse(new, old, cells, worse):
+    assert is_worse(new, old, cells) is worse
+
+
+class Marks:
+    """Gives the marks of a list, one after the other, as if networks were scored."""
+
+    def __init__(self, monkeypatch, *marks, cells=2):
+        self.left = list(marks)
+        monkeypatch.setattr(KeptAside, "mark", lambda *_, **__: self.left.pop(0))
+        monkeypatch.setattr(KeptAside, "cells", cells)
+
+
+def judge(aside=None, seconds=None, examples=None):
+    examples = [example([(20, 20), (44, 44)])] if examples is None else examples
+    return Judge(small_model(), examples, aside, Budget(seconds, 100), "cpu", "float32")
+
+
+def judged(monkeypatch, *marks, cells=2, aside=True):
+    Marks(monkeypatch, *marks, cells=cells)
+    judging = judge(KeptAside(()) if aside else None)
+    networks = [small_model(seed).network for seed in range(len(marks))]
+    events = [judging.judge(network) for network in networks]
+    best = None if judging.best is None else networks.index(judging.best)
+    return best, judging.summary(6), events
+
+
+def test_the_last_is_kept_where_it_is_as_good(monkeypatch):
+    marks = (Mark(0.2, 3), Mark(0.8, 1.0), Mark(0.78, 0.5))
+    best, summary, _ = judged(monkeypatch, *marks)
+    assert best == 2
+    assert (summary.before, summary.after, summary.improved) == (0.2, 0.78, True)
+
+
+def test_a_clearly_better_one_on_the_way_is_kept(monkeypatch):
+    best, summary, _ = judged(monkeypatch, Mark(0.2, 3), Mark(0.8, 1.0), Mark(0.3, 0.5))
+    assert best == 1
+    assert summary.after == 0.8
+
+
+def test_a_worse_one_is_told_and_not_taken_for_better(monkeypatch):
+    _, summary, _ = judged(monkeypatch, Mark(0.9, 1), Mark(0.3, 2))
+    assert not summary.improved
+    assert summary.sentence == (
+        "Teaching did not help on 2 corrected cells kept aside (before 0.90, after 0.30), "
+        "so the model before stays; check a few more cells and teach again."
+    )
+
+
+def test_a_step_in_the_right_direction_is_kept_and_told(monkeypatch):
+    _, summary, _ = judged(monkeypatch, Mark(0.02, 3), Mark(0.0, 1))
+    assert summary.improved
+    assert summary.sentence == (
+        "Learnt from 6 checked cells; on 2 corrected cells kept aside: "
+        "before 0.02, after 0.00 but closer; teach again for longer."
+    )
+
+
+def test_with_too_few_cells_they_are_judged_themselves_and_that_is_said(monkeypatch):
+    best, summary, events = judged(monkeypatch, Mark(0.1, 3), Mark(0.8, 1), aside=False)
+    assert best == 1
+    assert events == [None, None]  # no score to draw: it is of what was learnt
+    assert summary.cells_kept_aside == 0
+    assert summary.sentence == (
+        "Learnt from 6 checked cells, too few to keep any aside; on these cells: "
+        "before 0.10, after 0.80."
+    )
+
+
+def test_what_diverged_is_never_kept(monkeypatch):
+    _, summary, _ = judged(monkeypatch, Mark(0.1, 3), Mark(0.0, NAN), aside=False)
+    assert not summary.improved
+    assert "did not help on these cells" in summary.sentence
+
+
+def test_without_any_cell_the_last_network_is_kept():
+    labelled = example([(20, 20)])
+    labelled.labels[:] = 0
+    judging = judge(examples=[labelled])
+    networks = [small_model(seed).network for seed in (0, 1)]
+    for network in networks:
+        assert judging.judge(network) is None
+    assert judging.best is networks[1]
+    summary = judging.summary(0)
+    assert (summary.before, summary.after, summary.improved) == (None, None, True)
+
+
+def test_it_is_due_each_quarter(monkeypatch):
+    Marks(monkeypatch, *[Mark(0.5, 1)] * 9)
+    judging = judge(KeptAside(()))
+    due = []
+    for step in range(100):
+        judging._budget.step = step
+        if judging.is_due():
+            due.append(step)
+            judging.judge(small_model().network)
+    assert due == [25, 50, 75]
+
+
+def test_a_slow_verdict_is_not_repeated_in_between(monkeypatch):
+    Marks(monkeypatch, Mark(0.5, 1))
+    times = iter([0.0, 0.0, 1.0, *[1.0] * 20])
+    monkeypatch.setattr(judge_module.time, "monotonic", lambda: next(times))
+    judging = judge(KeptAside(()), seconds=10.0)
+    judging._keep_time_back(1.0)
+    judging._budget.step = 90
+    assert judging._budget.seconds == 9.0
+    assert not judging.is_due()

@@ -1,0 +1,182 @@
+"""Which checked cells are kept aside, and how models are marked on them."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.core import kept_aside
+from napari_unet.core.config import ModelConfig
+from napari_unet.core.example import Example
+from napari_unet.core.kept_aside import all_checked, keep_aside
+from napari_unet.core.model_file import Model
+from napari_unet.core.predict import segment
+from small_scenes import discs, photograph, small_model
+
+GRID = [(y, x) for y in range(12, 100, 24) for x in range(12, 124, 24)]  # 4 rows of 5
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def grid(count=20, checked=None):
+    labels = discs((96, 120), GRID[:count])
+    return Example(photograph(labels), labels, checked)
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What the network says of a region: by default the truth."""
+    said = {"p": lambda labels: np.where(labels > 0, 0.99, 0.01)}
+    monkeypatch.setattr(
+        kept_aside._Region,
+        "foreground",
+        lambda region, *_: said["p"](region.labels).astype(np.float32),
+    )
+    return said
+
+
+def mark(aside, split=0.0, min_size=20):
+    model = small_model()
+    return aside.mark(replace(model, config=ModelConfig(split=split, min_size=min_size)))
+
+
+@pytest.mark.parametrize(("checked_cells", "kept"), [(5, 0), (6, 2), (9, 2), (10, 2), (20, 4)])
+def test_a_fifth_is_kept_aside_and_at_least_two_of_six(checked_cells, kept):
+    _, aside = keep_aside([grid(checked_cells)])
+    assert (aside.cells if aside else 0) == kept
+
+
+def test_what_is_kept_aside_is_not_taught_and_the_rest_is():
+    example = grid()
+    taught, aside = keep_aside([example])
+    cells = [cell for region in aside.regions for cell in region.cells]
+    assert not taught[0].checked[np.isin(example.labels, cells)].any()
+    others = np.setdiff1d(np.arange(1, 21), cells)
+    assert taught[0].checked[np.isin(example.labels, others)].all()
+    kept_pixels = sum(region.mask.sum() for region in aside.regions)
+    assert kept_pixels + taught[0].checked.sum() == example.labels.size
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_is_kept_aside_by_region(seed):
+    """The cells are neighbours, and all pixels nearest to them go with them."""
+    example = grid()
+    taught, aside = keep_aside([example], seed=seed)
+    cells = [cell for region in aside.regions for cell in region.cells]
+    at = np.array([GRID[cell - 1] for cell in cells])
+    assert np.abs(at - at.mean(axis=0)).max() <= 36
+    away = ~taught[0].checked
+    assert away[np.isin(example.labels, cells)].all()
+    assert away.sum() > 2 * np.isin(example.labels, cells).sum()
+
+
+def test_the_same_seed_keeps_the_same_aside():
+    regions = [keep_aside([grid()], seed=seed)[1].regions for seed in (0, 0, 1, 2, 3)]
+    cells = [[cell for region in there for cell in region.cells] for there in regions]
+    assert cells[0] == cells[1]
+    assert any(other != cells[0] for other in cells[2:])
+
+
+def test_unchecked_cells_are_neither_kept_aside_nor_counted():
+    checked = np.zeros((96, 120), bool)
+    checked[:, :48] = True  # 8 cells in two columns
+    taught, aside = keep_aside([grid(checked=checked)])
+    cells = {cell for region in aside.regions for cell in region.cells}
+    assert cells <= {1, 2, 6, 7, 11, 12, 16, 17}
+    assert not (taught[0].checked & ~checked).any()
+
+
+def test_every_example_keeps_something_to_learn_from():
+    taught, aside = keep_aside([grid(3), grid(3), grid(3)])
+    assert aside.cells == 2
+    assert all((example.labels[example.mask] > 0).any() for example in taught)
+
+
+def test_cells_far_apart_are_regions_of_their_own():
+    labels = discs((64, 800), [(32, 32), (32, 750)])
+    checked = labels > 0
+    aside = all_checked([Example(photograph(labels), labels, checked)])
+    assert [region.cells for region in aside.regions] == [(1,), (2,)]
+    assert all(region.labels.shape[1] < 130 for region in aside.regions)
+
+
+def test_cells_near_each_other_share_a_region():
+    example = grid(checked=grid().labels > 0)
+    aside = all_checked([example])
+    assert [region.cells for region in aside.regions] == [tuple(range(1, 21))]
+
+
+def test_without_a_checked_cell_there_is_nothing_to_mark():
+    labels = np.zeros((32, 32), np.int32)
+    assert all_checked([Example(photograph(labels), labels)]) is None
+
+
+def test_the_truth_scores_one_and_its_loss_is_that_of_its_probability(answers):
+    got = mark(all_checked([grid()]))
+    assert got.score == pytest.approx(1)
+    assert got.loss == pytest.approx(-math.log(0.99), rel=1e-3)
+
+
+def test_a_lost_cell_and_a_false_object_cost_the_same(answers):
+    aside = all_checked([grid(4)])
+    answers["p"] = lambda labels: np.where((labels > 0) & (labels != 3), 0.99, 0.01)
+    lost = mark(aside).score
+
+    def one_more(labels):
+        extra = discs(labels.shape, [(60, 60)])
+        return np.where((labels > 0) | (extra > 0), 0.99, 0.01)
+
+    answers["p"] = one_more
+    assert lost == pytest.approx(3 / 4)
+    assert mark(aside).score == pytest.approx(4 / 5)
+
+
+def test_false_objects_outside_what_is_checked_cost_nothing(answers):
+    checked = np.zeros((96, 120), bool)
+    checked[:24, :48] = True
+    aside = all_checked([grid(2, checked)])
+    clean = mark(aside)
+    answers["p"] = lambda labels: np.where(
+        (labels > 0) | (discs(labels.shape, [(60, 60)]) > 0), 0.99, 0.01
+    )
+    assert mark(aside) == clean
+
+
+def test_an_iou_by_hand(answers):
+    labels = np.zeros((40, 40), np.int32)
+    labels[10:20, 10:20] = 1
+    answers["p"] = lambda _: np.where(np.roll(labels, 5, axis=1) > 0, 0.9, 0.1)
+    aside = all_checked([Example(photograph(labels), labels)])
+    assert mark(aside).score == pytest.approx(50 / 150)
+
+
+def test_objects_are_made_as_the_model_says(answers):
+    """Its split, its smallest size."""
+    labels = discs((40, 64), [(20, 20), (20, 36)], radius=9)
+    aside = all_checked([Example(photograph(labels), labels)])
+    assert mark(aside, split=0.5).score > mark(aside, split=0.0).score + 0.3
+    assert mark(aside, split=0.5, min_size=10_000).score == 0
+
+
+def test_a_sure_error_costs_a_finite_loss(answers):
+    answers["p"] = lambda labels: np.where(labels > 0, 0.0, 1.0)
+    assert mark(all_checked([grid()])).loss == pytest.approx(-math.log(1e-6), rel=0.01)
+
+
+def test_a_region_is_normalised_like_the_whole_image():
+    """So that the network sees there what it sees when it segments."""
+    labels = discs((64, 400), [(32, 32)])
+    image = photograph(labels)
+    image[:, 200:] *= 10  # the bright part is far from the region
+    aside = all_checked([Example(image, labels, labels > 0)])
+    region = aside.regions[0]
+    model = Model.fresh(ModelConfig(width=4, depth=1))
+    here = region.foreground(model, "cpu", "float32")
+    there = segment(image, model, axes="YX", device="cpu", precision="float32").probability[1]
+    middle = np.s_[24:40, 24:40]
+    np.testing.assert_allclose(here[middle], there[middle], atol=1e-4)

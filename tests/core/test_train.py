@@ -1,0 +1,91 @@
+"""Training from scratch."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.core import score, segment
+from napari_unet.core import train as train_module
+from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.config import ModelCard
+from napari_unet.core.errors import InputError
+from napari_unet.core.events import TrainProgress
+from napari_unet.core.model_file import load_model
+from napari_unet.core.optimise import TrainSettings
+from napari_unet.core.train import iter_train
+from small_scenes import SMALL, ended, example
+
+CENTERS = [(14, 14), (14, 46), (32, 30), (48, 14), (48, 48)]
+SETTINGS = TrainSettings(
+    patch=48, batch=2, learning_rate=1e-2, average=0.9, augment=AugmentConfig(elastic_sigma=2)
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def trained(steps=None, **more):
+    values = {"settings": SETTINGS, "device": "cpu", "precision": "float32", "steps": steps}
+    return ended(iter_train([example(CENTERS)], SMALL, **(values | more)))
+
+
+def test_a_simple_scene_is_learnt():
+    events, model = trained(80)
+    assert all(isinstance(event, TrainProgress) for event in events)
+    unseen = example([(20, 20), (20, 48), (46, 32)])
+    found = segment(unseen.image, model, axes="YX", device="cpu", precision="float32").labels
+    assert score(unseen.labels, found).average_precision[0.5] == 1
+
+
+def test_the_loss_falls():
+    losses = []
+    for steps in (2, 60):
+        events, _ = trained(steps)
+        losses.append(events[-1].loss)
+    assert losses[1] < 0.5 * losses[0]
+
+
+def test_the_same_seed_gives_the_same_model():
+    weights = [trained(4, seed=seed)[1].network.head.weight for seed in (3, 3, 4)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_model_is_ready_to_use_and_says_where_it_comes_from():
+    card = ModelCard("mine", history=("before",))
+    _, model = trained(3, card=card)
+    assert not model.network.training
+    assert model.card.name == "mine"
+    assert model.card.history[0] == "before"
+    assert "trained on 1 images (3 steps" in model.card.history[1]
+
+
+def test_cancelling_returns_the_model_so_far():
+    polled = []
+    _, model = trained(10_000, cancelled=lambda: len(polled) == 3 or polled.append(1))
+    assert "(3 steps" in model.card.history[-1]
+
+
+def test_the_model_so_far_is_saved_from_time_to_time(monkeypatch, tmp_path):
+    monkeypatch.setattr(train_module, "CHECKPOINT_EVERY_S", 0.0)
+    path = tmp_path / "so_far.safetensors"
+    trained(5, checkpoint=path)
+    assert load_model(path).config == SMALL
+
+
+def test_without_a_budget_it_says_what_is_missing():
+    with pytest.raises(InputError, match="give seconds or steps"):
+        trained()
+
+
+def test_the_valid_network_of_the_paper_is_trained_too():
+    from dataclasses import replace
+
+    valid = replace(SMALL, architecture="unet-valid", dropout=0.5)
+    rounds = iter_train(
+        [example(CENTERS)], valid, settings=SETTINGS, steps=3, device="cpu", precision="float32"
+    )
+    events, _ = ended(rounds)
+    assert np.isfinite(events[-1].loss)
