@@ -225,6 +225,27 @@ def test_a_stroke_between_tiles_is_not_lost(session, runner):
     assert (pair.labels[LEFT] > 0).all() and pair.edits == 1
 
 
+def test_objects_that_a_stroke_overtook_are_made_again(session, monkeypatch):
+    pair, made, painted = pair_of((8, 20)), threading.Event(), threading.Event()
+    pair.place_tile((), tile_of((8, 20), LEFT))
+    propose = pair.propose
+
+    def slow(place, settings):
+        proposal = propose(place, settings)
+        made.set()
+        assert painted.wait(5)
+        return proposal
+
+    monkeypatch.setattr(pair, "propose", slow)
+    session.set_objects(ALL_SIZES, pair, ())
+    assert made.wait(5)
+    pair.labels[RIGHT] = 77
+    painted.set()
+    pump_until(session, lambda: session.settled)
+    assert (pair.labels[RIGHT] == 77).all()
+    assert (pair.labels[LEFT] == 78).all()
+
+
 # Objects made anew
 
 
