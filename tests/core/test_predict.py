@@ -360,6 +360,20 @@ def test_objects_are_brought_to_the_size_the_model_knows(zoom, monkeypatch):
         assert both.sum() > 0.85 * ((result.labels == number) | (truth == number)).sum()
 
 
+def test_stripes_too_fine_for_the_smaller_image_become_grey(monkeypatch):
+    seen = []
+    original = predict.predict_tiles
+    monkeypatch.setattr(
+        predict,
+        "predict_tiles",
+        lambda image, *a, **k: seen.append(image) or original(image, *a, **k),
+    )
+    stripes = np.tile(np.array([0, 0, 0, 255], np.uint8), (60, 15))
+    segment(stripes, brightness_model(diameter=10.0), diameter=31.0, **OPTIONS)
+    assert seen[0].shape == (1, 19, 19)
+    assert np.abs(seen[0][0, :, 2:-2] - 0.25).max() < 0.15
+
+
 def test_rescaling_keeps_a_faint_signal_on_a_large_offset_and_ignores_nan():
     image = squares(high=3, low=1).repeat(2, 0).repeat(2, 1) + 2.0**30
     image[0, :5] = np.nan, np.inf, -np.inf, np.nan, np.nan

@@ -93,6 +93,14 @@ def test_doubt_of_the_network_cuts_what_has_no_waist():
     np.testing.assert_array_equal(np.unique(found[:, 42:]), [0, 2])
 
 
+def test_a_bulb_is_compared_with_its_own_stalk_not_with_what_that_grows_on():
+    shape = discs((30, 25, 20), (30, 75, 8), shape=(60, 100)) > 0
+    shape[24:37, 25:75] = True  # nearly as wide as the bulb, far narrower than the disc
+    assert split(shape).max() == 1
+    shape[:28, 40:66] = shape[33:, 40:66] = False
+    assert split(shape).max() == 2
+
+
 def test_pieces_below_the_smallest_size_are_not_cut_off():
     truth = discs((30, 30, 16), (30, 53, 9))
     assert split(truth).max() == 2
