@@ -152,8 +152,8 @@ def _merged(
         high, low = top(one), top(other)
         if peak[high] < peak[low]:
             high, low = low, high
-        is_dip = height >= ratio * peak[low] or min(size[high], size[low]) < min_size
-        if high != low and is_dip:
+        is_no_waist = height >= ratio * peak[low] or min(size[high], size[low]) < min_size
+        if high != low and is_no_waist:
             parent[low] = high
             size[high] += size[low]
     roots = [top(hill) for hill in range(len(peak))]
