@@ -93,7 +93,7 @@ def test_touching_cells_that_were_split_teach_how_to_split():
         return Example(image, (labels + 1) // 2 if fused else labels)
 
     middles = [(y, x) for y in (16, 48, 80) for x in (20, 70)]
-    config = replace(SMALL, width=6)
+    config = replace(SMALL, width=8)
     first = iter_train(
         [pair_scene(middles, fused=True)], config, settings=SETTINGS, steps=80, **CPU
     )
@@ -105,7 +105,7 @@ def test_touching_cells_that_were_split_teach_how_to_split():
     unseen = replace(scene, labels=np.where(checked, 0, scene.labels))
     before = segment(scene.image, model, axes="YX", **CPU).labels
     assert score(unseen.labels, np.where(checked, 0, before)).average_precision[0.7] < 0.5
-    _, (model, _) = taught(model, [replace(scene, checked=checked)], steps=80)
+    _, (model, _) = taught(model, [replace(scene, checked=checked)], steps=160)
     after = segment(scene.image, model, axes="YX", **CPU).labels
     assert score(unseen.labels, np.where(checked, 0, after)).average_precision[0.7] > 0.8
 
