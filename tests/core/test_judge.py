@@ -82,6 +82,12 @@ def test_a_step_in_the_right_direction_is_kept_and_told(monkeypatch):
     )
 
 
+def test_a_small_drop_on_two_cells_is_told_as_no_change(monkeypatch):
+    _, summary, _ = judged(monkeypatch, Mark(0.75, 3), Mark(0.69, 1))
+    assert summary.improved
+    assert summary.sentence.endswith("kept aside: before 0.75, after 0.69, about the same.")
+
+
 def test_with_too_few_cells_they_are_judged_themselves_and_that_is_said(monkeypatch):
     best, summary, events = judged(monkeypatch, Mark(0.1, 3), Mark(0.8, 1), aside=False)
     assert best == 1

@@ -102,7 +102,10 @@ class TeachSummary:
                 f"Teaching did not help on {where} ({scores}), so the model before stays; "
                 "check a few more cells and teach again."
             )
-        closer = " but closer; teach again for longer" if self.after < self.before else ""
+        closer = ""
+        if self.after < self.before:  # within the noise of a few cells; the loss fell
+            is_found = self.after >= 0.5
+            closer = ", about the same" if is_found else " but closer; teach again for longer"
         if self.cells_kept_aside:
             return f"Learnt from {cells}; on {where}: {scores}{closer}."
         return f"Learnt from {cells}, too few to keep any aside; on {where}: {scores}{closer}."
