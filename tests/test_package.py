@@ -174,7 +174,6 @@ def test_manifest_is_valid():
     assert manifest.contributions.sample_data
 
 
-@pytest.mark.xfail(strict=True, reason="the dock is not built yet")
 def test_dock_is_offered_under_plugins_and_in_the_layers_menu():
     contributions = PluginManifest.from_file(MANIFEST).contributions
     docks = {widget.command: widget.display_name for widget in contributions.widgets or ()}

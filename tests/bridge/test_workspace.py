@@ -215,6 +215,7 @@ def test_deleting_labels_or_image_forgets_the_pair(viewer, workspace):
     show(workspace)
     viewer.layers.remove(item.labels)
     assert workspace.current is None
+    show(workspace)
     assert list(viewer.layers) == [image]
     again = workspace.open()
     assert not again.pair.has_checked
@@ -250,3 +251,22 @@ def wait(workspace):
             return
         time.sleep(0.01)
     raise AssertionError("labels were not made")
+
+
+def test_replaced_label_data_of_few_bits_gets_room(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    item.labels.data = np.where(disc((40, 50), 20, 25), 9, 0).astype(np.uint8)
+    assert item.labels.data.dtype == np.int32
+    assert item.pair.labels is item.labels.data
+    assert workspace.current is item
+
+
+def test_removing_the_image_stops_its_segmentation(viewer, workspace):
+    image = viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    workspace.session.segment(item.pair, [()])
+    viewer.layers.remove(image)
+    wait(workspace)
+    assert not workspace.session.busy
+    assert workspace.current is None

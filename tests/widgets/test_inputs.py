@@ -18,16 +18,16 @@ def dask_stack():
 
 
 IMAGES = {
-    "uint8": (DRAWN.astype(np.uint8), {}),
+    "uint8": ((DRAWN // 8).astype(np.uint8), {}),
     "uint16": (DRAWN.astype(np.uint16) * 50, {}),
     "int32": (DRAWN.astype(np.int32) - 100, {}),
     "float": (DRAWN / 255.0, {}),
-    "bool": (DRAWN.mean() * 2 < DRAWN, {}),
+    "bool": (np.percentile(DRAWN, 85) < DRAWN, {}),
     "nan": (WITH_NAN, {}),
     "constant": (np.full((70, 80), 7, np.uint8), {}),
     "one pixel": (np.ones((1, 1)), {}),
     "a line": (np.ones((3, 1000)), {}),
-    "rgb": (np.repeat(DRAWN[..., None], 3, 2).astype(np.uint8), {"rgb": True}),
+    "rgb": (np.repeat(DRAWN[..., None] // 8, 3, 2).astype(np.uint8), {"rgb": True}),
     "stack": (STACK, {}),
     "dask": (dask_stack(), {}),
     "multiscale": ([DRAWN, DRAWN[::2, ::2]], {"multiscale": True}),
@@ -51,8 +51,8 @@ def test_every_kind_of_image(user):
         empty = name in ("constant", "one pixel", "a line")
         assert found == 0 if empty else found > 3, (name, found)
         np.testing.assert_allclose(item.labels.scale, layer.scale)
-        user.viewer.layers.clear()
-        settle(0.05)
+        for old in user.viewer.layers:  # removing all crashes software OpenGL in napari 0.9.2
+            old.visible = False
 
 
 def test_whole_stack_is_segmented_and_the_shown_slice_first(user):

@@ -7,7 +7,7 @@ from typing import Any  # napari's mouse events
 
 from napari.layers import Labels
 
-from napari_unet.bridge.workspace import OpenPair
+from napari_unet.bridge.open_pair import OpenPair
 
 __all__ = ["ClickTool"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from napari_unet.bridge.layers import (
     over_channels,
     read_image,
 )
+from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.view import shown_place, visible_box, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Image, Place
@@ -29,19 +29,9 @@ from napari_unet.session.session import Session
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["OpenPair", "Workspace"]
+__all__ = ["Workspace"]
 
 REFRESH_EVERY_S = 0.1
-
-
-@dataclass(eq=False)
-class OpenPair:
-    """A pair of the session with the layers that show it."""
-
-    pair: Pair
-    image: ImageLayer
-    labels: Labels
-    checked: Labels | None = None  # added when there is something to show
 
 
 class Workspace:
@@ -66,6 +56,8 @@ class Workspace:
         self.session = session
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
+        self._leftover: list[Labels] = []
+        self._edits: dict[str, int] = {}  # known at the last stroke
         self._painted: dict[str, set[Place]] = {}
         self._refreshed_at = 0.0
         self._chosen = ""
@@ -194,10 +186,10 @@ class Workspace:
         assert layer is not None  # image() has said so otherwise
         item = self._open.get(_id(layer))
         if item is not None and labels is not None and _id(item.labels) != _id(labels):
-            self._drop(item, keep_labels=True)
+            self._drop(item)
             item = None
         if item is not None and item.pair.image.shape != image.shape:
-            self._drop(item, keep_labels=True)
+            self._drop(item)
             item = None
         if item is None:
             item = self._make(layer, image, labels)
@@ -233,13 +225,20 @@ class Workspace:
         if item.checked is not None:
             item.checked.events.paint.disconnect(self._on_paint_checked)
 
-    def _drop(self, item: OpenPair, *, keep_labels: bool) -> None:
-        """Forget a pair; its checked area goes, its labels only if they are gone already."""
+    def _drop(self, item: OpenPair) -> None:
+        """Forget a pair; the labels stay, the checked area goes when napari has finished."""
         self._unfollow(item)
         self._open = {key: other for key, other in self._open.items() if other is not item}
-        gone = [item.checked] if keep_labels else [item.checked, item.labels]
-        for layer in gone:
-            if layer is not None and layer in self.viewer.layers:
+        if self.session.works_on(item.pair):
+            self.session.stop()
+        if item.checked is not None:
+            self._leftover.append(item.checked)
+
+    def _remove_leftover(self) -> None:
+        """Not while napari tells of a removal: it would remove within removing."""
+        leftover, self._leftover = self._leftover, []
+        for layer in leftover:
+            if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
 
     # What the user does
@@ -298,9 +297,12 @@ class Workspace:
         painted, self._painted = self._painted, {}
         for key in painted.keys() & self._open.keys():
             pair = self._open[key].pair
-            grown = [pair.absorb(place) for place in painted[key]]
-            if not any(grown):
+            edits = self._edits.get(key, 0)
+            for place in painted[key]:
+                pair.absorb(place)
+            if pair.edits == edits:
                 pair.absorb_all()  # a script may paint where nobody looks
+            self._edits[key] = pair.edits
             self._checked_grew(self._open[key])
 
     def _on_paint_checked(self, event: Any) -> None:
@@ -323,15 +325,15 @@ class Workspace:
             expected = over_channels(item.pair.image, item.pair.labels)
             if data is item.pair.labels or np.shares_memory(data, item.pair.labels):
                 continue
-            if (
-                isinstance(data, np.ndarray)
-                and data.shape == expected.shape == item.pair.labels.shape
-            ):
+            fits = isinstance(data, np.ndarray) and data.shape == expected.shape
+            if fits and data.shape == item.pair.labels.shape and data.dtype != np.int32:
+                item.labels.data = data.astype(np.int32)  # room for more numbers; comes back here
+            elif fits and data.shape == item.pair.labels.shape:
                 item.pair.labels = data
                 item.pair.absorb_all()
                 self._checked_grew(item)
             else:
-                self._drop(item, keep_labels=True)
+                self._drop(item)
                 self.layers_changed.emit()
 
     def _on_layers(self, event: Any) -> None:
@@ -355,7 +357,7 @@ class Workspace:
             if item.checked is not None and _id(layer) == _id(item.checked):
                 self._clear_checked(item)
             elif _id(layer) in (_id(item.image), _id(item.labels)):
-                self._drop(item, keep_labels=True)
+                self._drop(item)
                 self.corrected.emit()
 
     def _clear_checked(self, item: OpenPair) -> None:
@@ -377,6 +379,7 @@ class Workspace:
     def flush(self) -> None:
         """Notice strokes, and draw what has changed, ten times a second at the most."""
         self.notice()
+        self._remove_leftover()
         now = time.monotonic()
         if not self._stale or now - self._refreshed_at < REFRESH_EVERY_S:
             return

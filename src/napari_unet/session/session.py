@@ -147,6 +147,10 @@ class Session:
             return ""
         return "Segment" if isinstance(self._run, SegmentRun) else "Teach"
 
+    def works_on(self, pair: Pair) -> bool:
+        """Whether the pair is being segmented."""
+        return isinstance(self._run, SegmentRun) and self._run.pair is pair
+
     def probe(self) -> None:
         """Start the worker and ask what it computes on; the answer comes as `said`."""
         self._probe = self._runner.submit(ProbeTask())

@@ -7,7 +7,7 @@ from typing import Any  # napari's mouse events
 from magicgui.widgets import CheckBox, PushButton
 
 from napari_unet.bridge.clicks import ClickTool
-from napari_unet.bridge.workspace import OpenPair
+from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
