@@ -150,6 +150,9 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "--min-size", type=_whole(0, 10**9), help="smallest object in pixels (the model's)"
     )
     parser.add_argument(
+        "--split", type=_number(0, 1), help="how eagerly touching objects are parted (the model's)"
+    )
+    parser.add_argument(
         "--diameter", type=_number(1, 10_000), help="of your objects in pixels; rescales the image"
     )
     _add_device(parser)

@@ -277,3 +277,24 @@ def test_nothing_checked_is_ever_lost(current, predicted, checked, above):
         assert len(of) == 1 and of[0] > 0
         free = ~stays & ~(checked & (current == 0))
         np.testing.assert_array_equal(merged == number, (predicted == of[0]) & free)
+
+
+def test_rest_of_an_object_that_was_mostly_erased_is_not_vouched_for():
+    before = np.zeros((20, 60), np.int32)
+    before[5:15, 5:55] = 7
+    after = before.copy()
+    after[:, :35] = 0
+    checked = np.zeros(before.shape, np.uint8)
+    grow_checked(checked, before, after)
+    assert checked[5:15, 5:35].all()  # here is nothing, says the user
+    assert not checked[5:15, 45:].any()  # here nobody has looked
+
+
+def test_rest_of_an_object_that_was_trimmed_is_vouched_for():
+    before = np.zeros((20, 60), np.int32)
+    before[5:15, 5:55] = 7
+    after = before.copy()
+    after[:, :25] = 0
+    checked = np.zeros(before.shape, np.uint8)
+    grow_checked(checked, before, after)
+    assert checked[5:15, 5:55].all()

@@ -301,7 +301,7 @@ class Workspace:
             for place in painted[key]:
                 pair.absorb(place)
             if pair.edits == edits:
-                pair.absorb_all()  # a script may paint where nobody looks
+                pair.absorb_visited()  # a script may paint where nobody looks
             self._edits[key] = pair.edits
             self._checked_grew(self._open[key])
 

@@ -30,6 +30,7 @@ class SegmentOptions:
     reading: Reading
     threshold: float | None = None
     min_size: int | None = None
+    split: float | None = None
     diameter: float | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
         Reading(args.axes, args.channel),
         args.threshold,
         args.min_size,
+        args.split,
         args.diameter,
         args.device,
         args.precision,
@@ -81,6 +83,7 @@ def segment_file(
         diameter=options.diameter,
         threshold=options.threshold,
         min_size=options.min_size,
+        split=options.split,
         device=options.device,
         precision=options.precision,
         progress=progress,

@@ -26,7 +26,8 @@ def grow_checked(
     """Grow a checked area in place by what an edit touched.
 
     Every object that the edit changed, made or removed is checked as a whole, as it was before
-    and as it is now, and so is a rim of `margin` pixels around it.
+    and as it is now, and so is a rim of `margin` pixels around it. Only where more than half of
+    an object was erased nothing is said of the rest: half of a false object is no true one.
 
     Parameters
     ----------
@@ -45,7 +46,10 @@ def grow_checked(
     changed = before != after
     if not changed.any():
         return None
+    erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
+    left = [np.count_nonzero(after == number) for number in erased]
     touched = np.union1d(before[changed], after[changed])
+    touched = np.setdiff1d(touched, erased[erased_area > left])
     # Where nothing changed both are equal, so `after` shows what is left of each object, however
     # far from the edit: an object may have several parts, and half of one is not kept.
     return _add(checked, changed | _is_any(after, touched[touched != 0]), margin)

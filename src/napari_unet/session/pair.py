@@ -18,6 +18,10 @@ from napari_unet.session.image import Image, Place
 __all__ = ["ObjectSettings", "Pair", "Proposal"]
 
 
+# A stack of so many voxels is compared in some hundredths of a second (chosen).
+SMALL = 2**24
+
+
 @dataclass(frozen=True)
 class ObjectSettings:
     """How objects are made of probabilities; see `probability_to_labels`."""
@@ -106,6 +110,11 @@ class Pair:
     def absorb_all(self) -> None:
         """Notice what the user has done to any plane."""
         for place in self.image.places():
+            self.absorb(place)
+
+    def absorb_visited(self) -> None:
+        """Notice what was done to planes that were worked on, of a small stack to any plane."""
+        for place in self.image.places() if self.labels.size <= SMALL else self.visited:
             self.absorb(place)
 
     def checked_was_edited(self, place: Place) -> None:

@@ -50,8 +50,6 @@ class Session:
     """Fraction done, and what is being done."""
     labels_changed = Signal(object, tuple)
     """New labels were written: pair and place."""
-    checked_changed = Signal(object, tuple)
-    """The checked area has grown or shrunk: pair and place."""
     curve_changed = Signal(Curve, str)
     """The loss curve has grown; the score in words."""
     models_changed = Signal()
@@ -196,7 +194,7 @@ class Session:
         """
         self._must_be_idle()
         for pair in pairs:
-            pair.absorb_all()
+            pair.absorb_visited()
         if not any(pair.has_checked for pair in pairs):
             raise InputError("Nothing is checked yet; correct a few cells first.")
         versions = self.versions
