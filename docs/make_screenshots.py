@@ -79,22 +79,24 @@ class Story:
         self._picture("dock", in_readme=True)
 
     def _correct(self) -> None:
-        """On the left half, erase what is no coin and draw the coins, as a user paints."""
+        """On the left half, delete what is no coin and draw the coins, as a user does."""
         labels = next(x for x in self._viewer.layers if isinstance(x, Labels) and x.data.any())
         _, truth = coins()
         half = truth.shape[1] // 2
-        is_false = (labels.data > 0) & (truth == 0)
-        is_false[:, half:] = False
-        self._stroke(labels, is_false, 0)
-        left = [n for n in np.unique(truth) if n and not (truth[:, half:] == n).any()]
-        for number in left:
-            self._stroke(labels, truth == number, int(labels.data.max()) + 1)
+        for number in np.unique(labels.data[:, :half]):
+            where = labels.data == number
+            if number and (truth[where] == 0).mean() > 0.5:
+                self._stroke(labels, where, 0)
+        for number in np.unique(truth[:, :half]):
+            if number and not (truth[:, half:] == number).any():
+                find_button(self._dock, "New cell").click()
+                self._stroke(labels, truth == number, labels.selected_label)
+        labels.mode = "pan_zoom"
 
     def _stroke(self, labels: Labels, where: NDArray[np.bool_], value: int) -> None:
-        if where.any():
-            with labels.block_history():
-                labels.data_setitem(np.nonzero(where), value)
-            settle(0.3)
+        with labels.block_history():
+            labels.data_setitem(np.nonzero(where), value)
+        settle(0.2)
 
     def _press(self, text: str) -> None:
         """Press a button of the dock and wait until it can be pressed again."""

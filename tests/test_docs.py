@@ -32,9 +32,6 @@ def test_links_lead_somewhere(document):
     targets = LINK.findall(document.read_text(encoding="utf-8"))
     local = [t.partition("#")[0] for t in targets if not t.startswith(("https:", "#"))]
     missing = [target for target in local if not (document.parent / target).exists()]
-    if document.name == "quickstart.md":
-        missing = [m for m in missing if m.startswith("images/")]
-        pytest.xfail(f"no dock, no pictures of it yet: {missing}") if missing else None
     assert not missing
 
 
