@@ -298,3 +298,18 @@ def test_rest_of_an_object_that_was_trimmed_is_vouched_for():
     checked = np.zeros(before.shape, np.uint8)
     grow_checked(checked, before, after)
     assert checked[5:15, 5:55].all()
+
+
+def test_nothing_is_said_of_an_object_that_is_only_near():
+    labels = np.zeros((20, 40), np.int32)
+    labels[5:15, 5:15] = 1
+    labels[8:11, 16:18] = 2  # whole within the rim of the first
+    checked = np.zeros(labels.shape, np.uint8)
+    grow_checked(checked, np.zeros_like(labels), np.where(labels == 1, 1, 0))
+    only_first = checked.copy()
+    checked[:] = 0
+    before = np.where(labels == 2, 2, 0)
+    grow_checked(checked, before, labels)
+    assert not checked[labels == 2].any()
+    np.testing.assert_array_equal(checked[labels != 2], only_first[labels != 2])
+    assert count_checked(labels, checked) == 1

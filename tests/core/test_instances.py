@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage import measure
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.instances import probability_to_labels, remove_small
+from napari_unet.core.instances import fill_holes, probability_to_labels, remove_small
 from napari_unet.core.targets import classes_to_labels, labels_to_classes
 
 
@@ -87,10 +87,10 @@ def test_rounding_to_bytes_moves_no_more_than_the_rounded_pixels():
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), split=st.sampled_from([0.0, 0.5]))
 def test_foreground_plus_nothing_but_gaps(seed, split):
-    """All foreground is kept; what is added lies between two different objects."""
+    """All foreground is kept; what is added is a small hole, or lies between two objects."""
     probability = blobs(seed, (40, 50), 1.5)
     labels = probability_to_labels(probability, min_size=1, split=split)
-    foreground = probability >= 0.5
+    foreground = fill_holes(probability >= 0.5)
     assert labels[foreground].all()
     added = np.argwhere((labels > 0) & ~foreground)
     before = np.pad(np.where(foreground, labels, 0), 1)
@@ -168,3 +168,33 @@ def test_the_plane_is_not_written_to():
 def test_removing_small_objects_keeps_the_order_of_the_rest():
     labels = np.array([[1, 1, 0, 2, 3, 3, 3, 9, 9]], np.int32)
     np.testing.assert_array_equal(remove_small(labels, 2), [[1, 1, 0, 0, 2, 2, 2, 3, 3]])
+
+
+def test_small_holes_are_filled_and_rings_stay_rings():
+    foreground = np.zeros((30, 60), bool)
+    foreground[2:18, 2:18] = True
+    foreground[5:7, 5:8] = False  # 6 of 256: texture
+    foreground[4:24, 30:50] = True
+    foreground[8:20, 34:46] = False  # 144 of 400: a ring
+    filled = fill_holes(foreground)
+    assert filled[2:18, 2:18].all()
+    np.testing.assert_array_equal(filled[:, 20:], foreground[:, 20:])
+
+
+def test_holes_are_those_of_scikit_image():
+    """Every hole of an object that is large enough for it, and nothing that reaches the border."""
+    rng = np.random.default_rng(0)
+    foreground = ndimage.gaussian_filter(rng.normal(size=(120, 130)), 3) > -0.06
+    foreground[:, 0] = False
+    expected = foreground.copy()
+    objects = measure.label(foreground, connectivity=2)
+    for region in measure.regionprops(objects):
+        holes = measure.label(region.image_filled & ~region.image, connectivity=1)
+        rows, columns = region.slice
+        for hole in measure.regionprops(holes):
+            # What another object takes of a hole is no part of it.
+            pixels = (hole.coords[:, 0] + rows.start, hole.coords[:, 1] + columns.start)
+            if not foreground[pixels].any() and hole.area <= 0.1 * region.area:
+                expected[pixels] = True
+    assert (expected & ~foreground).any()
+    np.testing.assert_array_equal(fill_holes(foreground), expected)

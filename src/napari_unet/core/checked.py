@@ -13,7 +13,7 @@ __all__ = ["Box", "check_objects", "count_checked", "grow_checked", "keep_checke
 Box = tuple[slice, slice]
 """Rows and columns of a part of a plane."""
 
-# A person who corrects a cell has looked at its surroundings too (chosen: a gap's width).
+# A person who corrects a cell has seen where it ends (chosen: a gap's width).
 MARGIN = 3
 
 # Up to so many objects, comparing with each is faster than `numpy.isin` (measured at 2048 x 2048).
@@ -26,7 +26,7 @@ def grow_checked(
     """Grow a checked area in place by what an edit touched.
 
     Every object that the edit changed, made or removed is checked as a whole, as it was before
-    and as it is now, and so is a rim of `margin` pixels around it. Only where more than half of
+    and as it is now, and so is the background within `margin` pixels of it. Only where more than half of
     an object was erased nothing is said of the rest: half of a false object is no true one.
 
     Parameters
@@ -52,7 +52,7 @@ def grow_checked(
     touched = np.setdiff1d(touched, erased[erased_area > left])
     # Where nothing changed both are equal, so `after` shows what is left of each object, however
     # far from the edit: an object may have several parts, and half of one is not kept.
-    return _add(checked, changed | _is_any(after, touched[touched != 0]), margin)
+    return _add(checked, changed | _is_any(after, touched[touched != 0]), after, margin)
 
 
 def _is_any(labels: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.bool_]:
@@ -85,11 +85,11 @@ def check_objects(
     """
     numbers = np.asarray(numbers)
     area = _is_any(labels, numbers[numbers != 0])
-    return _add(checked, area, margin) if area.any() else None
+    return _add(checked, area, labels, margin) if area.any() else None
 
 
-def _add(checked: NDArray[Any], area: NDArray[np.bool_], margin: int) -> Box:
-    """Check an area and a rim around it."""
+def _add(checked: NDArray[Any], area: NDArray[np.bool_], labels: NDArray[Any], margin: int) -> Box:
+    """Check an area and the background around it; of other objects nothing is said."""
     rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
     height, width = area.shape
     box = (
@@ -97,7 +97,7 @@ def _add(checked: NDArray[Any], area: NDArray[np.bool_], margin: int) -> Box:
         slice(max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + 1 + margin)),
     )
     near = ndimage.distance_transform_edt(~area[box]) <= margin
-    checked[box][near] = 1
+    checked[box][near & (area[box] | (labels[box] == 0))] = 1
     return box
 
 

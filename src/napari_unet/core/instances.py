@@ -12,7 +12,10 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.split_touching import split_objects
 from napari_unet.core.targets import fill_gaps
 
-__all__ = ["check_settings", "probability_to_labels", "remove_small"]
+__all__ = ["check_settings", "fill_holes", "probability_to_labels", "remove_small"]
+
+# A hole of up to this part of its object is filled (chosen).
+HOLE = 0.1
 
 
 def probability_to_labels(
@@ -22,7 +25,7 @@ def probability_to_labels(
     min_size: int = 20,
     split: float = 0.0,
 ) -> NDArray[np.int32]:
-    """Label the connected pixels above a threshold and close the gaps between them.
+    """Label the connected pixels above a threshold, fill small holes and close the gaps.
 
     Parameters
     ----------
@@ -42,7 +45,7 @@ def probability_to_labels(
         Objects are numbered from 1 without holes in the numbering.
     """
     check_settings(threshold, split)
-    foreground = _foreground(probability, threshold)
+    foreground = fill_holes(_foreground(probability, threshold))
     if split > 0:
         scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
         belief = probability.astype(np.float32) * scale
@@ -52,6 +55,36 @@ def probability_to_labels(
         ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
     # What is too small goes first: no gap is filled on its account.
     return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
+
+
+def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what an object encloses, where it is small against the object.
+
+    Texture inside large objects leaves holes, which would also make `split` cut there. What is
+    more than `HOLE` of its object is left: rings are rings.
+    """
+    background, count = ndimage.label(~foreground)
+    if count <= 1:
+        return foreground
+    area = np.bincount(background.ravel(), minlength=count + 1)
+    rim = (background[0], background[-1], background[:, 0], background[:, -1])
+    is_hole = np.ones(count + 1, bool)
+    is_hole[np.concatenate([[0], *rim])] = False
+    holes = np.flatnonzero(is_hole)
+    if not len(holes):
+        return foreground
+    objects, number = ndimage.label(foreground, np.ones((3, 3), bool))
+    # A hole is within one object alone: the one above its topmost pixel.
+    first = np.full(count + 1, -1)
+    flat = background.ravel()
+    inside = np.flatnonzero(is_hole[flat])
+    first[flat[inside[::-1]]] = inside[::-1]
+    around = objects.ravel()[first[holes] - foreground.shape[1]]
+    size = np.bincount(objects.ravel(), minlength=number + 1)
+    filled = np.zeros(count + 1, bool)
+    filled[holes] = area[holes] <= HOLE * size[around]
+    filled_in: NDArray[np.bool_] = foreground | filled[background]
+    return filled_in
 
 
 def _foreground(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_]:

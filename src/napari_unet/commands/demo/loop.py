@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any  # images come in any real dtype
 
 import numpy as np
@@ -17,14 +17,11 @@ from napari_unet.core.example import Example
 from napari_unet.core.metrics import Scores, score
 from napari_unet.core.model_file import Model
 from napari_unet.core.predict import segment
-from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
+from napari_unet.core.train import iter_finetune
 from napari_unet.sample_data import coins, nuclei
 
 __all__ = ["SAMPLES", "DemoResult", "DemoSettings", "Sample", "run_loop"]
 
-# Small patches give twice the steps in the same seconds: 20 s of them taught the coins on two
-# processors, where the defaults took 40 s.
-DEMO_TEACHING = replace(TEACH_SETTINGS, patch=128, learning_rate=1e-3)
 
 ROUNDS = 3  # each twice as long as the one before
 LEAST_GAIN = 0.02  # of overlap (chosen): less is noise on two or three objects
@@ -181,8 +178,6 @@ def _teach(
             [example],
             seconds=seconds,
             steps=settings.steps,
-            keep=0.0,  # what it knows of another kind of image is in the way here
-            settings=DEMO_TEACHING,
             seed=settings.seed,
             device=settings.device,
             precision=settings.precision,
