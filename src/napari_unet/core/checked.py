@@ -26,8 +26,9 @@ def grow_checked(
     """Grow a checked area in place by what an edit touched.
 
     Every object that the edit changed, made or removed is checked as a whole, as it was before
-    and as it is now, and so is the background within `margin` pixels of it. Only where more than half of
-    an object was erased nothing is said of the rest: half of a false object is no true one.
+    and as it is now, and so is the background within `margin` pixels of it. Only where more
+    than half of an object was erased nothing is said of the rest: half of a false object is no
+    true one.
 
     Parameters
     ----------
