@@ -121,10 +121,15 @@ def test_undo_takes_a_stroke_back_and_redo_brings_it_again(viewer, workspace):
     item = workspace.open()
     cell = disc((40, 50), 20, 25)
     paint(workspace, item.labels, cell, 3)
+    assert item.pair.checked_cells == 1
     item.labels.undo()
     assert not item.pair.labels.any()
+    workspace.notice()
+    assert item.pair.checked_cells == 0
     item.labels.redo()
     assert (item.pair.labels[cell] == 3).all()
+    workspace.notice()
+    assert item.pair.checked_cells == 1
 
 
 def test_own_labels_are_checked_and_stay(viewer, workspace):

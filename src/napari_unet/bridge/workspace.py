@@ -20,6 +20,7 @@ from napari_unet.bridge.layers import (
     read_image,
 )
 from napari_unet.bridge.open_pair import OpenPair
+from napari_unet.bridge.strokes import StrokeWatch
 from napari_unet.bridge.view import shown_place, visible_box, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Image, Place
@@ -57,8 +58,7 @@ class Workspace:
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
         self._leftover: list[Labels] = []
-        self._edits: dict[str, int] = {}  # known at the last stroke
-        self._painted: dict[str, set[Place]] = {}
+        self._strokes = StrokeWatch(viewer)
         self._refreshed_at = 0.0
         self._chosen = ""
         self._show_checked = True
@@ -216,11 +216,11 @@ class Workspace:
         return item
 
     def _follow(self, item: OpenPair) -> None:
-        item.labels.events.paint.connect(self._on_paint)
+        self._strokes.follow(item)
         item.labels.events.data.connect(self._on_data)
 
     def _unfollow(self, item: OpenPair) -> None:
-        item.labels.events.paint.disconnect(self._on_paint)
+        self._strokes.unfollow(item)
         item.labels.events.data.disconnect(self._on_data)
         if item.checked is not None:
             item.checked.events.paint.disconnect(self._on_paint_checked)
@@ -282,28 +282,10 @@ class Workspace:
         if number != 0 and len(indices[0]):
             item.labels.data_setitem(indices, 0)
 
-    def _on_paint(self, event: Any) -> None:
-        """Take note of a stroke: napari may tell of it before it is in the data."""
-        for key, item in self._open.items():
-            if _id(item.labels) == _id(event.source):
-                place = self.shown_place(item.image, item.pair.image)
-                all_planes = item.labels.n_edit_dimensions > 2
-                self._painted.setdefault(key, set()).update(
-                    item.pair.image.places() if all_planes else [place]
-                )
-
     def notice(self) -> None:
         """Grow the checked areas by what was painted since the last call."""
-        painted, self._painted = self._painted, {}
-        for key in painted.keys() & self._open.keys():
-            pair = self._open[key].pair
-            edits = self._edits.get(key, 0)
-            for place in painted[key]:
-                pair.absorb(place)
-            if pair.edits == edits:
-                pair.absorb_visited()  # a script may paint where nobody looks
-            self._edits[key] = pair.edits
-            self._checked_grew(self._open[key])
+        for item in self._strokes.notice():
+            self._checked_grew(item)
 
     def _on_paint_checked(self, event: Any) -> None:
         for item in self._open.values():
