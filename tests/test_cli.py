@@ -15,13 +15,6 @@ from napari_unet import cli, sample_data
 from napari_unet.formats.images import read_labels, write_labels
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """The user's models are in an empty place."""
-    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """An untrained model file, for one channel and objects of 20 px."""

@@ -8,11 +8,6 @@ from napari_unet.engine.runner import InlineRunner
 from napari_unet.session.session import Session
 
 
-@pytest.fixture(autouse=True)
-def _home(tmp_path, monkeypatch):
-    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "home"))
-
-
 @pytest.fixture
 def viewer():
     return ViewerModel()

@@ -1,4 +1,4 @@
-"""A home of its own for each test, and a tiny model."""
+"""A tiny model, and a session with a network that is not there."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ import pytest
 from napari_unet.core.config import ModelConfig
 from napari_unet.session.session import Session
 from session.fakes import FakeRunner
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """The folder of the user's models; nothing is written into the real one."""
-    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,6 @@ from napari_unet.engine.process import ProcessRunner
 from person import SCREEN, Shared, User
 
 
-@pytest.fixture(autouse=True)
-def _home(tmp_path, monkeypatch):
-    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "home"))
-
-
 @pytest.fixture(scope="session")
 def worker():
     runner = ProcessRunner()
