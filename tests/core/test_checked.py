@@ -313,3 +313,14 @@ def test_nothing_is_said_of_an_object_that_is_only_near():
     assert not checked[labels == 2].any()
     np.testing.assert_array_equal(checked[labels != 2], only_first[labels != 2])
     assert count_checked(labels, checked) == 1
+
+
+def test_objects_that_a_cell_is_painted_over_are_not_vouched_for():
+    before = np.zeros((20, 40), np.int32)
+    for number in range(1, 6):  # debris, each half under the cell
+        before[8:12, 6 * number : 6 * number + 4] = number
+    after = before.copy()
+    after[2:10, 4:36] = 9
+    checked, _ = grown(before, after, margin=0)
+    assert checked[after == 9].all()
+    assert not checked[after != 9].any()

@@ -25,9 +25,10 @@ def grow_checked(
 ) -> Box | None:
     """Grow a checked area in place by what an edit touched.
 
-    Every object that the edit changed, made or removed is checked as a whole, as it was before
-    and as it is now, and so is the background within `margin` pixels of it. Only where more
-    than half of an object was erased nothing is said of the rest: half of a false object is no
+    Objects that were painted are checked as a whole, and so are what is left of those that the
+    edit was about, trimmed by the eraser or cut in two, and the background within `margin`
+    pixels. Nothing is said of an object that lost pixels in passing, to a cell painted over it
+    and much else, nor of the rest where more than half was erased: half of a false object is no
     true one.
 
     Parameters
@@ -49,8 +50,9 @@ def grow_checked(
         return None
     erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
     left = [np.count_nonzero(after == number) for number in erased]
-    touched = np.union1d(before[changed], after[changed])
-    touched = np.setdiff1d(touched, erased[erased_area > left])
+    under, under_area = np.unique(before[changed & (after != 0)], return_counts=True)
+    about = [erased[erased_area <= left], under[2 * under_area >= under_area.sum()]]
+    touched = np.union1d(after[changed], np.concatenate(about))
     # Where nothing changed both are equal, so `after` shows what is left of each object, however
     # far from the edit: an object may have several parts, and half of one is not kept.
     return _add(checked, changed | _is_any(after, touched[touched != 0]), after, margin)
