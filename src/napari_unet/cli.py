@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(_command(commands, "demo", "the loop on a sample image, with figures and a report"))
     _add_view(_command(commands, "view", "open napari with the plugin docked"))
     _add_segment(_command(commands, "segment", "segment files or folders"))
-    _add_train(_command(commands, "train", "train a model from scratch"))
+    _add_train(_command(commands, "train", "train a model on many images"))
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
     _add_models(_command(commands, "models", "list, show and import models"))
@@ -168,6 +168,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         metavar="PART",
         help="what is only tested on: a fraction such as 0.1, or a file with a name on each line",
     )
+    parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
     parser.add_argument(
         "--architecture",
         choices=("unet", "unet-valid"),

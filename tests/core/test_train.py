@@ -1,5 +1,7 @@
 """Training from scratch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.config import ModelCard
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TrainProgress
-from napari_unet.core.model_file import load_model
+from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.train import iter_train
 from small_scenes import SMALL, ended, example
@@ -89,3 +91,23 @@ def test_the_valid_network_of_the_paper_is_trained_too():
     )
     events, _ = ended(rounds)
     assert np.isfinite(events[-1].loss)
+
+
+def test_training_goes_on_from_another_model():
+    start = Model.fresh(SMALL, seed=3)
+    start = replace(start, card=ModelCard("first", history=("once",)))
+    events, model = trained(2, start=start)
+    assert model.card.parent == "first"
+    assert model.card.history[0] == "once"
+    assert len(model.card.history) == 2
+    fresh = Model.fresh(SMALL, seed=0).network.head.weight
+    now, before = model.network.head.weight, start.network.head.weight
+    assert (now - before).abs().max() < (now - fresh).abs().max()
+    assert not torch.equal(now, before)
+    assert torch.equal(before, Model.fresh(SMALL, seed=3).network.head.weight)
+
+
+def test_model_of_another_shape_is_no_start():
+    start = Model.fresh(replace(SMALL, width=2 * SMALL.width), seed=3)
+    with pytest.raises(InputError, match=f"width {2 * SMALL.width}"):
+        trained(1, start=start)

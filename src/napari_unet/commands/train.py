@@ -21,7 +21,7 @@ from napari_unet.commands.learning import budget_seconds, checked_target, settin
 from napari_unet.core.choose_split import choose_split
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.metrics import Scores, pool, score
-from napari_unet.core.model_file import Model
+from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.predict import segment
 from napari_unet.core.size import median_diameter
@@ -38,11 +38,13 @@ def run(args: argparse.Namespace) -> int:
     held_out = held_out_names(args.held_out, names, args.seed)
     taught = [named for named in examples if named.name not in held_out]
     tested = [named for named in examples if named.name in held_out]
+    start = load_model(args.start) if args.start else None
     with stop_key() as stop:
         events = iter_train(
             [named.example for named in taught],
             _config(args, taught, channels_of(examples)),
             card=_card(args, target, held_out),
+            start=start,
             settings=settings_of(args, TrainSettings()),
             seconds=budget_seconds(args),
             steps=args.steps,

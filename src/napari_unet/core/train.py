@@ -39,6 +39,7 @@ def iter_train(
     config: ModelConfig,
     *,
     card: ModelCard | None = None,
+    start: Model | None = None,
     settings: TrainSettings | None = None,
     seconds: float | None = None,
     steps: int | None = None,
@@ -48,7 +49,7 @@ def iter_train(
     checkpoint: Path | None = None,
     cancelled: Cancelled | None = None,
 ) -> Generator[TrainProgress, None, Model]:
-    """Train a model from scratch.
+    """Train a model, from scratch or on from another one.
 
     Parameters
     ----------
@@ -58,6 +59,8 @@ def iter_train(
         The network to build.
     card : ModelCard, optional
         Of the new model.
+    start : Model, optional
+        Its weights are where training begins; it must have the shape that `config` names.
     settings : TrainSettings, optional
         Patches, rate, augmentation.
     seconds, steps : optional
@@ -81,10 +84,17 @@ def iter_train(
     -------
     Model
         With the running average of the weights.
+
+    Raises
+    ------
+    InputError
+        If the model to start from has another shape.
     """
     settings = settings or TrainSettings()
     model = Model.fresh(config, seed=seed)
     model = replace(model, card=card or ModelCard("trained"))
+    if start is not None:
+        model = _continued(model, start)
     sampler = _sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
     run = Optimisation(model.network, settings, budget, device, precision, seed)
@@ -102,6 +112,19 @@ def iter_train(
     history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
     finished = replace(model.card, history=history, created=_now())
     return replace(model, card=finished, network=run.averaged())
+
+
+def _continued(model: Model, start: Model) -> Model:
+    """Give a fresh model the weights of another, and its history."""
+    for name in ("architecture", "in_channels", "classes", "width", "depth"):
+        new, old = getattr(model.config, name), getattr(start.config, name)
+        if new != old:
+            raise InputError(
+                f"The model to start from has {name} {old} and {new} is asked for; use {old}."
+            )
+    model.network.load_state_dict(start.network.state_dict())
+    card = replace(model.card, parent=start.card.name, history=start.card.history)
+    return replace(model, card=card)
 
 
 def iter_finetune(
