@@ -96,7 +96,7 @@ def test_the_valid_network_of_the_paper_is_trained_too():
 def test_training_goes_on_from_another_model():
     start = Model.fresh(SMALL, seed=3)
     start = replace(start, card=ModelCard("first", history=("once",)))
-    events, model = trained(2, start=start)
+    _, model = trained(2, start=start)
     assert model.card.parent == "first"
     assert model.card.history[0] == "once"
     assert len(model.card.history) == 2
