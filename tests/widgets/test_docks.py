@@ -12,6 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.model_file import Model
 from napari_unet.engine.runner import InlineRunner
 from napari_unet.sample_data import nuclei
+from napari_unet.session import session
 from napari_unet.widgets import workbench
 from person import PLUGIN, SCREEN, User, settle, wait_until
 
@@ -260,3 +261,30 @@ def test_labels_of_fields_are_read(user):
         if label.isVisible() and label.text() and not label.wordWrap():
             wanted = label.sizeHint().width()
             assert wanted <= label.width(), f"{label.text()} is clipped"
+
+
+def test_a_fault_while_drawing_is_one_sentence(user, monkeypatch):
+    user.viewer.add_image(np.zeros((40, 50)))
+    dock = user.dock()
+
+    def fail():
+        raise KeyError("a layer that is gone")
+
+    monkeypatch.setattr(session.log, "disabled", True)  # a traceback would hold the viewer
+    monkeypatch.setattr(user.bench.workspace, "flush", fail)
+    settle(0.2)
+    assert "not foreseen" in dock.status.value
+    assert dock.steps[0].segment.native.isEnabled()
+
+
+def test_model_file_that_vanished_is_one_sentence(user, tmp_path):
+    user.viewer.add_image(np.zeros((40, 50)))
+    dock = user.dock()
+    path = tmp_path / "mine.safetensors"
+    Model.fresh(ModelConfig(width=4, depth=2), seed=0).save(path)
+    dock.header.load(str(path))
+    path.unlink()
+    user.viewer.add_image(np.zeros((40, 50)))
+    settle(0.1)
+    assert "no model file" in dock.header.problem.value
+    assert not dock.steps[0].segment.native.isEnabled()

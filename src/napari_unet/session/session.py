@@ -245,20 +245,23 @@ class Session:
 
     def pump(self) -> None:
         """Take what threads and worker have done and tell those who observe; never waits."""
-        self._guarded(self._pump_probe)
-        self._guarded(self._pump_run, ends_run=True)
+        self.guarded(self._pump_probe)
+        self.guarded(self._pump_run, ends_run=True)
         for error in self._maker.take_errors():
             self._failed(error)
         for _, (pair, place, proposal) in self._maker.take():
-            self._guarded(partial(self._write_labels, pair, place, proposal))
+            self.guarded(partial(self._write_labels, pair, place, proposal))
 
     @property
     def settled(self) -> bool:
         """Whether nothing runs and all labels are written."""
         return self._run is None and not self._maker.busy
 
-    def _guarded(self, step: Callable[[], None], *, ends_run: bool = False) -> None:
-        """One sentence to the user instead of a traceback, and back to idle."""
+    def guarded(self, step: Callable[[], None], *, ends_run: bool = False) -> None:
+        """Do a step; what goes wrong is said in one sentence, and the rest goes on.
+
+        With `ends_run`, what runs is dropped then.
+        """
         try:
             step()
         except Exception as error:

@@ -91,7 +91,10 @@ class Header(Panel):
         workspace = self._bench.workspace
         if workspace.chosen is None:
             return []
-        needed = self._bench.session.model[0].in_channels
+        try:
+            needed = self._bench.session.model[0].in_channels
+        except NapariUnetError:
+            return []  # `reason` says why
         return channel_choices(workspace.chosen, workspace.channel_axis, needed)
 
     def _on_channels(self, _: Any) -> None:

@@ -39,6 +39,7 @@ class Workbench(QObject):
         self.session.said.connect(self._on_said)
         self._window: QMainWindow | None = None
         self._docks: list[QWidget] = []
+        self._new_docks: list[QWidget] = []
         self._timer = QTimer(self)
         self._timer.setInterval(PUMP_EVERY_MS)
         self._timer.timeout.connect(self._pump)
@@ -64,30 +65,34 @@ class Workbench(QObject):
     def add_dock(self, dock: QWidget) -> None:
         """Follow a dock, to end with the window it is in."""
         self._docks.append(dock)
+        self._new_docks.append(dock)
         dock.destroyed.connect(self._on_dock_destroyed)
 
     def _on_dock_destroyed(self) -> None:
         self._docks = [dock for dock in self._docks if _is_alive(dock)]
+        self._new_docks = [dock for dock in self._new_docks if _is_alive(dock)]
         if not self._docks and self._window is None:  # never shown in a window
             self.close()
 
-    def _find_window(self) -> None:
-        for dock in self._docks:
-            window = dock.window() if _is_alive(dock) else None
+    def _find_windows(self) -> None:
+        """A dock is put into its window after it was made."""
+        for dock in [dock for dock in self._new_docks if _is_alive(dock)]:
+            window = dock.window()
             if isinstance(window, QMainWindow):
-                self._window = window
-                window.destroyed.connect(self.close)
+                self._new_docks.remove(dock)
                 narrow(window, dock)
-                return
+                if self._window is None:
+                    self._window = window
+                    window.destroyed.connect(self.close)
 
     def _on_said(self, sentence: str, is_failure: bool) -> None:
         self.status, self.status_is_failure = sentence, is_failure
 
     def _pump(self) -> None:
-        if self._window is None:
-            self._find_window()
+        if self._new_docks:
+            self._find_windows()
         self.session.pump()
-        self.workspace.flush()
+        self.session.guarded(self.workspace.flush)
 
     def _at_exit(self) -> None:
         """A script ended without closing the viewer, or without an event loop after it."""
