@@ -120,9 +120,9 @@ def test_killed_worker_is_told_and_the_next_press_works(user, worker):
     user.viewer.add_image(image)
     dock = user.dock()
     segment = dock.steps[0]
-    wait_until(lambda: worker.worker_pid is not None)
+    wait_until(lambda: "ready" in dock.status.value)  # the worker has answered once
     user.press(segment.segment)
-    wait_until(lambda: user.bench.session.busy == "Segment")
+    wait_until(lambda: user.bench.session._run._job is not None)
     os.kill(worker.worker_pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     user.wait()
     assert "worker" in dock.status.value

@@ -106,7 +106,10 @@ class SegmentRun:
             return None
         is_done = self._job.done()  # asked first: what came before the end is then polled
         changed = self._place if self._take_tiles(self._job) else None
-        if is_done:
+        if self.cancelled:
+            self._job = None  # the tile it is at is not waited for
+            self.finished = True
+        elif is_done:
             self._end_plane(self._job)
         self.seconds = time.monotonic() - self._started
         return changed
@@ -116,9 +119,8 @@ class SegmentRun:
         try:
             job.result()
         except NapariUnetError as error:
-            if not self.cancelled:
-                self._failure = error  # raised by the next `pump`: its tiles go out first
-                return
+            self._failure = error  # raised by the next `pump`: its tiles go out first
+            return
         self._next_plane()
 
     def _take_tiles(self, job: Job[SegmentDone]) -> bool:
