@@ -46,6 +46,7 @@ def test_image_gets_other_data_of_another_size(user):
     assert user.bench.workspace.current.labels.data.shape == (128, 128)
     assert user.bench.workspace.current.labels.data.any()
     assert old in user.viewer.layers  # what was painted there is not thrown away
+    assert not old.visible
 
 
 def test_stroke_while_it_segments_stays(user):

@@ -189,6 +189,7 @@ class Workspace:
             self._drop(item)
             item = None
         if item is not None and item.pair.image.shape != image.shape:
+            item.labels.visible = False  # they stay, but not under the new ones
             self._drop(item)
             item = None
         if item is None:

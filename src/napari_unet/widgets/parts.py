@@ -24,22 +24,27 @@ __all__ = [
 
 MARGIN, SPACING = 4, 3
 LABEL_WIDTH = 80
+NO_BREAK = "\u00a0"
 
 
 class Note(Label):
-    """A sentence under a field or a button; it takes no room while it is empty."""
+    """A sentence under a field or a button; it takes no room while it is empty.
 
-    def __init__(self, text: str = "") -> None:
+    With `keeps_room` it does, so that what is below stays where it is.
+    """
+
+    def __init__(self, text: str = "", *, keeps_room: bool = False) -> None:
+        self._empty = NO_BREAK if keeps_room else ""
         super().__init__(value=text, label="")
         self.native.setWordWrap(True)
         self.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.visible = bool(text)
+        self.say(text)
 
     def say(self, text: str, *, failure: bool = False) -> None:
         """Show a sentence, or nothing."""
-        self.value = f"⚠ {text}" if failure and text else text
-        self.native.setVisible(bool(text))
+        self.value = f"⚠ {text}" if failure and text else text or self._empty
+        self.native.setVisible(bool(self.value))
 
 
 class Choice(ComboBox):

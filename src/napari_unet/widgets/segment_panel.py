@@ -31,7 +31,7 @@ class SegmentPanel(Panel):
         self.progress = ProgressBar(min=0, max=1000, value=0, label="")
         self.progress.native.setTextVisible(False)
         self.progress.native.setFixedHeight(8)
-        self.note = Note()
+        self.note = Note(keeps_room=True)
         self.threshold = FloatSlider(
             label="Threshold", min=0.05, max=0.95, step=0.01, value=0.5,
             tooltip="How sure the network must be; acts at once.",
