@@ -239,12 +239,12 @@ def test_replaced_label_data_is_followed(viewer, workspace):
 
 
 def test_center_follows_camera_and_scale(viewer, workspace):
-    layer = viewer.add_image(np.zeros((40, 50)), scale=(2, 2), translate=(10, 20))
-    image = workspace.image()
+    viewer.add_image(np.zeros((40, 50)), scale=(2, 2), translate=(10, 20))
+    item = workspace.open()
     camera_of(viewer).center = (0, 30, 60)
-    assert workspace.center(layer, image) == (10, 20)
+    assert workspace.center(item) == (10, 20)
     camera_of(viewer).center = (0, 999, -999)
-    assert workspace.center(layer, image) == (39, 0)
+    assert workspace.center(item) == (39, 0)
 
 
 def wait(workspace):
@@ -275,3 +275,37 @@ def test_removing_the_image_stops_its_segmentation(viewer, workspace):
     wait(workspace)
     assert not workspace.session.busy
     assert workspace.current is None
+
+
+def test_labels_that_are_chosen_again_know_what_was_checked(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    cell, guessed = disc((40, 50), 10, 10), disc((40, 50), 30, 40)
+    background = np.where(guessed, 0, 255).astype(np.uint8)
+    item.pair.place_tile((), TileResult(0, 0, background[None], 0, 1))
+    workspace.session.set_objects(workspace.session.settings, item.pair, ())
+    wait(workspace)
+    paint(workspace, item.labels, cell, 90)
+    show(workspace)
+    own = viewer.add_labels(np.zeros((40, 50), int))
+    other = workspace.open(own)
+    assert not other.pair.has_checked
+    show(workspace)
+    assert len(viewer.layers) == 3  # the checked area went with its labels
+    again = workspace.open(item.labels)
+    assert again is item
+    assert again.pair.checked[cell].all()
+    assert not again.pair.checked[guessed].any()  # nobody has looked at those
+    show(workspace)
+    assert again.checked in viewer.layers
+
+
+def test_refused_labels_leave_everything_as_it_was(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    paint(workspace, item.labels, disc((40, 50), 10, 10), 90)
+    own = viewer.add_labels(np.zeros((40, 51), int))
+    with pytest.raises(InputError, match="same size"):
+        workspace.open(own)
+    assert workspace.current is item
+    assert item.pair.has_checked

@@ -58,6 +58,7 @@ class Workspace:
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
         self._leftover: list[Labels] = []
+        self._shelf: dict[str, OpenPair] = {}  # by their labels, while other labels are chosen
         self._strokes = StrokeWatch(viewer)
         self._refreshed_at = 0.0
         self._chosen = ""
@@ -65,24 +66,26 @@ class Workspace:
         self.channel_axis: int | None = None
         self.channels: tuple[int, ...] = (0,)
         session.labels_changed.connect(self._on_labels_changed)
-        events = viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
+        for event in self._layer_events():
             event.connect(self._on_layers)
         for layer in viewer.layers:
-            layer.events.name.connect(self._on_name)
+            layer.events.name.connect(self._on_layers)
         self._choose_any()
 
     def close(self) -> None:
         """Stop following the viewer and its layers."""
-        events = self.viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
+        for event in self._layer_events():
             event.disconnect(self._on_layers)
         for layer in self.viewer.layers:
-            layer.events.name.disconnect(self._on_name)
+            layer.events.name.disconnect(self._on_layers)
         for item in self._open.values():
             self._unfollow(item)
         self._open.clear()
         self.session.labels_changed.disconnect(self._on_labels_changed)
+
+    def _layer_events(self) -> tuple[Any, ...]:
+        events = self.viewer.layers.events
+        return events.inserted, events.removed, events.reordered
 
     # What is open
 
@@ -139,20 +142,20 @@ class Workspace:
         item = self.current
         if item is None:
             return None
-        shown = self.shown_place(item.image, item.pair.image)
+        shown = self.shown(item)
         return item.pair, [shown, *(place for place in item.pair.visited if place != shown)]
 
     def find(self, layer: ImageLayer | None) -> OpenPair | None:
         """Return what is known of an image layer."""
         return None if layer is None else self._open.get(_id(layer))
 
-    def shown_place(self, layer: ImageLayer, image: Image) -> Place:
+    def shown(self, item: OpenPair) -> Place:
         """Return the plane of a stack that the viewer shows."""
-        return shown_place(self.viewer, layer, image)
+        return shown_place(self.viewer, item.image, item.pair.image)
 
-    def center(self, layer: ImageLayer, image: Image) -> tuple[float, float]:
+    def center(self, item: OpenPair) -> tuple[float, float]:
         """Return the row and column in the middle of what is seen."""
-        return visible_center(self.viewer, layer, image)
+        return visible_center(self.viewer, item.image, item.pair.image)
 
     # Opening pairs
 
@@ -184,10 +187,16 @@ class Workspace:
         """
         image, layer = self.image(), self.chosen
         assert layer is not None  # image() has said so otherwise
-        item = self._open.get(_id(layer))
-        if item is not None and labels is not None and _id(item.labels) != _id(labels):
-            self._drop(item)
-            item = None
+        item = self.current
+        if labels is not None and (item is None or _id(item.labels) != _id(labels)):
+            known = self._shelved(labels, image)
+            if known is None:
+                check_labels_fit(image, labels)
+            if item is not None:
+                self._drop(item)
+            item = known
+            if item is not None:
+                self._take_up(item)
         if item is not None and item.pair.image.shape != image.shape:
             item.labels.visible = False  # they stay, but not under the new ones
             self._drop(item)
@@ -202,7 +211,6 @@ class Workspace:
             array = np.zeros(image.shape, np.int32)
             shown = add_labels(self.viewer, layer, image, array)
         else:
-            check_labels_fit(image, labels)
             if labels.data.dtype != np.int32:
                 labels.data = labels.data.astype(np.int32)
             array, shown = labels.data, labels
@@ -210,15 +218,24 @@ class Workspace:
         pair = Pair(image, array, checked)
         pair.absorb_all()
         item = OpenPair(pair, layer, shown)
-        self._open[_id(layer)] = item
-        self._follow(item)
-        self.layers_changed.emit()
-        self.corrected.emit()
+        self._take_up(item)
         return item
 
-    def _follow(self, item: OpenPair) -> None:
+    def _shelved(self, labels: Labels, image: Image) -> OpenPair | None:
+        """Return what was known of these labels before others were chosen for the image."""
+        item = self._shelf.get(_id(labels))
+        if item is None or _id(item.image) != self._chosen or item.pair.image.shape != image.shape:
+            return None
+        return item
+
+    def _take_up(self, item: OpenPair) -> None:
+        self._shelf.pop(_id(item.labels), None)
+        self._open[_id(item.image)] = item
+        self._stale.add(_id(item.image))
         self._strokes.follow(item)
         item.labels.events.data.connect(self._on_data)
+        self.layers_changed.emit()
+        self.corrected.emit()
 
     def _unfollow(self, item: OpenPair) -> None:
         self._strokes.unfollow(item)
@@ -227,13 +244,15 @@ class Workspace:
             item.checked.events.paint.disconnect(self._on_paint_checked)
 
     def _drop(self, item: OpenPair) -> None:
-        """Forget a pair; the labels stay, the checked area goes when napari has finished."""
+        """Put a pair aside; the labels stay, the checked area goes when napari has finished."""
         self._unfollow(item)
         self._open = {key: other for key, other in self._open.items() if other is not item}
         if self.session.works_on(item.pair):
             self.session.stop()
         if item.checked is not None:
             self._leftover.append(item.checked)
+            item.checked = None
+        self._shelf[_id(item.labels)] = item
 
     def _remove_leftover(self) -> None:
         """Not while napari tells of a removal: it would remove within removing."""
@@ -257,28 +276,28 @@ class Workspace:
 
     def check_view(self, item: OpenPair) -> None:
         """Say that all that is seen is right."""
-        place = self.shown_place(item.image, item.pair.image)
+        place = self.shown(item)
         item.pair.absorb(place)
         item.pair.check_box(place, visible_box(self.viewer, item.image, item.pair.image))
         self._checked_grew(item)
 
     def uncheck(self, item: OpenPair) -> None:
         """Forget the checked area of the plane that is shown."""
-        place = self.shown_place(item.image, item.pair.image)
+        place = self.shown(item)
         item.pair.absorb(place)
         item.pair.uncheck(place)
         self._checked_grew(item)
 
     def looks_right(self, item: OpenPair, number: int) -> None:
         """Add an object of the plane that is shown to the checked area."""
-        place = self.shown_place(item.image, item.pair.image)
+        place = self.shown(item)
         item.pair.absorb(place)
         if item.pair.looks_right(place, [number]) is not None:
             self._checked_grew(item)
 
     def delete(self, item: OpenPair, number: int) -> None:
         """Remove an object from the plane that is shown; one step of undo."""
-        place = self.shown_place(item.image, item.pair.image)
+        place = self.shown(item)
         indices = layer_indices(item.pair.image, place, item.pair.labels[place] == number)
         if number != 0 and len(indices[0]):
             item.labels.data_setitem(indices, 0)
@@ -291,7 +310,7 @@ class Workspace:
     def _on_paint_checked(self, event: Any) -> None:
         for item in self._open.values():
             if item.checked is not None and _id(item.checked) == _id(event.source):
-                place = self.shown_place(item.image, item.pair.image)
+                place = self.shown(item)
                 item.pair.checked_was_edited(place)
                 self.corrected.emit()
 
@@ -322,25 +341,24 @@ class Workspace:
     def _on_layers(self, event: Any) -> None:
         layer = getattr(event, "value", None)
         if event.type == "inserted" and isinstance(layer, Layer):
-            layer.events.name.connect(self._on_name)
+            layer.events.name.connect(self._on_layers)
             if isinstance(layer, ImageLayer) and not self.session.busy:
                 self.choose(layer)
         if event.type == "removed" and isinstance(layer, Layer):
-            layer.events.name.disconnect(self._on_name)
+            layer.events.name.disconnect(self._on_layers)
             self._forget(layer)
             self._choose_any()
         self.layers_changed.emit()
 
-    def _on_name(self, event: Any) -> None:
-        self.layers_changed.emit()
-
     def _forget(self, layer: Layer) -> None:
         """A layer was removed by the user."""
+        self._shelf.pop(_id(layer), None)
         for item in list(self._open.values()):
             if item.checked is not None and _id(layer) == _id(item.checked):
                 self._clear_checked(item)
             elif _id(layer) in (_id(item.image), _id(item.labels)):
                 self._drop(item)
+                self._shelf.pop(_id(layer), None)
                 self.corrected.emit()
 
     def _clear_checked(self, item: OpenPair) -> None:

@@ -69,11 +69,11 @@ class SegmentPanel(Panel):
         try:
             item = workspace.open()
             image = item.pair.image
-            shown = workspace.shown_place(item.image, image)
+            shown = workspace.shown(item)
             places = [shown]
             if self.scope.value == ALL:
                 places += [place for place in image.places() if place != shown]
-            center = workspace.center(item.image, image)
+            center = workspace.center(item)
             self._bench.session.segment(item.pair, places, center)
         except NapariUnetError as error:
             self.note.say(str(error), failure=True)
@@ -85,7 +85,7 @@ class SegmentPanel(Panel):
         if item is None:
             self._bench.session.set_objects(settings, None, ())
             return
-        shown = workspace.shown_place(item.image, item.pair.image)
+        shown = workspace.shown(item)
         self._bench.session.set_objects(settings, item.pair, shown)
 
     def _take_defaults(self) -> None:
