@@ -6,21 +6,7 @@ import pytest
 from napari_unet.bridge.view import camera_of
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
-
-
-def paint(workspace, layer, where, value):
-    layer.data_setitem(np.nonzero(where), value)
-    workspace.notice()
-
-
-def disc(shape, y, x, radius=4):
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
-
-
-def show(workspace):
-    workspace._refreshed_at = 0.0
-    workspace.flush()
+from strokes import disc, paint, show, wait
 
 
 def test_newest_image_is_chosen_and_the_next_when_it_goes(viewer, workspace):
@@ -155,64 +141,6 @@ def test_own_labels_of_another_size_are_refused(viewer, workspace):
     assert own in viewer.layers
 
 
-def test_delete_is_one_step_of_undo_and_checks_the_place(viewer, workspace):
-    viewer.add_image(np.zeros((2, 40, 50)))
-    item = workspace.open()
-    cell = disc((40, 50), 20, 25)
-    where = np.zeros((2, 40, 50), bool)
-    where[0] = cell
-    paint(workspace, item.labels, where, 3)
-    workspace.delete(item, 3)
-    workspace.notice()
-    assert not item.pair.labels.any()
-    assert item.pair.checked[0][cell].all()
-    item.labels.undo()
-    assert (item.pair.labels[0][cell] == 3).all()
-
-
-def test_delete_over_channels(viewer, workspace):
-    viewer.add_image(np.zeros((3, 40, 50)))
-    workspace.choose_channels(0, (1,))
-    item = workspace.open()
-    item.pair.labels[disc((40, 50), 20, 25)] = 4
-    workspace.delete(item, 4)
-    assert not item.pair.labels.any()
-
-
-def test_looks_right_adds_the_object(viewer, workspace):
-    viewer.add_image(np.zeros((40, 50)))
-    item = workspace.open()
-    cell = disc((40, 50), 20, 25)
-    background = np.where(cell, 0, 255).astype(np.uint8)
-    item.pair.place_tile((), TileResult(0, 0, background[None], 0, 1))
-    workspace.session.set_objects(workspace.session.settings, item.pair, ())
-    wait(workspace)
-    assert not item.pair.has_checked
-    workspace.looks_right(item, int(item.labels.data[20, 25]))
-    assert item.pair.checked_cells == 1
-    assert item.pair.checked[cell].all()
-
-
-def test_all_i_see_is_right_takes_what_is_seen(viewer, workspace):
-    viewer.add_image(np.zeros((400, 500)))
-    item = workspace.open()
-    camera_of(viewer).center = (0, 100, 100)
-    camera_of(viewer).zoom = 10
-    workspace.check_view(item)
-    checked = item.pair.checked != 0
-    assert checked[100, 100]
-    assert not checked[300, 400]
-
-
-def test_uncheck_forgets_the_slice(viewer, workspace):
-    viewer.add_image(np.zeros((40, 50)))
-    item = workspace.open()
-    paint(workspace, item.labels, disc((40, 50), 20, 25), 3)
-    workspace.uncheck(item)
-    assert not item.pair.has_checked
-    assert (item.labels.data == 3).any()
-
-
 def test_deleting_labels_or_image_forgets_the_pair(viewer, workspace):
     image = viewer.add_image(np.zeros((40, 50)))
     item = workspace.open()
@@ -245,17 +173,6 @@ def test_center_follows_camera_and_scale(viewer, workspace):
     assert workspace.center(item) == (10, 20)
     camera_of(viewer).center = (0, 999, -999)
     assert workspace.center(item) == (39, 0)
-
-
-def wait(workspace):
-    import time
-
-    for _ in range(500):
-        workspace.session.pump()
-        if workspace.session.settled:
-            return
-        time.sleep(0.01)
-    raise AssertionError("labels were not made")
 
 
 def test_replaced_label_data_of_few_bits_gets_room(viewer, workspace):

@@ -15,13 +15,12 @@ from napari_unet.bridge.layers import (
     add_labels,
     check_labels_fit,
     guess_channel_axis,
-    layer_indices,
     over_channels,
     read_image,
 )
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.strokes import StrokeWatch
-from napari_unet.bridge.view import shown_place, visible_box, visible_center
+from napari_unet.bridge.view import shown_place, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Image, Place
 from napari_unet.session.pair import Pair
@@ -274,38 +273,10 @@ class Workspace:
             if item.checked is not None:
                 item.checked.visible = visible
 
-    def check_view(self, item: OpenPair) -> None:
-        """Say that all that is seen is right."""
-        place = self.shown(item)
-        item.pair.absorb(place)
-        item.pair.check_box(place, visible_box(self.viewer, item.image, item.pair.image))
-        self._checked_grew(item)
-
-    def uncheck(self, item: OpenPair) -> None:
-        """Forget the checked area of the plane that is shown."""
-        place = self.shown(item)
-        item.pair.absorb(place)
-        item.pair.uncheck(place)
-        self._checked_grew(item)
-
-    def looks_right(self, item: OpenPair, number: int) -> None:
-        """Add an object of the plane that is shown to the checked area."""
-        place = self.shown(item)
-        item.pair.absorb(place)
-        if item.pair.looks_right(place, [number]) is not None:
-            self._checked_grew(item)
-
-    def delete(self, item: OpenPair, number: int) -> None:
-        """Remove an object from the plane that is shown; one step of undo."""
-        place = self.shown(item)
-        indices = layer_indices(item.pair.image, place, item.pair.labels[place] == number)
-        if number != 0 and len(indices[0]):
-            item.labels.data_setitem(indices, 0)
-
     def notice(self) -> None:
         """Grow the checked areas by what was painted since the last call."""
         for item in self._strokes.notice():
-            self._checked_grew(item)
+            self.checked_grew(item)
 
     def _on_paint_checked(self, event: Any) -> None:
         for item in self._open.values():
@@ -314,7 +285,8 @@ class Workspace:
                 item.pair.checked_was_edited(place)
                 self.corrected.emit()
 
-    def _checked_grew(self, item: OpenPair) -> None:
+    def checked_grew(self, item: OpenPair) -> None:
+        """Draw the checked area of a pair anew, and tell of it."""
         self._stale.add(_id(item.image))
         self.corrected.emit()
 
@@ -333,7 +305,7 @@ class Workspace:
             elif fits and data.shape == item.pair.labels.shape:
                 item.pair.labels = data
                 item.pair.absorb_all()
-                self._checked_grew(item)
+                self.checked_grew(item)
             else:
                 self._drop(item)
                 self.layers_changed.emit()

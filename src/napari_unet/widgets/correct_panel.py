@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any  # napari's mouse events
 
 from magicgui.widgets import CheckBox, PushButton
 
+from napari_unet.bridge import corrections
 from napari_unet.bridge.clicks import ClickTool
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.core.errors import NapariUnetError
@@ -140,9 +142,8 @@ class CorrectPanel(Panel):
         item = self._ready() if pressed is not None else None
         if item is None or pressed is None:
             return
-        workspace = self._bench.workspace
-        act = workspace.delete if pressed is self.delete else workspace.looks_right
-        self._tool = ClickTool(item, act, name=str(pressed.text))
+        act = corrections.delete if pressed is self.delete else corrections.looks_right
+        self._tool = ClickTool(item, partial(act, self._bench.workspace), name=str(pressed.text))
 
     def _is_current(self, toggle: PushButton) -> bool:
         return self._tool is not None and self._tool.name == str(toggle.text)
@@ -159,12 +160,12 @@ class CorrectPanel(Panel):
     def _check_view(self) -> None:
         item = self._ready()
         if item is not None:
-            self._bench.workspace.check_view(item)
+            corrections.check_view(self._bench.workspace, item)
 
     def _uncheck(self) -> None:
         item = self._bench.workspace.current
         if item is not None:
-            self._bench.workspace.uncheck(item)
+            corrections.uncheck(self._bench.workspace, item)
 
     # What is shown
 

@@ -1,0 +1,29 @@
+"""What the tests of the bridge share: painting, drawing, waiting."""
+
+import time
+
+import numpy as np
+
+
+def paint(workspace, layer, where, value):
+    layer.data_setitem(np.nonzero(where), value)
+    workspace.notice()
+
+
+def disc(shape, y, x, radius=4):
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def show(workspace):
+    workspace._refreshed_at = 0.0
+    workspace.flush()
+
+
+def wait(workspace):
+    for _ in range(500):
+        workspace.session.pump()
+        if workspace.session.settled:
+            return
+        time.sleep(0.01)
+    raise AssertionError("labels were not made")
