@@ -40,12 +40,12 @@ BARS = (
 # One image walking through the house: where the number stands, and what happens there.
 STEPS = (
     (442, 183, "The layer becomes an array with named axes."),
-    (442, 279, "A click becomes a job with a generation."),
+    (442, 279, "A click becomes a job."),
     (550, 378, "The task crosses to the worker process."),
     (902, 456, "Normalised once, the U-Net runs tile by tile."),
     (550, 400, "Tiles come back, those in view first."),
     (902, 558, "Threshold and size make labels of them."),
-    (474, 183, "Labels are shown, unless they are outdated."),
+    (474, 183, "Labels are shown, unless edited meanwhile."),
     (474, 279, "A stroke grows the checked area."),
     (934, 456, "Teach: checked cells make a new model."),
 )
