@@ -7,8 +7,10 @@ import torch
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
 from napari_unet.core.targets import labels_to_classes
+from napari_unet.core.train import TEACH_SETTINGS
 from napari_unet.core.weight_map import touching_cell_weights
 from small_scenes import discs, example, photograph
 
@@ -123,9 +125,11 @@ def test_no_other_unchecked_pixel_counts():
         assert (batch.target[beyond] == 0).all()
 
 
-def test_the_weight_is_that_of_the_equation_on_background_and_one_on_cells():
+def test_teaching_weights_background_as_the_equation_and_cells_with_one():
     labels = discs((32, 32), [(16, 9), (16, 22)])
-    source = sampler(Example(photograph(labels), labels), augment=STILL, batch=1, side=16)
+    weights = TEACH_SETTINGS.weights
+    pair = Example(photograph(labels), labels)
+    source = sampler(pair, augment=STILL, weights=weights, batch=1, side=16)
     expected = touching_cell_weights(labels)
     for batch in draw(source, 10):
         on_cell = batch.target == 1
@@ -133,10 +137,10 @@ def test_the_weight_is_that_of_the_equation_on_background_and_one_on_cells():
         assert batch.weight.max() <= expected.max() + 1e-3
 
 
-def test_weights_on_cells_are_those_of_the_paper_where_asked_for():
+def test_training_weights_cells_too_as_in_the_paper():
     labels = discs((64, 64), [(32, 25), (32, 38)])
-    plain = WeightSettings(on_cells=True)
-    batches = draw(sampler(Example(photograph(labels), labels), augment=STILL, weights=plain), 5)
+    weights = TrainSettings().weights
+    batches = draw(sampler(Example(photograph(labels), labels), augment=STILL, weights=weights), 5)
     assert max(b.weight[b.target == 1].max() for b in batches) > 3
 
 

@@ -36,16 +36,17 @@ ON_OBJECT = 0.75
 class WeightSettings:
     """Of the weight map: see `touching_cell_weights`.
 
-    ``on_cells`` weights cell pixels near another cell too, as the equation stands. Off by
-    default: a gap is one pixel wide and is outvoted by what lies beside it. Of pairs pressed
-    together, 60 steps on six corrected ones then left 61 % of the others fused, without it none
-    (tests/benchmarks/teaching.py).
+    ``on_cells`` weights cell pixels near another cell too, as the equation stands. Teaching is
+    better without: a gap is one pixel wide and is outvoted by what lies beside it. Of pairs
+    pressed together, 60 steps on six corrected ones then left 61 % of the others fused, without
+    it none (tests/benchmarks/teaching.py). Long training on many images is not: see
+    docs/measured.md.
     """
 
     w0: float = 10.0
     sigma: float = 5.0
     class_weights: tuple[float, float] | None = None
-    on_cells: bool = False
+    on_cells: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

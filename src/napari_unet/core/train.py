@@ -20,7 +20,7 @@ from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Loss, Optimisation, TrainSettings
-from napari_unet.core.sampling import Batch, PatchSampler
+from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.tiling import network_geometry
 
@@ -31,7 +31,13 @@ CHECKPOINT_EVERY_S = 120.0
 # For seconds of training on a laptop: many small steps. Measured by tests/benchmarks/teaching.py
 # on drawn dark nuclei: AP 0.5 of what was not corrected is 0.48 after 120 steps of 2 patches,
 # and 0.00 after 60 steps of 4, which take as long.
-TEACH_SETTINGS = TrainSettings(patch=128, batch=2, learning_rate=1e-3, average=0.99)
+TEACH_SETTINGS = TrainSettings(
+    patch=128,
+    batch=2,
+    learning_rate=1e-3,
+    average=0.99,
+    weights=WeightSettings(on_cells=False),
+)
 
 
 def iter_train(
