@@ -6,6 +6,7 @@ import pytest
 from napari_unet.bridge.view import camera_of
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
+from napari_unet.session import pair as pair_module
 from strokes import disc, paint, show, wait
 
 
@@ -226,3 +227,15 @@ def test_refused_labels_leave_everything_as_it_was(viewer, workspace):
         workspace.open(own)
     assert workspace.current is item
     assert item.pair.has_checked
+
+
+def test_a_stroke_in_a_stack_too_large_to_look_through_is_noticed(viewer, workspace, monkeypatch):
+    monkeypatch.setattr(pair_module, "SMALL", 0)
+    viewer.add_image(np.zeros((3, 40, 50)))
+    item = workspace.open()
+    viewer.dims.set_point(0, 1)
+    where = np.zeros((3, 40, 50), bool)
+    where[1] = disc((40, 50), 20, 25)
+    paint(workspace, item.labels, where, 3)
+    assert item.pair.checked[1][where[1]].all()
+    assert item.pair.checked_cells == 1

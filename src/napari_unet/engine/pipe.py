@@ -50,7 +50,11 @@ class Frame:
     buffers: list[memoryview]
 
     def load(self) -> object:
-        """Return the value; its arrays use the buffers' memory."""
+        """Return the value; its arrays use the buffers' memory.
+
+        Only our own worker, or who started it, is at the other end of the pipe: no file and
+        nothing that a stranger sent is unpickled.
+        """
         return pickle.loads(self.body, buffers=self.buffers)
 
 

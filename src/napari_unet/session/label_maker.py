@@ -58,11 +58,6 @@ class LabelMaker(Generic[T]):
         with self._condition:
             return bool(self._waiting or self._done or self._errors) or self._running is not None
 
-    def is_pending(self, key: Hashable) -> bool:
-        """Whether work for this key waits or runs."""
-        with self._condition:
-            return key in self._waiting or (self._running is not None and self._running == key)
-
     def close(self) -> None:
         """Forget what waits and end the thread after what it is doing."""
         with self._condition:
