@@ -1,0 +1,67 @@
+"""Real images with their truth, read from the folder of sets that lies beside the repository."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any  # images come in any dtype
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_unet.core.config import ModelCard
+from napari_unet.core.size import median_diameter
+
+__all__ = ["DATA", "NUCLEI", "Picture", "chosen", "images_of", "pictures", "set_of"]
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+NUCLEI = "nuclei-dsb2018"
+SETS = {"nuclei-fluorescence": NUCLEI, "cells-phase-contrast": "cells-phase-t98g"}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One image, shape (Y, X), and its true labels."""
+
+    name: str
+    image: NDArray[Any]
+    truth: NDArray[np.int32]
+
+    @property
+    def diameter(self) -> float | None:
+        """Median diameter of the true objects, in pixels; None if there are none."""
+        return median_diameter([self.truth])
+
+
+def images_of(folder: Path) -> list[str]:
+    """Name the images of a set, sorted."""
+    return sorted(file.stem for file in (folder / "images").glob("*.tif"))
+
+
+def pictures(folder: Path, names: Iterable[str]) -> Iterator[Picture]:
+    """Read the images of a set one after the other."""
+    for name in names:
+        file = f"{name}.tif"
+        truth = tifffile.imread(folder / "labels" / file).astype(np.int32)
+        yield Picture(name, tifffile.imread(folder / "images" / file), truth)
+
+
+def set_of(card: ModelCard, data: Path) -> Path:
+    """Return the folder of the set that a model was held out on."""
+    if card.name in SETS:
+        return data / SETS[card.name]
+    folders = [data / name for name in SETS.values()]
+    mine = [folder for folder in folders if set(card.held_out) & set(images_of(folder))]
+    return (mine or folders)[0]
+
+
+def chosen(folder: Path, which: str, card: ModelCard) -> list[str]:
+    """Name the held-out images, or so many of the others, always the same."""
+    names, held_out = images_of(folder), set(card.held_out)
+    if which == "held-out":
+        return [name for name in names if name in held_out]
+    others = [name for name in names if name not in held_out]
+    return sorted(random.Random(7).sample(others, min(int(which), len(others))))
