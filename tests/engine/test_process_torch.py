@@ -43,7 +43,8 @@ def test_segmenting_in_the_worker_equals_segmenting_here(runner, cells, model_pa
     there, here = runner.submit(task), InlineRunner().submit(task)
     there.result(60)
     here.result()
-    tiles, expected = there.poll(), here.poll()
+    (size, *tiles), (expected_size, *expected) = there.poll(), here.poll()
+    assert size == expected_size
     assert [(t.y, t.x, t.index) for t in tiles] == [(t.y, t.x, t.index) for t in expected]
     for tile, wanted in zip(tiles, expected, strict=True):
         # Another number of threads may round one step of 1/255 the other way.
@@ -55,13 +56,13 @@ def test_a_cancelled_segment_raises_and_keeps_its_tiles(runner, cells, model_pat
     image = np.tile(cells[0], (20, 20))[None]  # some thousand tiles
     job = runner.submit(SegmentTask(image, model_path, tile=40, precision="float32"))
     seen = []
-    wait_until(lambda: seen.extend(job.poll()) or seen, seconds=60)
+    wait_until(lambda: seen.extend(job.poll()) or len(seen) > 1, seconds=60)
     job.cancel()
     with pytest.raises(JobCancelledError, match="what is shown so far stays"):
         job.result(60)
-    seen += job.poll()
-    assert [tile.index for tile in seen] == list(range(len(seen)))
-    assert len(seen) < seen[0].count
+    _, *tiles = seen + job.poll()
+    assert [tile.index for tile in tiles] == list(range(len(tiles)))
+    assert len(tiles) < tiles[0].count
 
 
 def teach_task(model_path, cells, target, **budget):

@@ -18,6 +18,8 @@ from napari_unet.engine import (
     DeviceInfo,
     InlineRunner,
     JobCancelledError,
+    MeasureTask,
+    PlaneSize,
     ProbeTask,
     SegmentTask,
     TeachDone,
@@ -131,6 +133,7 @@ def test_progress_is_thinned_out_but_the_last_of_each_stretch_arrives():
     "task",
     [
         SegmentTask(np.zeros((1, 4, 4), np.uint8), "m", center=(1.0, 2.0)),
+        MeasureTask(np.zeros((1, 4, 4), np.uint8), "m"),
         TeachTask("m", (Example(np.zeros((4, 4)), np.zeros((4, 4), int)),), 1.0, save_to="n"),
         ProbeTask(),
     ],
@@ -145,7 +148,8 @@ def test_segment_sends_quantised_tiles_that_cover_the_image(runner, model_path, 
     image = cells[0][None]
     job = runner.submit(SegmentTask(image, model_path, tile=40, precision="float32"))
     done = job.result()
-    tiles = job.poll()
+    size, *tiles = job.poll()
+    assert size == PlaneSize(None, image.shape[1:], measured=False)
     assert len(tiles) == tiles[0].count > 1
     expected = list(predict_tiles(image, load_model(model_path), tile=40, precision="float32"))
     covered = np.zeros(image.shape[1:], int)
@@ -164,7 +168,7 @@ def test_segment_uses_the_ranges_of_the_whole_image(runner, model_path, cells):
     def first_tile(ranges):
         job = runner.submit(SegmentTask(image, model_path, precision="float32", ranges=ranges))
         job.result()
-        return job.poll()[0].probability
+        return job.poll()[1].probability
 
     same = first_tile(np.percentile(image, (1.0, 99.8))[None])
     assert np.array_equal(first_tile(None), same)
@@ -173,11 +177,11 @@ def test_segment_uses_the_ranges_of_the_whole_image(runner, model_path, cells):
 
 def test_a_cancelled_segment_keeps_its_tiles_and_raises(runner, model_path, cells):
     job = runner.submit(SegmentTask(cells[0][None], model_path, tile=40, precision="float32"))
-    first = job.poll()
+    _, first = job.poll() + job.poll()
     job.cancel()
     with pytest.raises(JobCancelledError, match="stopped"):
         job.result()
-    assert [tile.index for tile in first] == [0]
+    assert first.index == 0
     assert job.poll() == []
 
 

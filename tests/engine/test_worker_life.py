@@ -57,7 +57,7 @@ def test_the_viewer_s_process_never_imports_torch(tmp_path, model_path):
         runner = ProcessRunner()
         runner.submit(ProbeTask("cpu", "float32")).result(60)
         job = runner.submit(SegmentTask(np.zeros((1, 64, 64)), sys.argv[1], precision="float32"))
-        done, tiles = job.result(60), job.poll()
+        done, (size, *tiles) = job.result(60), job.poll()
         runner.close()
         print(json.dumps([done.device, len(tiles), "torch" in sys.modules]))
         """,

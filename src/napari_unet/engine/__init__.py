@@ -5,6 +5,8 @@ from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import InlineRunner, Job, Runner
 from napari_unet.engine.tasks import (
     DeviceInfo,
+    MeasureTask,
+    PlaneSize,
     ProbeTask,
     SegmentDone,
     SegmentTask,
@@ -19,6 +21,8 @@ __all__ = [
     "InlineRunner",
     "Job",
     "JobCancelledError",
+    "MeasureTask",
+    "PlaneSize",
     "ProbeTask",
     "ProcessRunner",
     "Runner",

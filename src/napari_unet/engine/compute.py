@@ -8,15 +8,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # images come in any real dtype
+
+from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TileResult, TrainProgress
+from napari_unet.core.example import Example
 from napari_unet.core.library import find_model
+from napari_unet.core.rescale import to_model_size
 from napari_unet.engine.errors import JobCancelledError
 from napari_unet.engine.tasks import (
     Cancelled,
     DeviceInfo,
+    MeasureTask,
+    PlaneSize,
     ProbeTask,
     SegmentDone,
     SegmentTask,
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 
 # Imports of core inside functions: all for weight, they bring torch.
 
-__all__ = ["cached_model", "prepare_worker", "probe", "segment", "teach"]
+__all__ = ["cached_model", "measure", "prepare_worker", "probe", "segment", "teach"]
 
 KEPT_MODELS = 3  # chosen: the one before, the one taught, and one to compare
 _models: OrderedDict[tuple[Path, int, int], Model] = OrderedDict()
@@ -39,7 +45,7 @@ def prepare_worker() -> None:
     """Import torch, and leave a processor to the viewer where there are four or more."""
     import torch
 
-    import napari_unet.core.predict
+    import napari_unet.core.segmentation
     import napari_unet.core.train  # noqa: F401  # so that the first click need not wait
 
     processors = _processors()
@@ -70,20 +76,31 @@ def cached_model(name_or_path: str) -> Model:
     return _models[key]
 
 
-def segment(task: SegmentTask, cancelled: Cancelled) -> Generator[TileResult, None, SegmentDone]:
-    """Yield quantised tiles; see `SegmentTask`."""
+def segment(
+    task: SegmentTask, cancelled: Cancelled
+) -> Generator[PlaneSize | TileResult, None, SegmentDone]:
+    """Yield the size of the plane and quantised tiles; see `SegmentTask`."""
     from napari_unet.core.predict import predict_tiles
 
     start = time.monotonic()
     info = _device_info(task.device, task.precision)
+    model = cached_model(task.model)
+    diameter = task.diameter
+    if diameter is None:
+        diameter = _measured(task.image, model, task.device, info.precision, cancelled)
+    _stop_if(cancelled)
+    plane, ranges = to_model_size(task.image, model.config, diameter, task.ranges)
+    shape_yx = (plane.shape[1], plane.shape[2])
+    measured = task.diameter is None and model.config.diameter is not None
+    yield PlaneSize(diameter, shape_yx, measured)
     tiles = predict_tiles(
-        task.image,
-        cached_model(task.model),
-        center=task.center,
+        plane,
+        model,
+        center=_rescaled(task.center, task.image.shape[1:], shape_yx),
         device=task.device,
         precision=info.precision,
         tile=task.tile,
-        ranges=task.ranges,
+        ranges=ranges,
     )
     _stop_if(cancelled)
     for tile in tiles:
@@ -93,9 +110,39 @@ def segment(task: SegmentTask, cancelled: Cancelled) -> Generator[TileResult, No
     return SegmentDone(time.monotonic() - start, info.device, info.precision)
 
 
+def _rescaled(
+    center: tuple[float, float] | None, old: tuple[int, ...], new: tuple[int, int]
+) -> tuple[float, float] | None:
+    """Where a point of the image is after it was rescaled."""
+    return None if center is None else (center[0] * new[0] / old[0], center[1] * new[1] / old[1])
+
+
 def _stop_if(cancelled: Cancelled) -> None:
     if cancelled():
         raise JobCancelledError("Segmenting was stopped; what is shown so far stays.")
+
+
+def measure(task: MeasureTask, cancelled: Cancelled) -> Generator[object, None, float | None]:
+    """Measure; see `MeasureTask`."""
+    yield from ()
+    info = _device_info(task.device, task.precision)
+    model = cached_model(task.model)
+    diameter = _measured(task.image, model, task.device, info.precision, cancelled)
+    if cancelled():
+        raise JobCancelledError("Measuring was stopped; nothing was changed.")
+    return diameter
+
+
+def _measured(
+    image_cyx: NDArray[Any], model: Model, device: str, precision: str, cancelled: Cancelled
+) -> float | None:
+    from napari_unet.core.measure import measure_diameter
+
+    if model.config.diameter is None or cancelled():
+        return None
+    return measure_diameter(
+        image_cyx, model, device=device, precision=precision, cancelled=cancelled
+    )
 
 
 def teach(
@@ -106,10 +153,12 @@ def teach(
 
     if not task.save_to.endswith(".safetensors"):
         raise InputError(f"The new model is named {task.save_to!r}; end it in .safetensors.")
+    start = cached_model(task.model)
     try:
+        examples = [_sized(example, start, task, cancelled) for example in task.examples]
         model, summary = yield from iter_finetune(
-            cached_model(task.model),
-            task.examples,
+            start,
+            examples,
             seconds=task.seconds,
             steps=task.steps,
             keep=task.keep,
@@ -126,6 +175,17 @@ def teach(
         return TeachDone(summary, saved.card.path)
     finally:
         _give_back_gpu_memory()
+
+
+def _sized(example: Example, model: Model, task: TeachTask, cancelled: Cancelled) -> Example:
+    """Name the size of an example's objects, as they will be segmented."""
+    if model.config.diameter is None:
+        return replace(example, diameter=None)
+    if example.diameter is not None:
+        return example
+    precision = _device_info(task.device, task.precision).precision
+    diameter = _measured(example.image_cyx, model, task.device, precision, cancelled)
+    return replace(example, diameter=diameter)
 
 
 def _give_back_gpu_memory() -> None:

@@ -21,6 +21,8 @@ from napari_unet.engine.errors import as_sentence
 __all__ = [
     "Cancelled",
     "DeviceInfo",
+    "MeasureTask",
+    "PlaneSize",
     "ProbeTask",
     "SegmentDone",
     "SegmentTask",
@@ -48,6 +50,25 @@ class Task(Protocol[Result_co]):
     def run(self, cancelled: Cancelled) -> Generator[object, None, Result_co]:
         """Compute; poll `cancelled` often, then return what there is or raise an error."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneSize:
+    """At which size a plane is segmented; told before its tiles.
+
+    Attributes
+    ----------
+    diameter : float or None
+        Of the objects, in pixels of the image; None where the image is taken as it is.
+    shape_yx : tuple of int
+        Rows and columns of the plane after it was rescaled: the tiles that follow lie in it.
+    measured : bool
+        Whether the diameter was measured, with or without success, rather than given.
+    """
+
+    diameter: float | None
+    shape_yx: tuple[int, int]
+    measured: bool
 
 
 @dataclass(frozen=True)
@@ -81,9 +102,11 @@ class DeviceInfo:
 
 @dataclass(frozen=True, eq=False)
 class SegmentTask:
-    """Segment one image plane; the events are `TileResult` with uint8 probabilities.
+    """Segment one image plane at the size of objects that the model knows.
 
-    Cancelled, it raises `JobCancelledError` between two tiles; the tiles before stay true.
+    The first event is a `PlaneSize`, the others are `TileResult` of the rescaled plane with
+    uint8 probabilities. Cancelled, it raises `JobCancelledError` between two tiles; the tiles
+    before stay true.
 
     Attributes
     ----------
@@ -93,7 +116,10 @@ class SegmentTask:
     model : str
         Name or path.
     center : tuple of float, optional
-        Row and column where the user is looking: tiles come nearest first.
+        Row and column of the image where the user is looking: tiles come nearest first.
+    diameter : float, optional
+        Of the objects, in pixels. None measures it where the model knows the size of its
+        objects; where it knows none, or nothing is found, the image is taken as it is.
     device, precision : str
         See `napari_unet.core.device`.
     ranges : ndarray, shape (C, 2), optional
@@ -108,16 +134,48 @@ class SegmentTask:
     image: NDArray[Any]
     model: str
     center: tuple[float, float] | None = None
+    diameter: float | None = None
     device: str = "auto"
     precision: str = "auto"
     ranges: NDArray[np.float64] | None = None
     tile: int | None = None
 
-    def run(self, cancelled: Cancelled) -> Generator[TileResult, None, SegmentDone]:
-        """Yield tiles."""
+    def run(self, cancelled: Cancelled) -> Generator[PlaneSize | TileResult, None, SegmentDone]:
+        """Yield the size of the plane, then tiles."""
         from napari_unet.engine.compute import segment  # weight: runs torch
 
         return segment(self, cancelled)
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureTask:
+    """Measure how wide the objects of one image plane are.
+
+    The result is their median diameter in pixels, or None where nothing is found or the model
+    does not know the size of its objects. Cancelled, it raises `JobCancelledError`.
+
+    Attributes
+    ----------
+    image : ndarray, shape (C, Y, X)
+        Any real dtype; leave it unchanged until the job is done.
+    model : str
+        Name or path.
+    device, precision : str
+        See `napari_unet.core.device`.
+    """
+
+    grace_s: ClassVar[float] = 5.0
+
+    image: NDArray[Any]
+    model: str
+    device: str = "auto"
+    precision: str = "auto"
+
+    def run(self, cancelled: Cancelled) -> Generator[object, None, float | None]:
+        """Yield nothing."""
+        from napari_unet.engine.compute import measure  # weight: runs torch
+
+        return measure(self, cancelled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +191,7 @@ class TeachTask:
         Name or path of the model to start from; it stays as it is.
     examples : tuple of Example
         Images with labels and checked areas; leave the arrays unchanged until the job is done.
+        Where one has no diameter, it is measured as `SegmentTask` does.
     seconds, steps : optional
         How long; at least one.
     keep : float
