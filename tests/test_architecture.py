@@ -25,6 +25,8 @@ TORCH = {
     "device",
     "judge",
     "kept_aside",
+    "measure",
+    "segmentation",
     "losses",
     "model_file",
     "models",

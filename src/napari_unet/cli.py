@@ -153,7 +153,9 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "--split", type=_number(0, 1), help="how eagerly touching objects are parted (the model's)"
     )
     parser.add_argument(
-        "--diameter", type=_number(1, 10_000), help="of your objects in pixels; rescales the image"
+        "--diameter",
+        type=_number(1, 10_000),
+        help="of your objects in pixels, to which the image is rescaled (measured in each image)",
     )
     _add_device(parser)
 
@@ -176,6 +178,18 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="same-padded with batch norm, or as in the paper of 2015 (%(default)s)",
     )
     parser.add_argument("--width", type=_whole(1, 256), default=32, help="of level 1 (%(default)s)")
+    parser.add_argument(
+        "--diameter",
+        type=_number(0, 10_000),
+        help="of the objects as the network sees them, in pixels: images are rescaled to it "
+        "(their median, 12 to 40; 0 leaves images as they are)",
+    )
+    parser.add_argument(
+        "--compress",
+        type=_number(0, 100),
+        default=0.1,
+        help="intensities above it enter as their logarithm; 0 as they are (%(default)s)",
+    )
     parser.add_argument("--depth", type=_whole(1, 7), default=4, help="poolings (%(default)s)")
     parser.add_argument("--dropout", type=_number(0, 0.95), default=0.0, help="(%(default)s)")
     _add_settings(parser)

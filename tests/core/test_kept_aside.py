@@ -12,7 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.kept_aside import all_checked, keep_aside
 from napari_unet.core.model_file import Model
-from napari_unet.core.predict import segment
+from napari_unet.core.segmentation import segment
 from small_scenes import discs, photograph, small_model
 
 GRID = [(y, x) for y in range(12, 100, 24) for x in range(12, 124, 24)]  # 4 rows of 5

@@ -8,7 +8,8 @@ from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.normalize import normalize
-from napari_unet.core.predict import predict_plane, predict_tiles, segment
+from napari_unet.core.predict import predict_plane, predict_tiles
+from napari_unet.core.segmentation import segment
 
 
 @pytest.fixture(autouse=True)

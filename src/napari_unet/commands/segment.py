@@ -59,20 +59,22 @@ def run(args: argparse.Namespace) -> int:
                 bar.update(number + done / total - bar.n)
 
             try:
-                objects = segment_file(source.path, target, model, options, show)
+                objects, diameter = segment_file(source.path, target, model, options, show)
             except NapariUnetError as error:
                 failed.append((source.path, error))
                 continue
-            text = f"{source.path}: {objects} object{'s' * (objects != 1)}, written to {target}"
-            say(text, bar)
+            text = f"{source.path}: {objects} object{'s' * (objects != 1)}"
+            if diameter is not None and options.diameter is None:
+                text += f", measured {diameter:.0f} px across"
+            say(f"{text}, written to {target}", bar)
     return _report_failed(failed, len(sources))
 
 
 def segment_file(
     path: Path, target: Path, model: Model, options: SegmentOptions, progress: Progress
-) -> int:
-    """Segment one file into another; return how many objects were found."""
-    from napari_unet.core.predict import segment  # torch: not needed to read the options
+) -> tuple[int, float | None]:
+    """Segment one file into another; return how many objects were found, and how large."""
+    from napari_unet.core.segmentation import segment  # torch: not needed to read the options
 
     image, axes = options.reading.read(path)
     _check_channels(image.shape, axes, model.config.in_channels, path)
@@ -91,7 +93,8 @@ def segment_file(
     spatial = axes.replace("C", "")
     write_labels(target, result.labels, spatial)
     planes = np.moveaxis(result.labels, [spatial.index("Y"), spatial.index("X")], [-2, -1])
-    return sum(int(plane.max()) for plane in planes.reshape(-1, *planes.shape[-2:]))
+    objects = sum(int(plane.max()) for plane in planes.reshape(-1, *planes.shape[-2:]))
+    return objects, result.diameter
 
 
 def _ready_model(name: str, options: SegmentOptions) -> Model:

@@ -8,6 +8,10 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any  # labels come in any integer dtype
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.commands.console import follow, progress_bar, say
 from napari_unet.commands.data import (
@@ -20,20 +24,25 @@ from napari_unet.commands.inputs import Reading
 from napari_unet.commands.learning import budget_seconds, checked_target, settings_of, stop_key
 from napari_unet.core.choose_split import choose_split
 from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.example import Example
 from napari_unet.core.metrics import Scores, pool, score
 from napari_unet.core.model_file import Model, load_model
-from napari_unet.core.optimise import TrainSettings
-from napari_unet.core.predict import segment
+from napari_unet.core.rescale import resize_labels, scaled_shape
+from napari_unet.core.segmentation import segment
 from napari_unet.core.size import median_diameter
-from napari_unet.core.train import iter_train
+from napari_unet.core.train import TRAIN_SETTINGS, iter_train
 
 __all__ = ["run"]
+
+# Objects are brought to their own median size if it is within these bounds, in pixels (chosen:
+# smaller ones show no shape, larger ones cost time).
+USUAL_DIAMETER = (12.0, 40.0)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train on images/ and labels/, test on what is held out, write the model."""
     target = checked_target(args.out)
-    examples = read_examples(Path(args.data), Reading(args.axes, args.channel))
+    examples = _measured(read_examples(Path(args.data), Reading(args.axes, args.channel)))
     names = [named.name for named in examples]
     held_out = held_out_names(args.held_out, names, args.seed)
     taught = [named for named in examples if named.name not in held_out]
@@ -45,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
             _config(args, taught, channels_of(examples)),
             card=_card(args, target, held_out),
             start=start,
-            settings=settings_of(args, TrainSettings()),
+            settings=settings_of(args, TRAIN_SETTINGS),
             seconds=budget_seconds(args),
             steps=args.steps,
             seed=args.seed,
@@ -67,6 +76,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _measured(examples: list[NamedExample]) -> list[NamedExample]:
+    """Say how large the objects of each plane are; a plane without any takes the others' size."""
+    own = [median_diameter([named.example.labels]) for named in examples]
+    usual = np.median([size for size in own if size is not None]) if any(own) else None
+    return [
+        replace(named, example=replace(named.example, diameter=size or usual))
+        for named, size in zip(examples, own, strict=True)
+    ]
+
+
+def _at_model_size(example: Example, diameter: float | None) -> NDArray[Any]:
+    if diameter is None or example.diameter is None:
+        return example.labels
+    shape = scaled_shape(example.labels.shape, diameter / example.diameter)
+    return resize_labels(example.labels, shape)
+
+
 def card_scores(scores: Scores) -> dict[str, float]:
     """Return the scores that a model's card shows."""
     shown = {f"AP {t:.2f}": round(v, 4) for t, v in scores.average_precision.items()}
@@ -74,16 +100,22 @@ def card_scores(scores: Scores) -> dict[str, float]:
 
 
 def _config(args: argparse.Namespace, taught: list[NamedExample], channels: int) -> ModelConfig:
-    diameter = median_diameter(named.example.labels for named in taught)
-    split = choose_split(named.example.labels for named in _mixed(taught))
+    diameter = args.diameter
+    if diameter is None:
+        known = [named.example.diameter for named in taught if named.example.diameter is not None]
+        diameter = round(float(np.clip(np.median(known), *USUAL_DIAMETER)), 1) if known else None
+    elif not diameter:
+        diameter = None
+    split = choose_split(_at_model_size(named.example, diameter) for named in _mixed(taught))
     return ModelConfig(
         architecture=args.architecture,
         in_channels=channels,
         width=args.width,
         depth=args.depth,
         dropout=args.dropout,
+        compress=args.compress,
         split=ModelConfig.split if split is None else split,
-        diameter=None if diameter is None else round(diameter, 1),
+        diameter=diameter,
     )
 
 

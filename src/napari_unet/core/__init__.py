@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from napari_unet.core.library import available_models
     from napari_unet.core.metrics import Scores, score
     from napari_unet.core.model_file import Model, load_model
-    from napari_unet.core.predict import Segmentation, predict_tiles, segment
+    from napari_unet.core.predict import predict_tiles
+    from napari_unet.core.segmentation import Segmentation, segment
     from napari_unet.core.targets import classes_to_labels, labels_to_classes
     from napari_unet.core.train import finetune, iter_finetune, iter_train
     from napari_unet.core.weight_map import touching_cell_weights
@@ -25,7 +26,7 @@ _HOMES = {
     "ModelCard": "config",
     "ModelConfig": "config",
     "Scores": "metrics",
-    "Segmentation": "predict",
+    "Segmentation": "segmentation",
     "available_models": "library",
     "classes_to_labels": "targets",
     "finetune": "train",
@@ -35,7 +36,7 @@ _HOMES = {
     "load_model": "model_file",
     "predict_tiles": "predict",
     "score": "metrics",
-    "segment": "predict",
+    "segment": "segmentation",
     "touching_cell_weights": "weight_map",
 }
 

@@ -34,6 +34,9 @@ class ModelConfig:
         Dropout at the end of the contracting path, 0 to 1.
     percentiles : tuple of float
         Percentiles of each image and channel that normalisation maps to 0 and 1.
+    compress : float
+        Normalised intensities x enter the network as asinh(x / compress), scaled so that 1
+        stays 1: dim objects beside bright ones remain visible. 0 leaves them as they are.
     threshold : float
         Default foreground threshold.
     min_size : int
@@ -51,6 +54,7 @@ class ModelConfig:
     depth: int = 4
     dropout: float = 0.0
     percentiles: tuple[float, float] = (1.0, 99.8)
+    compress: float = 0.0
     threshold: float = 0.5
     min_size: int = 20
     split: float = 0.5
@@ -65,6 +69,7 @@ class ModelConfig:
             "width": (1, 256),
             "depth": (1, 7),
             "dropout": (0, 0.95),
+            "compress": (0, 100),
             "threshold": (0, 1),
             "min_size": (0, 10**9),
             "split": (0, 1),

@@ -28,14 +28,20 @@ class Example:
     axes : str or None
         "YX", "CYX" or "YXC"; None takes "YX" for two dimensions, and for three the
         shortest of the first and the last axis as channels.
+    diameter : float or None
+        Of the objects in the image, in pixels, as `segment` takes it: the model learns from the
+        image rescaled to the size that it knows. None leaves it as it is.
     """
 
     image: NDArray[Any]
     labels: NDArray[Any]
     checked: NDArray[np.bool_] | None = None
     axes: str | None = None
+    diameter: float | None = None
 
     def __post_init__(self) -> None:
+        if self.diameter is not None and not 1 <= self.diameter <= 10_000:
+            raise InputError(f"The diameter is {self.diameter} px; it must be from 1 to 10,000.")
         if self.labels.ndim != 2:
             raise InputError(f"Labels have shape {self.labels.shape}; they must be one plane.")
         if not np.issubdtype(self.labels.dtype, np.integer):

@@ -7,8 +7,10 @@ from typing import Any  # probabilities come as float or quantised
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.segmentation import expand_labels
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.rescale import resize_image, resize_labels
 from napari_unet.core.split_touching import split_objects
 from napari_unet.core.targets import fill_gaps
 
@@ -24,6 +26,7 @@ def probability_to_labels(
     threshold: float = 0.5,
     min_size: int = 20,
     split: float = 0.0,
+    shape: tuple[int, int] | None = None,
 ) -> NDArray[np.int32]:
     """Label the connected pixels above a threshold, fill small holes and close the gaps.
 
@@ -38,13 +41,23 @@ def probability_to_labels(
     split : float
         0 leaves objects as they are connected; up to 1, waists are cut ever more eagerly, see
         `napari_unet.core.split_touching`.
+    shape : tuple of int, optional
+        Rows and columns of the image, where the probability is of that image rescaled: objects
+        are told apart as the network saw them and then brought to the image's pixels.
+        `min_size` counts these.
 
     Returns
     -------
-    ndarray of int32, shape (Y, X)
+    ndarray of int32, shape (Y, X) or `shape`
         Objects are numbered from 1 without holes in the numbering.
     """
     check_settings(threshold, split)
+    if shape is not None and shape != probability.shape:
+        scaled_size = round(min_size * probability.size / max(1, shape[0] * shape[1]))
+        labels = probability_to_labels(
+            probability, threshold=threshold, min_size=scaled_size, split=split
+        )
+        return _at_shape(labels, probability, threshold, shape)
     foreground = fill_holes(_foreground(probability, threshold))
     if split > 0:
         scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
@@ -55,6 +68,25 @@ def probability_to_labels(
         ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
     # What is too small goes first: no gap is filled on its account.
     return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
+
+
+def _at_shape(
+    labels: NDArray[np.int32],
+    probability: NDArray[Any],
+    threshold: float,
+    shape: tuple[int, int],
+) -> NDArray[np.int32]:
+    """Bring labels to another grid; on a finer one their outline follows the probability."""
+    out = resize_labels(labels, shape)
+    step = labels.shape[0] / shape[0]
+    if step < 1:
+        level = np.float32(255 * threshold if probability.dtype == np.uint8 else threshold)
+        fine = resize_image(probability.astype(np.float32)[None], shape)[0] >= level
+        coarse = resize_labels(_foreground(probability, threshold).astype(np.int32), shape) > 0
+        grown = expand_labels(out, distance=1 / step)  # type: ignore[no-untyped-call]
+        # What is labelled though it is not foreground is a hole or a gap that was filled.
+        out = np.where(fine, grown, np.where(coarse, 0, out))
+    return remove_small(out, 1)
 
 
 def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:

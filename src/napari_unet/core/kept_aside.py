@@ -14,7 +14,8 @@ from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.normalize import intensity_range
-from napari_unet.core.predict import predict_tiles
+from napari_unet.core.predict import predict_plane
+from napari_unet.core.rescale import resize_image, usual_min_size
 from napari_unet.core.targets import labels_to_classes
 from napari_unet.core.weight_map import touching_cell_weights
 
@@ -51,16 +52,21 @@ class _Region:
     labels: NDArray[Any]
     mask: NDArray[np.bool_]
     cells: tuple[int, ...]
+    diameter: float | None
 
     def foreground(self, model: Model, device: str, precision: str) -> NDArray[np.float32]:
-        """Probability that a pixel is foreground, (Y, X)."""
-        out = np.zeros(self.labels.shape, np.float32)
-        for tile in predict_tiles(
-            self.image_cyx, model, device=device, precision=precision, ranges=self.ranges
-        ):
-            height, width = tile.probability.shape[1:]
-            out[tile.y : tile.y + height, tile.x : tile.x + width] = 1 - tile.probability[0]
-        return out
+        """Probability that a pixel is foreground, at the scale of the model."""
+        diameter = None if model.config.diameter is None else self.diameter
+        probability = predict_plane(
+            self.image_cyx,
+            model,
+            diameter=diameter,
+            device=device,
+            precision=precision,
+            ranges=self.ranges,
+        )
+        foreground: NDArray[np.float32] = 1 - probability[0]
+        return foreground
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +94,9 @@ class KeptAside:
             found = probability_to_labels(
                 probability,
                 threshold=model.config.threshold,
-                min_size=model.config.min_size,
+                min_size=usual_min_size(model.config, region.diameter),
                 split=model.config.split,
+                shape=region.labels.shape,
             )
             overlaps, false_objects = _match(region, found)
             total += sum(overlaps)
@@ -202,7 +209,8 @@ def _regions(
         chosen = tuple(sorted(inside & left))
         left -= inside
         image = example.image_cyx[(slice(None), *box)]
-        regions.append(_Region(image, ranges, labels[box], mask[box], chosen))
+        one = _Region(image, ranges, labels[box], mask[box], chosen, example.diameter)
+        regions.append(one)
     return regions
 
 
@@ -228,6 +236,7 @@ def _weighted_loss(region: _Region, probability: NDArray[np.float32]) -> tuple[f
     """Sum of the weighted cross-entropy over the region, and of the weights."""
     classes = labels_to_classes(region.labels)
     weight = np.where(classes == 0, touching_cell_weights(region.labels), 1) * region.mask
+    probability = resize_image(probability[None], region.labels.shape)[0]
     right = np.where(classes > 0, probability, 1 - probability).astype(np.float64)
     return float(-(weight * np.log(np.maximum(right, 1e-6))).sum()), float(weight.sum())
 

@@ -23,6 +23,7 @@ from napari_unet.core.augment import (
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.normalize import normalize
+from napari_unet.core.rescale import rescale_image, resize_labels, scaled_shape
 from napari_unet.core.targets import labels_to_classes
 from napari_unet.core.weight_map import touching_cell_weights
 
@@ -79,6 +80,7 @@ class _Source:
     image: Tensor
     labels: Tensor
     mask: Tensor
+    zoom: float  # that the model's size of objects asks for still
     objects: list[Tensor]  # of each checked object, its pixels (n, 2)
     anywhere: Tensor  # checked pixels (n, 2)
 
@@ -100,6 +102,8 @@ class PatchSampler:
         How patches are varied.
     weights : WeightSettings
         Of the weight map.
+    diameter : float, optional
+        Of the objects that the model knows: an example that names its own is rescaled to it.
     seed : int
         Of all that is random.
     """
@@ -113,14 +117,17 @@ class PatchSampler:
         percentiles: tuple[float, float],
         augment: AugmentConfig,
         weights: WeightSettings,
+        diameter: float | None = None,
         seed: int = 0,
     ) -> None:
-        sources = [_prepare(example, percentiles) for example in examples if example.mask.any()]
+        sources = [
+            _prepare(example, percentiles, diameter) for example in examples if example.mask.any()
+        ]
         if not sources:
             raise InputError("Nothing is checked, so there is nothing to learn from.")
         self._sources = sources
         # Large images hold more than small ones, but not in proportion: their cells are alike.
-        areas = torch.tensor([float(len(source.anywhere)) for source in sources])
+        areas = torch.tensor([len(source.anywhere) * source.zoom**2 for source in sources])
         self._chance = areas.sqrt()
         self._side = side
         self._batch = batch
@@ -138,7 +145,7 @@ class PatchSampler:
         generator = self._generator
         source = self._sources[int(torch.multinomial(self._chance, 1, generator=generator))]
         center = self._center(source)
-        warp = draw_warp((self._side, self._side), self._augment, generator)
+        warp = draw_warp((self._side, self._side), self._augment, generator, zoom=source.zoom)
         image = apply_warp(source.image, warp, center)
         image = apply_intensity(image, draw_intensity(self._augment, generator))
         labels = apply_warp(source.labels, warp, center, nearest=True)[0]
@@ -161,16 +168,24 @@ class PatchSampler:
         if source.objects and self._random(100) < 100 * ON_OBJECT:
             pixels = source.objects[self._random(len(source.objects))]
         y, x = pixels[self._random(len(pixels))].tolist()
-        jitter = self._side // 4
+        jitter = max(1, round(self._side / source.zoom / 4))
         return y + self._random(2 * jitter) - jitter, x + self._random(2 * jitter) - jitter
 
     def _random(self, below: int) -> int:
         return int(torch.randint(below, (), generator=self._generator))
 
 
-def _prepare(example: Example, percentiles: tuple[float, float]) -> _Source:
+def _prepare(example: Example, percentiles: tuple[float, float], diameter: float | None) -> _Source:
+    image = normalize(example.image_cyx, percentiles)
     mask = example.mask
     labels = _renumbered(example.labels)
+    zoom = diameter / example.diameter if diameter and example.diameter else 1.0
+    if zoom < 1:  # enlarging is left to the warp, shrinking asks for smoothing
+        shape = scaled_shape(mask.shape, zoom)
+        image = rescale_image(image, zoom)
+        mask = resize_labels(mask.astype(np.int32), shape) > 0
+        labels = resize_labels(labels, shape)
+        zoom = 1.0
     ys, xs = np.nonzero(mask & (labels > 0))
     order = np.argsort(labels[ys, xs], kind="stable")
     pixels = np.stack([ys[order], xs[order]], axis=1)
@@ -178,9 +193,10 @@ def _prepare(example: Example, percentiles: tuple[float, float]) -> _Source:
     starts = np.flatnonzero(np.diff(numbers)) + 1
     objects = [torch.from_numpy(part) for part in np.split(pixels, starts) if len(part)]
     return _Source(
-        image=torch.from_numpy(normalize(example.image_cyx, percentiles)),
+        image=torch.from_numpy(image),
         labels=torch.from_numpy(labels.astype(np.float32))[None],
         mask=torch.from_numpy(mask.astype(np.float32))[None],
+        zoom=zoom,
         objects=objects,
         anywhere=torch.from_numpy(np.argwhere(mask)),
     )

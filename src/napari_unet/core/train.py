@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
@@ -24,9 +25,23 @@ from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.tiling import network_geometry
 
-__all__ = ["TEACH_SETTINGS", "finetune", "iter_finetune", "iter_train"]
+__all__ = ["TEACH_SETTINGS", "TRAIN_SETTINGS", "finetune", "iter_finetune", "iter_train"]
 
 CHECKPOINT_EVERY_S = 120.0
+
+# For a set of many images: what a microscope, a stain and a camera may vary, and objects of
+# half to nearly twice the usual size.
+TRAIN_SETTINGS = TrainSettings(
+    augment=AugmentConfig(
+        scale=(0.6, 1.65),
+        brightness=0.05,
+        contrast=(0.6, 1.6),
+        gamma=(0.5, 2.0),
+        noise=0.06,
+        blur=2.0,
+        shade=0.4,
+    )
+)
 
 # For seconds of training on a laptop: many small steps. Measured by tests/benchmarks/teaching.py
 # on drawn dark nuclei: AP 0.5 of what was not corrected is 0.48 after 120 steps of 2 patches,
@@ -96,7 +111,7 @@ def iter_train(
     InputError
         If the model to start from has another shape.
     """
-    settings = settings or TrainSettings()
+    settings = settings or TRAIN_SETTINGS
     model = Model.fresh(config, seed=seed)
     model = replace(model, card=card or ModelCard("trained"))
     if start is not None:
@@ -275,6 +290,7 @@ def _sampler(
         percentiles=config.percentiles,
         augment=settings.augment,
         weights=settings.weights,
+        diameter=config.diameter,
         seed=seed,
     )
 

@@ -16,7 +16,7 @@ from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.metrics import Scores, score
 from napari_unet.core.model_file import Model
-from napari_unet.core.predict import segment
+from napari_unet.core.segmentation import segment
 from napari_unet.core.train import iter_finetune
 from napari_unet.sample_data import coins, nuclei
 

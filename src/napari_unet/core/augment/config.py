@@ -31,6 +31,8 @@ class AugmentConfig:
     noise, blur : float
         Largest standard deviations of added noise (normalised intensities) and of a Gaussian
         blur (pixels).
+    shade : float
+        Largest standard deviation of uneven light: of the logarithm of a smooth factor.
     """
 
     elastic_sigma: float = 10.0
@@ -43,9 +45,10 @@ class AugmentConfig:
     gamma: tuple[float, float] = (0.6, 1.6)
     noise: float = 0.1
     blur: float = 1.2
+    shade: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("elastic_sigma", "brightness", "noise", "blur"):
+        for name in ("elastic_sigma", "brightness", "noise", "blur", "shade"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
         if self.elastic_grid < 2:

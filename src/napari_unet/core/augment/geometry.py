@@ -24,14 +24,21 @@ class Warp:
     offset_yx: Tensor
 
 
-def draw_warp(size_yx: tuple[int, int], config: AugmentConfig, generator: torch.Generator) -> Warp:
-    """Draw one deformation for a patch of that size."""
+def draw_warp(
+    size_yx: tuple[int, int],
+    config: AugmentConfig,
+    generator: torch.Generator,
+    *,
+    zoom: float = 1.0,
+) -> Warp:
+    """Draw one deformation for a patch of that size; `zoom` enlarges what it shows besides."""
     angle = 2 * math.pi * _uniform(generator) if config.rotate else 0.0
     low, high = (math.log(factor) for factor in config.scale)
-    zoom = math.exp(low + (high - low) * _uniform(generator))
+    drawn = math.exp(low + (high - low) * _uniform(generator))
     mirror = config.flip and _uniform(generator) < 0.5
     elastic = elastic_displacement(size_yx, config.elastic_sigma, config.elastic_grid, generator)
-    return Warp(linear_offset(size_yx, angle, zoom, mirror=mirror) + elastic)
+    linear = linear_offset(size_yx, angle, zoom * drawn, mirror=mirror)
+    return Warp(linear + elastic / zoom)
 
 
 def linear_offset(

@@ -1,4 +1,4 @@
-"""Variations of intensity: brightness, contrast, gamma, blur and noise."""
+"""Variations of intensity: uneven light, brightness, contrast, gamma, blur and noise."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ class Intensity:
     blur: float
     noise: float
     seed: int
+    shade: float = 0.0
 
 
 def draw_intensity(config: AugmentConfig, generator: torch.Generator) -> Intensity:
-    """Draw the parameters of one patch; half of the patches are neither blurred nor noisier."""
+    """Draw the parameters of one patch; half of them have no blur, noise or shade of their own."""
     u = torch.rand(7, generator=generator).tolist()
     return Intensity(
         brightness=config.brightness * (2 * u[0] - 1),
@@ -35,11 +36,22 @@ def draw_intensity(config: AugmentConfig, generator: torch.Generator) -> Intensi
         blur=config.blur * u[3] if u[4] < 0.5 else 0.0,
         noise=config.noise * u[5] if u[6] < 0.5 else 0.0,
         seed=int(torch.randint(2**31, (), generator=generator)),
+        shade=_draw_shade(config.shade, generator),
     )
+
+
+def _draw_shade(largest: float, generator: torch.Generator) -> float:
+    if largest == 0:
+        return 0.0
+    amount, often = torch.rand(2, generator=generator).tolist()
+    return largest * amount if often < 0.5 else 0.0
 
 
 def apply_intensity(image: Tensor, drawn: Intensity) -> Tensor:
     """Return a varied copy of a normalised patch, float32 (C, h, w)."""
+    noise_from = torch.Generator(device=image.device).manual_seed(drawn.seed)
+    if drawn.shade > 0:
+        image = image * _shade(image, drawn.shade, noise_from)
     # Gamma bends intensities between 0 and 1; what lies outside keeps its place.
     inside = image.clamp(0, 1)
     image = image + inside**drawn.gamma - inside
@@ -48,10 +60,16 @@ def apply_intensity(image: Tensor, drawn: Intensity) -> Tensor:
     if drawn.blur > 0.2:  # narrower ones change nothing
         image = _blur(image, drawn.blur)
     if drawn.noise > 0:
-        generator = torch.Generator(device=image.device).manual_seed(drawn.seed)
-        noise = torch.randn(image.shape, generator=generator, device=image.device)
+        noise = torch.randn(image.shape, generator=noise_from, device=image.device)
         image = image + drawn.noise * noise
     return image
+
+
+def _shade(image: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """Return a smooth factor (1, h, w): uneven light and vignetting."""
+    coarse = torch.randn(1, 1, 3, 3, generator=generator, device=image.device)
+    fine = F.interpolate(coarse, size=image.shape[1:], mode="bicubic", align_corners=True)
+    return (sigma * fine[0]).exp()
 
 
 def _blur(image: Tensor, sigma: float) -> Tensor:

@@ -28,6 +28,7 @@ def build_network(config: ModelConfig, generator: torch.Generator | None = None)
         config.depth,
         dropout=config.dropout,
         valid=config.architecture == "unet-valid",
+        compress=config.compress,
     )
     initialize(network, generator)
     return network

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,9 @@ class UNet(nn.Module):
     31.0 million parameters at width 64 and depth 4. With ``valid=False`` the convolutions are
     same-padded with batch norm after each, and the output has the size of the input.
 
+    With `compress` above 0 intensities pass through an arcus sinus hyperbolicus first, see
+    `ModelConfig`.
+
     Input (B, in_channels, H, W), output logits (B, classes, h, w). Same-padded: H and W are
     multiples of ``2**depth``. Valid: H and W are ``2**depth * (n + 4) + 4 * (2**depth - 1)``.
     """
@@ -32,8 +37,10 @@ class UNet(nn.Module):
         *,
         dropout: float = 0.5,
         valid: bool = True,
+        compress: float = 0.0,
     ) -> None:
         super().__init__()
+        self.compress = compress
         channels = [width * 2**level for level in range(depth + 1)]
         inputs = [in_channels, *channels[:-1]]
         self.down = nn.ModuleList(
@@ -49,7 +56,7 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, see the class."""
         skips: list[Tensor] = []
-        features = image
+        features = _compressed(image, self.compress)
         depth = len(self.up)
         for level, block in enumerate(self.down):
             features = block(features)
@@ -63,6 +70,11 @@ class UNet(nn.Module):
             skip = _crop(skips[level], features)
             features = self.merge[level](torch.cat([skip, features], dim=1))
         return self.head(features)  # type: ignore[no-any-return]  # torch types modules as Any
+
+
+def _compressed(image: Tensor, knee: float) -> Tensor:
+    """Linear below the knee, logarithmic above it; 0 and 1 stay."""
+    return torch.asinh(image / knee) / math.asinh(1 / knee) if knee > 0 else image
 
 
 def _crop(skip: Tensor, like: Tensor) -> Tensor:

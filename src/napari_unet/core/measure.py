@@ -1,0 +1,185 @@
+"""How large the objects of an image are, by looking at it coarsely with the model itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any  # images come in any real dtype
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_unet.core.instances import probability_to_labels
+from napari_unet.core.model_file import Model
+from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.predict import predict_plane
+from napari_unet.core.rescale import rescale_image
+
+__all__ = ["measure_diameter"]
+
+# Diameters at which the first looks are taken, in pixels. Objects of half to twice the size that
+# a look expects come out within a quarter of their size (tests/benchmarks/diameter.py).
+FIRST_LOOKS = (160.0, 40.0, 10.0)
+
+# A look shows at most this many pixels a side of the rescaled image.
+WINDOW = 384
+
+# A look is believed when it finds objects within this factor of the size that it expects.
+CLOSE = 1.25
+FAR = 1.6
+
+# What a look loses of its certainty for each factor of two that it is off (chosen).
+DOUBT = 0.3
+
+ROUNDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is seen when objects of ``expected`` pixels are looked for."""
+
+    expected: float
+    diameter: float
+    certainty: float
+
+    @property
+    def error(self) -> float:
+        """By which factor objects are off the expected size."""
+        return _factor(self.diameter, self.expected)
+
+    @property
+    def value(self) -> float:
+        """How far it is to be believed: sure, and of objects of the size that it expects."""
+        return self.certainty * (1 - DOUBT * math.log2(self.error))
+
+
+def measure_diameter(
+    image_cyx: NDArray[Any],
+    model: Model,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    cancelled: Callable[[], bool] | None = None,
+) -> float | None:
+    """Measure the median diameter of the objects in an image plane.
+
+    The model looks at a part of the image at several scales. Where what it finds has another
+    size than the scale expects, it looks again at that size; the look with the surest
+    foreground is believed.
+
+    Parameters
+    ----------
+    image_cyx : ndarray, shape (C, Y, X)
+        Any real dtype; its objects may be 6 to 300 px across.
+    model : Model
+        Its ``config.diameter`` is the size that it knows.
+    device, precision : str
+        See `napari_unet.core.device`.
+    cancelled : callable, optional
+        Polled between looks; when it returns True, None is returned.
+
+    Returns
+    -------
+    float or None
+        Diameter of the disc of the median area, in pixels, to the tenth of one; None if nothing
+        is found or the model does not know the size of its objects.
+    """
+    if model.config.diameter is None:
+        return None
+    ranges = intensity_range(image_cyx, model.config.percentiles)
+    viewer = _Viewer(apply_range(image_cyx, ranges), model, device, precision)
+    looks: list[_Look] = []
+    for first in FIRST_LOOKS:
+        expected = first
+        for _ in range(ROUNDS):
+            if cancelled is not None and cancelled():
+                return None
+            if any(_factor(expected, look.expected) < 1.1 for look in looks):
+                break
+            look = viewer.look(expected)
+            if look is None:
+                break
+            looks.append(look)
+            if look.error < CLOSE:
+                break
+            expected = look.diameter
+    believed = [look for look in looks if look.error < FAR] or looks
+    if not believed:
+        return None
+    return round(max(believed, key=lambda look: look.value).diameter, 1)
+
+
+def _factor(one: float, other: float) -> float:
+    return max(one / other, other / one)
+
+
+class _Viewer:
+    """Looks at one normalised image through a model."""
+
+    def __init__(
+        self, image_cyx: NDArray[np.float32], model: Model, device: str, precision: str
+    ) -> None:
+        self._image = image_cyx
+        self._model = model
+        self._device = device
+        self._precision = precision
+        self._objects: NDArray[np.float32] | None = None  # where the last look saw some
+
+    def look(self, expected: float) -> _Look | None:
+        """Look for objects of that diameter; None if there are none."""
+        known = self._model.config.diameter
+        assert known is not None
+        scale = known / expected
+        if max(self._image.shape[1:]) * scale < 8:
+            return None
+        window = self._window(scale)
+        scaled = rescale_image(self._image[:, window[0], window[1]], scale)
+        unit = np.array([[0.0, 1.0]] * len(scaled))
+        probability = predict_plane(
+            scaled, self._model, ranges=unit, device=self._device, precision=self._precision
+        )
+        foreground = 1 - probability[0]
+        if self._objects is None:
+            self._objects = foreground
+        config = self._model.config
+        labels = probability_to_labels(
+            foreground, threshold=config.threshold, min_size=config.min_size, split=config.split
+        )
+        areas = _whole_objects(labels)
+        if not len(areas):
+            return None
+        diameter = math.sqrt(4 / math.pi * float(np.median(areas))) / scale
+        inside = labels > 0
+        certainty = float(np.abs(2 * foreground[inside] - 1).mean())
+        return _Look(expected, diameter, certainty)
+
+    def _window(self, scale: float) -> tuple[slice, slice]:
+        """Return the part to look at: where the first look saw most."""
+        shape = self._image.shape[1:]
+        sides = [min(size, round(WINDOW / scale)) for size in shape]
+        if sides == list(shape) or self._objects is None:
+            centers = [size / 2 for size in shape]
+        else:
+            seen = self._objects
+            steps = [new / old for new, old in zip(seen.shape, shape, strict=True)]
+            reach = [max(1, round(side * step)) for side, step in zip(sides, steps, strict=True)]
+            amount = ndimage.uniform_filter(seen, reach, mode="constant")
+            at = np.unravel_index(int(np.argmax(amount)), amount.shape)
+            centers = [(int(i) + 0.5) / step for i, step in zip(at, steps, strict=True)]
+        starts = [
+            int(np.clip(round(center - side / 2), 0, size - side))
+            for center, side, size in zip(centers, sides, shape, strict=True)
+        ]
+        rows, columns = (slice(a, a + side) for a, side in zip(starts, sides, strict=True))
+        return rows, columns
+
+
+def _whole_objects(labels: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Areas of the objects that are not cut by the border, or of all where most are."""
+    areas = np.bincount(labels.ravel())[1:]
+    cut = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    whole = np.ones(len(areas), bool)
+    whole[cut[cut > 0] - 1] = False
+    return areas[whole] if whole.sum() >= 3 else areas
