@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_unet.core.config import ModelCard
 from napari_unet.core.size import median_diameter
 
-__all__ = ["DATA", "NUCLEI", "Picture", "chosen", "images_of", "pictures", "set_of"]
+__all__ = ["DATA", "NUCLEI", "SETS", "Picture", "chosen", "images_of", "pictures", "set_of"]
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 NUCLEI = "nuclei-dsb2018"
