@@ -20,7 +20,8 @@ from napari_unet.engine import (
 )
 from napari_unet.session.image import Image
 from napari_unet.session.pair import ObjectSettings, Pair
-from napari_unet.session.session import UNEXPECTED, Session
+from napari_unet.session.sentences import UNEXPECTED
+from napari_unet.session.session import Session
 from session.fakes import (
     ALL_SIZES,
     FakeRunner,

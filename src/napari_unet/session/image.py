@@ -32,12 +32,15 @@ class Image:
         One letter a dimension: Y, X, at most one C, any others are gone through one by one.
     channels : tuple of int
         Which of the channels to give to the network, in this order; empty for their mean.
+    pixel_size : tuple of float and str, or None
+        How wide a pixel is and in which unit, such as ``(0.5, "µm")``; None if that is unknown.
     """
 
     name: str
     data: Any
     axes: str
     channels: tuple[int, ...] = (0,)
+    pixel_size: tuple[float, str] | None = None
 
     def __post_init__(self) -> None:
         shape, counts = tuple(self.data.shape), [self.axes.count(axis) for axis in "YXC"]

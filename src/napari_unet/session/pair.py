@@ -10,24 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.checked import Box, check_objects, count_checked, grow_checked, keep_checked
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.session.image import Image, Place
+from napari_unet.session.object_size import ObjectSize
 
 __all__ = ["ObjectSettings", "Pair", "Proposal"]
 
 
 # A stack of so many voxels is compared in some hundredths of a second (chosen).
 SMALL = 2**24
+USUAL_MIN_SIZE = ModelConfig().min_size
 
 
 @dataclass(frozen=True)
 class ObjectSettings:
-    """How objects are made of probabilities; see `probability_to_labels`."""
+    """How objects are made of probabilities; see `probability_to_labels`.
+
+    No smallest size stands for the usual one of the model and the image.
+    """
 
     threshold: float = 0.5
-    min_size: int = 20
+    min_size: int | None = None
     split: float = 0.0
 
 
@@ -53,10 +59,20 @@ class Pair:
         were made by the user and count as checked.
     checked : ndarray of uint8, shape ``image.shape``
         Shared with the viewer: nonzero where the labels are true.
+    size : ObjectSize, optional
+        Of the image's objects; it may be known before the pair is.
     """
 
-    def __init__(self, image: Image, labels: NDArray[Any], checked: NDArray[np.uint8]) -> None:
+    def __init__(
+        self,
+        image: Image,
+        labels: NDArray[Any],
+        checked: NDArray[np.uint8],
+        size: ObjectSize | None = None,
+    ) -> None:
         self.image = image
+        self.size = size or ObjectSize()
+        self.used_diameter: float | None = None  # at which it was segmented last
         self.labels = labels
         self.checked = checked
         self.probability: dict[Place, NDArray[np.uint8]] = {}
@@ -143,6 +159,21 @@ class Pair:
         self._edited.add(place)
         self._counts.pop(place, None)
 
+    def begin_plane(self, place: Place, shape_yx: tuple[int, int], diameter: float | None) -> None:
+        """Make room for the tiles of a plane, which may be rescaled for the network.
+
+        What was found before stays until it is found anew.
+        """
+        self.used_diameter = diameter
+        old = self.probability.get(place)
+        if old is None:
+            self.probability[place] = np.zeros(shape_yx, np.uint8)
+        elif old.shape != shape_yx:
+            rows, columns = (
+                np.arange(new) * size // new for new, size in zip(shape_yx, old.shape, strict=True)
+            )
+            self.probability[place] = old[np.ix_(rows, columns)]
+
     def place_tile(self, place: Place, tile: TileResult) -> None:
         """Put a tile's foreground probability where it belongs."""
         plane = self.probability.get(place)
@@ -163,8 +194,9 @@ class Pair:
         predicted = probability_to_labels(
             self.probability[place],
             threshold=settings.threshold,
-            min_size=settings.min_size,
+            min_size=USUAL_MIN_SIZE if settings.min_size is None else settings.min_size,
             split=settings.split,
+            shape=self.image.plane_shape,
         )
         if above or checked.any():
             predicted = keep_checked(current, predicted, checked, above=above)
@@ -196,7 +228,12 @@ class Pair:
         ]
 
     def read_example(
-        self, place: Place, labels: NDArray[Any], checked: NDArray[np.bool_]
+        self,
+        place: Place,
+        labels: NDArray[Any],
+        checked: NDArray[np.bool_],
+        diameter: float | None = None,
     ) -> Example:
         """Build what is learnt from; reads the image, so it is for a second thread."""
-        return Example(self.image.read_plane(place), labels, checked, axes="CYX")
+        image = self.image.read_plane(place)
+        return Example(image, labels, checked, axes="CYX", diameter=diameter)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.core.events import TileResult
 from napari_unet.engine.runner import Job, Runner
-from napari_unet.engine.tasks import SegmentDone, SegmentTask
+from napari_unet.engine.tasks import PlaneSize, SegmentDone, SegmentTask
 from napari_unet.session.image import Place
+from napari_unet.session.object_size import SizeKey, size_text
 from napari_unet.session.pair import Pair
 
 __all__ = ["SegmentRun"]
@@ -31,9 +32,11 @@ class SegmentRun:
     reader : Executor
         Where lazy planes are read.
     pair : Pair
-        Gets the probabilities.
+        Gets the probabilities, and the size of its objects where that is measured.
     model : str
         Name or path.
+    key : SizeKey or None
+        Whose objects are measured; None where the model does not know their size.
     places : sequence of Place
         Which planes, in this order.
     center : tuple of float, optional
@@ -46,6 +49,7 @@ class SegmentRun:
         reader: Executor,
         pair: Pair,
         model: str,
+        key: SizeKey | None,
         places: Sequence[Place],
         center: tuple[float, float] | None = None,
     ) -> None:
@@ -61,6 +65,12 @@ class SegmentRun:
         self._begun = 0
         self._failure: NapariUnetError | None = None
         self._center = center
+        self._key = key
+        self._is_typed = pair.size.is_typed
+        # The same for all planes, also if another is typed meanwhile.
+        self._diameter = None if key is None else pair.size.diameter(key)
+        self._has_news_of_size = False
+        self._any_tile_came = False
         self._started = time.monotonic()
         self._tile = (0, 0)
         self._place: Place | None = None
@@ -81,9 +91,38 @@ class SegmentRun:
         done, count = self._tile
         plane = f"slice {self._begun} of {self._planes}, " if self._planes > 1 else ""
         if not count:
-            return plane + ("reading the image" if self._reading else "starting")
+            return plane + self._before_tiles()
         left = self._seconds_left()
         return f"{plane}tile {done} of {count}" + (f", {left:.0f} s left" if left >= 1 else "")
+
+    def _before_tiles(self) -> str:
+        if self._reading is not None:
+            return "reading the image"
+        is_measuring = self._key is not None and self._diameter is None
+        return "measuring the objects" if is_measuring else "starting"
+
+    @property
+    def sentence(self) -> str:
+        """What is told to the user at the end."""
+        if self.cancelled:
+            stays = (
+                "the tiles that were done stay" if self._any_tile_came else "nothing was changed"
+            )
+            return f"Stopped; {stays}."
+        took = f"Segmented in {self.seconds:.1f} s"
+        if self._key is None or not self._any_tile_came:
+            return f"{took}."
+        if self._diameter is None:
+            return f"{took}; no objects were found to measure, the image was taken as it is."
+        text = size_text(self._diameter, self.pair.image.pixel_size)
+        if self._is_typed:
+            return f"{took}; objects {text} across, as typed."
+        return f"{took}; objects measured {text} across."
+
+    def take_news_of_size(self) -> bool:
+        """Whether a size was told since the last call."""
+        news, self._has_news_of_size = self._has_news_of_size, False
+        return news
 
     def cancel(self) -> None:
         """Stop; what is done stays."""
@@ -105,7 +144,7 @@ class SegmentRun:
                 self.finished = True
             return None
         is_done = self._job.done()  # asked first: what came before the end is then polled
-        changed = self._place if self._take_tiles(self._job) else None
+        changed = self._place if self._take_events(self._job) else None
         if self.cancelled:
             self._job = None  # the tile it is at is not waited for
             self.finished = True
@@ -123,15 +162,24 @@ class SegmentRun:
             return
         self._next_plane()
 
-    def _take_tiles(self, job: Job[SegmentDone]) -> bool:
+    def _take_events(self, job: Job[SegmentDone]) -> bool:
         assert self._place is not None
         any_came = False
         for event in job.poll():
-            if isinstance(event, TileResult):
+            if isinstance(event, PlaneSize):
+                self._take_size(self._place, event)
+            elif isinstance(event, TileResult):
                 self.pair.place_tile(self._place, event)
                 self._tile = (event.index + 1, event.count)
-                any_came = True
+                any_came = self._any_tile_came = True
         return any_came
+
+    def _take_size(self, place: Place, size: PlaneSize) -> None:
+        self.pair.begin_plane(place, size.shape_yx, size.diameter)
+        self._diameter = size.diameter
+        self._has_news_of_size = True
+        if self._key is not None and size.measured and size.diameter is not None:
+            self.pair.size.measured(self._key, size.diameter)
 
     def _next_plane(self) -> None:
         self._place = None
@@ -149,7 +197,9 @@ class SegmentRun:
         if self.cancelled:
             self.finished = True
             return
-        task = SegmentTask(reading.result(), self.model, center=self._center)
+        task = SegmentTask(
+            reading.result(), self.model, center=self._center, diameter=self._diameter
+        )
         self._job = self._runner.submit(task)
 
     def _seconds_left(self) -> float:

@@ -5,29 +5,33 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from psygnal import EmitLoopError, Signal
+from psygnal import Signal
 
 from napari_unet.core.config import ModelCard, ModelConfig
-from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
-from napari_unet.core.library import available_models, find_model, read_model_header
+from napari_unet.core.errors import InputError, NapariUnetError
+from napari_unet.core.library import find_model, read_model_header
+from napari_unet.core.rescale import usual_min_size
 from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import DeviceInfo, ProbeTask
-from napari_unet.session.image import Place
+from napari_unet.session.image import Image, Place
 from napari_unet.session.label_maker import LabelMaker
+from napari_unet.session.measure_run import MeasureRun
+from napari_unet.session.model_list import model_cards
+from napari_unet.session.object_size import ObjectSize, SizeKey, size_text
 from napari_unet.session.pair import ObjectSettings, Pair, Proposal
 from napari_unet.session.segment_run import SegmentRun
+from napari_unet.session.sentences import error_sentence
 from napari_unet.session.teach_run import Curve, TeachRun
 from napari_unet.session.versions import Versions, save_version
 
 __all__ = ["Session"]
 
 DEFAULT_MODEL = "nuclei-fluorescence"
-UNEXPECTED = "Something went wrong that was not foreseen ({}); nothing you painted is lost."
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,8 @@ class Session:
     """The loss curve has grown; the score in words."""
     models_changed = Signal()
     """There are other models to choose from, or another is current."""
+    size_changed = Signal()
+    """How wide objects are was measured, typed or forgotten."""
     versions_changed = Signal()
     """A version was added or made current."""
     said = Signal(str, bool)
@@ -63,7 +69,7 @@ class Session:
         self._runner: Runner = runner or ProcessRunner()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
-        self._run: SegmentRun | TeachRun | None = None
+        self._run: SegmentRun | MeasureRun | TeachRun | None = None
         self._probe: Job[DeviceInfo] | None = None
         self._extra_models: list[str] = []
         self._versions: dict[str, Versions] = {}
@@ -77,13 +83,7 @@ class Session:
 
     def models(self) -> list[ModelCard]:
         """Return the cards of the models that can be chosen."""
-        cards = available_models()
-        paths = {Path(card.path) for card in cards}
-        for path in self._extra_models:
-            if Path(path) not in paths:
-                with suppress(ModelFileError):  # it is gone
-                    cards.append(read_model_header(path)[1])
-        return cards
+        return model_cards(self._extra_models)
 
     def choose_model(self, name: str) -> None:
         """Make another model current; `name` is in the library or a path."""
@@ -136,14 +136,46 @@ class Session:
         """Settings and card of the current version."""
         return read_model_header(find_model(self.versions.current.model))
 
+    # The size of objects
+
+    def size_key(self, image: Image) -> SizeKey | None:
+        """Return whose objects the model finds in an image; None if it knows no size of them."""
+        knows_size = self.model[0].diameter is not None
+        return (self.model_path, image.channels) if knows_size else None
+
+    def type_size(self, image: Image, size: ObjectSize, diameter: float | None) -> None:
+        """Take the diameter that the user says, in pixels; None has it measured anew."""
+        size.type(diameter)
+        self.size_changed.emit()
+        if diameter is not None:
+            text = size_text(diameter, image.pixel_size)
+            self.said.emit(f"Objects are {text} across as typed; press Segment to use it.", False)
+
+    def measure(self, image: Image, place: Place, size: ObjectSize) -> None:
+        """Measure the objects of a plane with the current version; refused as `segment` is."""
+        self._must_be_idle()
+        key = self.size_key(image)
+        if key is None:
+            raise InputError("The model does not know the size of its objects; choose another.")
+        model = self.versions.current.model
+        self._run = MeasureRun(self._runner, self._reader, image, place, model, size, key)
+        self._started("starting")
+
+    def usual_min_size(self, pair: Pair | None) -> int:
+        """Return the smallest object that the model usually finds, in pixels of the image."""
+        try:
+            config = self.model[0]
+        except NapariUnetError:  # the file is gone, and those who need it say so
+            config = ModelConfig()
+        return usual_min_size(config, None if pair is None else pair.used_diameter)
+
     # Work
 
     @property
     def busy(self) -> str:
-        """What runs: "Segment", "Teach", or nothing."""
-        if self._run is None:
-            return ""
-        return "Segment" if isinstance(self._run, SegmentRun) else "Teach"
+        """What runs: "Segment", "Measure", "Teach", or nothing."""
+        names = {SegmentRun: "Segment", MeasureRun: "Measure", TeachRun: "Teach"}
+        return "" if self._run is None else names[type(self._run)]
 
     def works_on(self, pair: Pair) -> bool:
         """Whether the pair is being segmented."""
@@ -162,8 +194,8 @@ class Session:
         """Segment planes with the current version, the first one first."""
         self._must_be_idle()
         self._after_teaching = False
-        model = self.versions.current.model
-        self._run = SegmentRun(self._runner, self._reader, pair, model, places, center)
+        model, key = self.versions.current.model, self.size_key(pair.image)
+        self._run = SegmentRun(self._runner, self._reader, pair, model, key, places, center)
         self._started("starting")
 
     def teach(
@@ -198,6 +230,7 @@ class Session:
         if not any(pair.has_checked for pair in pairs):
             raise InputError("Nothing is checked yet; correct a few cells first.")
         versions = self.versions
+        keys = [key for pair in pairs if (key := self.size_key(pair.image)) is not None]
         run = TeachRun(
             self._runner,
             self._reader,
@@ -205,6 +238,7 @@ class Session:
             versions.current.model,
             seconds=seconds,
             keep=keep,
+            keys=keys or None,
             title=f"{versions.base.title}, {versions.next_title}",
         )
         self._run, self._then, self._taught_versions = run, then, versions
@@ -270,7 +304,7 @@ class Session:
             self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
-        self.said.emit(_sentence(error), True)
+        self.said.emit(error_sentence(error, log), True)
         self.state_changed.emit()
         if self._run is None:
             self.progress.emit(0.0, "")
@@ -289,21 +323,33 @@ class Session:
         run = self._run
         if isinstance(run, SegmentRun):
             self._pump_segment(run)
+        elif isinstance(run, MeasureRun):
+            self._pump_measure(run)
         elif isinstance(run, TeachRun):
             self._pump_teach(run)
 
     def _pump_segment(self, run: SegmentRun) -> None:
         place = run.pump()
+        if run.take_news_of_size():
+            self.size_changed.emit()
         if place is not None:
             self._request_labels(run.pair, place)
             self.progress.emit(run.fraction, run.text)
         if run.finished:
             self._run = None
             self.progress.emit(0.0, "")
-            if run.cancelled:
-                self.said.emit("Stopped; the tiles that were done stay.", False)
-            elif not self._after_teaching:
-                self.said.emit(f"Segmented in {run.seconds:.1f} s.", False)
+            if run.cancelled or not self._after_teaching:
+                self.said.emit(run.sentence, False)
+            self.state_changed.emit()
+
+    def _pump_measure(self, run: MeasureRun) -> None:
+        run.pump()
+        self.progress.emit(run.fraction, run.text)
+        if run.finished:
+            self._run = None
+            self.progress.emit(0.0, "")
+            self.said.emit(run.sentence, False)
+            self.size_changed.emit()
             self.state_changed.emit()
 
     def _pump_teach(self, run: TeachRun) -> None:
@@ -334,6 +380,8 @@ class Session:
 
     def _request_labels(self, pair: Pair, place: Place, *, first: bool = False) -> None:
         settings = self.settings
+        if settings.min_size is None:
+            settings = replace(settings, min_size=self.usual_min_size(pair))
 
         def work() -> tuple[Pair, Place, Proposal]:
             return pair, place, pair.propose(place, settings)
@@ -345,13 +393,3 @@ class Session:
             self.labels_changed.emit(pair, place)
         else:
             self._request_labels(pair, place)
-
-
-def _sentence(error: BaseException) -> str:
-    while isinstance(error, EmitLoopError) and error.__cause__ is not None:
-        error = error.__cause__  # what an observer raised
-    if isinstance(error, NapariUnetError):
-        return str(error)
-    log.error("The session failed", exc_info=error)
-    first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    return UNEXPECTED.format(first_line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
@@ -11,6 +11,7 @@ from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import TeachDone, TeachTask
+from napari_unet.session.object_size import SizeKey, checked_diameter
 from napari_unet.session.pair import Pair
 from napari_unet.session.versions import new_version_path
 
@@ -25,8 +26,37 @@ class Curve:
     score: list[tuple[float, float]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class _Gathered:
+    """What is learnt from one pair, and the size of its objects if that was found out."""
+
+    pair: Pair
+    key: SizeKey | None
+    examples: list[Example]
+    measured: float | None
+
+
+def _gathering(pair: Pair, key: SizeKey | None) -> Callable[[], _Gathered]:
+    """Copy what is checked now, and return what a second thread makes of it."""
+    planes = pair.taught_planes()
+    known = None if key is None else pair.size.diameter(key)
+
+    def gather() -> _Gathered:
+        measured = None
+        if key is not None and known is None:  # all by hand: there was no Segment yet
+            measured = checked_diameter([(labels, checked) for _, labels, checked in planes])
+        diameter = known if known is not None else measured
+        examples = [pair.read_example(*plane, diameter) for plane in planes]
+        return _Gathered(pair, key, examples, measured)
+
+    return gather
+
+
 class TeachRun:
-    """Teaches a model what is checked in the given pairs; see `SegmentRun` for its use."""
+    """Teaches a model what is checked in the given pairs; see `SegmentRun` for its use.
+
+    `keys` says whose objects of each pair have which size; None where the model knows none.
+    """
 
     def __init__(
         self,
@@ -37,6 +67,7 @@ class TeachRun:
         *,
         seconds: float,
         keep: float,
+        keys: Sequence[SizeKey] | None = None,
         title: str = "",
     ) -> None:
         self.model = model
@@ -50,9 +81,11 @@ class TeachRun:
         self._keep = keep
         self._title = title
         self._elapsed = 0.0
-        planes = [(pair, pair.taught_planes()) for pair in pairs]
-        self._reading: Future[tuple[Example, ...]] | None = reader.submit(
-            lambda: tuple(pair.read_example(*one) for pair, some in planes for one in some)
+        works = [
+            _gathering(pair, None if keys is None else keys[n]) for n, pair in enumerate(pairs)
+        ]
+        self._reading: Future[list[_Gathered]] | None = reader.submit(
+            lambda: [work() for work in works]
         )
         self._job: Job[TeachDone] | None = None
 
@@ -116,10 +149,14 @@ class TeachRun:
         if self.cancelled:
             self.finished = True
             return
+        gathered = reading.result()
+        for one in gathered:
+            if one.key is not None and one.measured is not None:
+                one.pair.size.measured(one.key, one.measured)
         path = new_version_path(self.model)
         task = TeachTask(
             self.model,
-            reading.result(),
+            tuple(example for one in gathered for example in one.examples),
             self.budget_s,
             keep=self._keep,
             save_to=str(path),

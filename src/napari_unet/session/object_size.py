@@ -1,0 +1,96 @@
+"""How wide the objects of an image are: measured by a model, or typed by the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any  # labels come in any integer dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.errors import InputError
+from napari_unet.core.size import median_diameter
+
+__all__ = ["ObjectSize", "SizeKey", "checked_diameter", "size_text"]
+
+SizeKey = tuple[str, tuple[int, ...]]
+"""Whose objects: those that a model (before teaching) finds in some channels."""
+
+LEAST, MOST = 1.0, 10_000.0  # px, as `model_scale`
+ENOUGH = 3  # checked cells, for their median to say something (chosen)
+
+
+class ObjectSize:
+    """The diameter of the objects in one image, in pixels.
+
+    What the user has typed holds for every model; what was measured, for the model and the
+    channels it was measured with.
+    """
+
+    def __init__(self) -> None:
+        self._typed: float | None = None
+        self._measured: dict[SizeKey, float] = {}
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the user has said it."""
+        return self._typed is not None
+
+    def diameter(self, key: SizeKey) -> float | None:
+        """Return the diameter, None if it is to be measured."""
+        return self._typed if self._typed is not None else self._measured.get(key)
+
+    def measured(self, key: SizeKey, diameter: float) -> None:
+        """Take note of a measurement; what was typed goes on to count."""
+        self._measured[key] = float(diameter)
+
+    def type(self, diameter: float | None) -> None:
+        """Take what the user says; None forgets all, so that it is measured anew.
+
+        Raises
+        ------
+        InputError
+            If no object can be so small or so large.
+        """
+        if diameter is None:
+            self._measured.clear()
+        elif not LEAST <= diameter <= MOST:
+            raise InputError(f"The diameter is {diameter:g} px; type one from 1 to 10,000 px.")
+        self._typed = diameter
+
+
+def size_text(diameter: float, pixel_size: tuple[float, str] | None = None) -> str:
+    """Return a diameter in pixels for people, with the physical one: "22 px (11 µm)"."""
+    text = f"{_short(diameter)} px"
+    if pixel_size is None:
+        return text
+    size, unit = pixel_size
+    return f"{text} ({_short(diameter * size)} {unit})"
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def checked_diameter(
+    planes: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]],
+) -> float | None:
+    """Return the median diameter of the checked objects; None if they are too few to tell.
+
+    Parameters
+    ----------
+    planes : sequence of (labels, checked)
+        Both of shape (Y, X). An object counts if at least half of it is checked.
+    """
+    kept = [_checked_only(labels, checked) for labels, checked in planes]
+    count = sum(len(np.unique(labels[labels != 0])) for labels in kept)
+    return median_diameter(kept) if count >= ENOUGH else None
+
+
+def _checked_only(labels: NDArray[Any], checked: NDArray[np.bool_]) -> NDArray[Any]:
+    numbers, index = np.unique(labels, return_inverse=True)
+    index = index.reshape(labels.shape)
+    area = np.bincount(index.ravel(), minlength=len(numbers))
+    inside = np.bincount(index[checked], minlength=len(numbers))
+    counts = (2 * inside >= area) & (numbers != 0)
+    return np.where(counts[index], labels, 0)
