@@ -11,6 +11,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
+from napari_unet.bridge.units import pixel_size_of
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Image, Place
 
@@ -112,7 +113,8 @@ def read_image(
     problem = image_problem(layer)
     if problem:
         raise InputError(problem)
-    return Image(layer.name, _full_data(layer), axes_of(layer, channel_axis), channels)
+    axes = axes_of(layer, channel_axis)
+    return Image(layer.name, _full_data(layer), axes, channels, pixel_size_of(layer))
 
 
 def _full_data(layer: ImageLayer) -> Any:  # any array

@@ -23,6 +23,7 @@ from napari_unet.bridge.strokes import StrokeWatch
 from napari_unet.bridge.view import shown_place, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Image, Place
+from napari_unet.session.object_size import ObjectSize
 from napari_unet.session.pair import Pair
 from napari_unet.session.session import Session
 
@@ -45,7 +46,7 @@ class Workspace:
     """
 
     layers_changed = Signal()
-    """An image or labels layer was added, removed, renamed."""
+    """An image or labels layer was added, removed, renamed, or given another scale."""
     corrected = Signal()
     """The user has corrected something, or the checked area changed otherwise."""
     chosen_changed = Signal()
@@ -57,6 +58,7 @@ class Workspace:
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
         self._leftover: list[Labels] = []
+        self._sizes: dict[str, ObjectSize] = {}  # by image
         self._shelf: dict[str, OpenPair] = {}  # by their labels, while other labels are chosen
         self._strokes = StrokeWatch(viewer)
         self._refreshed_at = 0.0
@@ -68,7 +70,7 @@ class Workspace:
         for event in self._layer_events():
             event.connect(self._on_layers)
         for layer in viewer.layers:
-            layer.events.name.connect(self._on_layers)
+            self._follow_layer(layer)
         self._choose_any()
 
     def close(self) -> None:
@@ -76,7 +78,7 @@ class Workspace:
         for event in self._layer_events():
             event.disconnect(self._on_layers)
         for layer in self.viewer.layers:
-            layer.events.name.disconnect(self._on_layers)
+            self._unfollow_layer(layer)
         for item in self._open.values():
             self._unfollow(item)
         self._open.clear()
@@ -85,6 +87,14 @@ class Workspace:
     def _layer_events(self) -> tuple[Any, ...]:
         events = self.viewer.layers.events
         return events.inserted, events.removed, events.reordered
+
+    def _follow_layer(self, layer: Layer) -> None:
+        for event in _told_by(layer):
+            event.connect(self._on_layers)
+
+    def _unfollow_layer(self, layer: Layer) -> None:
+        for event in _told_by(layer):
+            event.disconnect(self._on_layers)
 
     # What is open
 
@@ -156,6 +166,10 @@ class Workspace:
         """Return the row and column in the middle of what is seen."""
         return visible_center(self.viewer, item.image, item.pair.image)
 
+    def size(self, layer: ImageLayer) -> ObjectSize:
+        """Return what is known of how wide the objects of an image layer are."""
+        return self._sizes.setdefault(_id(layer), ObjectSize())
+
     # Opening pairs
 
     def image(self) -> Image:
@@ -214,7 +228,7 @@ class Workspace:
                 labels.data = labels.data.astype(np.int32)
             array, shown = labels.data, labels
         checked = np.zeros(image.shape, np.uint8)
-        pair = Pair(image, array, checked)
+        pair = Pair(image, array, checked, self.size(layer))
         pair.absorb_all()
         item = OpenPair(pair, layer, shown)
         self._take_up(item)
@@ -313,17 +327,18 @@ class Workspace:
     def _on_layers(self, event: Any) -> None:
         layer = getattr(event, "value", None)
         if event.type == "inserted" and isinstance(layer, Layer):
-            layer.events.name.connect(self._on_layers)
+            self._follow_layer(layer)
             if isinstance(layer, ImageLayer) and not self.session.busy:
                 self.choose(layer)
         if event.type == "removed" and isinstance(layer, Layer):
-            layer.events.name.disconnect(self._on_layers)
+            self._unfollow_layer(layer)
             self._forget(layer)
             self._choose_any()
         self.layers_changed.emit()
 
     def _forget(self, layer: Layer) -> None:
         """A layer was removed by the user."""
+        self._sizes.pop(_id(layer), None)
         self._shelf.pop(_id(layer), None)
         for item in list(self._open.values()):
             if item.checked is not None and _id(layer) == _id(item.checked):
@@ -371,6 +386,12 @@ class Workspace:
             overlay.visible = self._show_checked
             overlay.events.paint.connect(self._on_paint_checked)
             item.checked = overlay
+
+
+def _told_by(layer: Layer) -> list[Any]:
+    """The events of what the docks show of a layer; `units` came with napari 0.5.5."""
+    events = layer.events
+    return [getattr(events, name) for name in ("name", "scale", "units") if hasattr(events, name)]
 
 
 def _id(layer: Layer) -> str:
