@@ -16,13 +16,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-import time
 from pathlib import Path
 
 from pictures import DATA, SETS, Picture, chosen, pictures, set_of
 from planes import MODES, Making, Segmenter
 from tally import Tally, heading, pooled, tally_of
 
+from napari_unet.commands.console import progress_bar
 from napari_unet.core import Model, load_model
 from napari_unet.core.errors import ModelFileError
 
@@ -100,16 +100,14 @@ def results(
     """Score every image with every way of making objects."""
     as_the_user = makings == [Making()] and segmenter.cache is None
     rows: list[list[Row]] = [[] for _ in makings]
-    start = time.perf_counter()
-    for done, picture in enumerate(pictures(folder, names), 1):
-        for making, row in zip(makings, rows, strict=True):
-            labels, diameter = (
-                segmenter.segment(picture) if as_the_user else segmenter.make(picture, making)
-            )
-            row.append((picture, tally_of(picture.truth, labels), diameter))
-        print(f"{done}/{len(names)}", end="\r", file=sys.stderr)
-    seconds = time.perf_counter() - start
-    print(f"{len(names)} images in {seconds:.0f} s", file=sys.stderr)
+    with progress_bar("Segmenting", len(names), " images") as bar:
+        for picture in pictures(folder, names):
+            for making, row in zip(makings, rows, strict=True):
+                labels, diameter = (
+                    segmenter.segment(picture) if as_the_user else segmenter.make(picture, making)
+                )
+                row.append((picture, tally_of(picture.truth, labels), diameter))
+            bar.update(1)
     return list(zip(makings, rows, strict=True))
 
 

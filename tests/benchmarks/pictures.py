@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from napari_unet.core.size import median_diameter
 
 __all__ = ["DATA", "NUCLEI", "SETS", "Picture", "chosen", "images_of", "pictures", "set_of"]
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(os.environ.get("NAPARI_UNET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 NUCLEI = "nuclei-dsb2018"
 SETS = {"nuclei-fluorescence": NUCLEI, "cells-phase-contrast": "cells-phase-t98g"}
 
