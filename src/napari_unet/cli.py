@@ -193,6 +193,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=_whole(1, 7), default=4, help="poolings (%(default)s)")
     parser.add_argument("--dropout", type=_number(0, 0.95), default=0.0, help="(%(default)s)")
     _add_settings(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the same run if it was stopped"
+    )
     for name, purpose in (
         ("title", "what lists show"),
         ("purpose", "what it is for"),

@@ -32,7 +32,8 @@ def one_thread():
 def bright():
     """A model that knows bright discs on a dark ground."""
     torch.set_num_threads(1)
-    rounds = iter_train([example(CENTERS)], SMALL, settings=SETTINGS, steps=80, **CPU)
+    config = replace(SMALL, width=8)
+    rounds = iter_train([example(CENTERS)], config, settings=SETTINGS, steps=80, **CPU)
     return ended(rounds)[1]
 
 

@@ -87,19 +87,19 @@ def test_others_may_read_a_model_as_any_file_of_that_user(tmp_path, mask):
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
 
 
-@pytest.mark.parametrize("failing", ["_write", "save"])
+@pytest.mark.parametrize("failing", ["fsync", "save"])
 def test_a_failure_while_writing_leaves_the_old_file_whole(saved, tmp_path, monkeypatch, failing):
     path = tmp_path / "cells.safetensors"
     old = path.read_bytes()
 
-    def half_written(beside, content):
-        beside.write_bytes(content[: len(content) // 2])
+    def disk_full(*_):
         raise OSError(28, "No space left on device")
 
     def no_memory(*_):
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(model_file, failing, half_written if failing == "_write" else no_memory)
+    place, fail = (os, disk_full) if failing == "fsync" else (model_file, no_memory)
+    monkeypatch.setattr(place, failing, fail)
     with pytest.raises(ModelFileError, match=r"could not be written to .*: (No space|Cannot)"):
         small_model(seed=1).save(path)
     assert path.read_bytes() == old

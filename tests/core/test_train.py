@@ -111,3 +111,38 @@ def test_model_of_another_shape_is_no_start():
     start = Model.fresh(replace(SMALL, width=2 * SMALL.width), seed=3)
     with pytest.raises(InputError, match=f"width {2 * SMALL.width}"):
         trained(1, start=start)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    whole = trained(9)[1]
+    steps = iter(range(100))
+    _, part = trained(9, checkpoint=path, cancelled=lambda: next(steps) >= 4)
+    assert path.with_suffix(".resume").is_file()
+    assert not torch.equal(part.network.head.weight, whole.network.head.weight)
+    events, model = trained(9, checkpoint=path, resume=True)
+    assert events[-1].step == 9
+    for name, tensor in model.network.state_dict().items():
+        torch.testing.assert_close(tensor, whole.network.state_dict()[name], msg=name)
+    assert not path.with_suffix(".resume").exists()
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"steps": 8}])
+def test_another_run_cannot_be_gone_on_with(tmp_path, changed):
+    path = tmp_path / "mine.safetensors"
+    steps = iter(range(100))
+    trained(9, checkpoint=path, cancelled=lambda: next(steps) >= 2)
+    with pytest.raises(InputError, match="begun with other images or settings"):
+        trained(**({"steps": 9, "checkpoint": path, "resume": True} | changed))
+
+
+def test_what_is_no_run_cannot_be_gone_on_with(tmp_path):
+    path = tmp_path / "mine.safetensors"
+    path.with_suffix(".resume").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="train without --resume"):
+        trained(2, checkpoint=path, resume=True)
+
+
+def test_there_may_be_nothing_to_go_on_with(tmp_path):
+    events, _ = trained(2, checkpoint=tmp_path / "mine.safetensors", resume=True)
+    assert events[-1].step == 2

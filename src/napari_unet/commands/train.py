@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             precision=args.precision,
             checkpoint=target,
+            resume=args.resume,
             cancelled=stop,
         )
         model = follow(events, "Training")

@@ -33,6 +33,9 @@ FAR = 1.6
 # What a look loses of its certainty for each factor of two that it is off (chosen).
 DOUBT = 0.3
 
+# One object alone loses a third (chosen).
+LONELY = 0.5
+
 ROUNDS = 4
 
 
@@ -43,6 +46,7 @@ class _Look:
     expected: float
     diameter: float
     certainty: float
+    objects: int
 
     @property
     def error(self) -> float:
@@ -51,8 +55,12 @@ class _Look:
 
     @property
     def value(self) -> float:
-        """How far it is to be believed: sure, and of objects of the size that it expects."""
-        return self.certainty * (1 - DOUBT * math.log2(self.error))
+        """How far it is to be believed: sure, of the size that it expects, and not alone.
+
+        Seen from far, a whole embryo is one nucleus.
+        """
+        company = self.objects / (self.objects + LONELY)
+        return self.certainty * company * (1 - DOUBT * math.log2(self.error))
 
 
 def measure_diameter(
@@ -153,7 +161,7 @@ class _Viewer:
         diameter = math.sqrt(4 / math.pi * float(np.median(areas))) / scale
         inside = labels > 0
         certainty = float(np.abs(2 * foreground[inside] - 1).mean())
-        return _Look(expected, diameter, certainty)
+        return _Look(expected, diameter, certainty, len(areas))
 
     def _window(self, scale: float) -> tuple[slice, slice]:
         """Return the part to look at: where the first look saw most."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import nn
 
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import ModelFileError
+from napari_unet.core.files import write_beside
 from napari_unet.core.library import FORMAT_VERSION, find_model, read_model_header
 from napari_unet.core.models.build import build_network
 
@@ -68,23 +68,18 @@ class Model:
         path = Path(path)
         if path.suffix != ".safetensors":
             raise ModelFileError(f"A model file ends in .safetensors, not as {path.name!r}.")
-        beside = path.with_name(f".{path.stem}.{os.getpid()}.part")
         metadata = {
             "napari_unet_format": str(FORMAT_VERSION),
             "config": json.dumps(self.config.to_json()),
             "card": json.dumps(self.card.to_json()),
         }
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             # safetensors' own save_file makes a file that only its owner may read
-            _write(beside, save(self._stored(half), metadata))
-            beside.replace(path)
+            write_beside(path, save(self._stored(half), metadata))
         except OSError as error:
             raise ModelFileError(
                 f"The model could not be written to {path}: {error.strerror or error}."
             ) from error
-        finally:
-            beside.unlink(missing_ok=True)
         return replace(self, card=replace(self.card, path=str(path)))
 
     def _stored(self, half: bool) -> dict[str, torch.Tensor]:
@@ -122,11 +117,3 @@ def load_model(name_or_path: str | Path) -> Model:
 
 def _restored(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file and wait until it is on the disk: a rename may get there first."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -100,6 +100,11 @@ class Budget:
             next_step = max(next_step, self._pace / self.seconds / 2)
         return self.fraction + next_step > 1 + 1e-9
 
+    def go_on(self, step: int, seconds: float) -> None:
+        """Count what an earlier run did and took."""
+        self.step = step
+        self._start -= seconds
+
     def keep_back(self, seconds: float) -> None:
         """Leave so much of the time for what comes after the last step, at most a quarter."""
         if self.seconds is not None:
@@ -143,11 +148,43 @@ class Optimisation:
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
 
+    def state(self) -> dict[str, Tensor]:
+        """Return all that training goes on from, as tensors by name; see `restore`."""
+        state = {f"network.{name}": t for name, t in self.network.state_dict().items()}
+        state |= {f"average.{name}": t for name, t in self._average.state_dict().items()}
+        for number, values in self._optimizer.state_dict()["state"].items():
+            state |= {f"optimizer.{number}.{name}": t for name, t in values.items()}
+        state["step"] = torch.tensor(self._budget.step)
+        state["seconds"] = torch.tensor(self._budget.elapsed)
+        return state
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a `state`, the part of the budget that was used with it."""
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+        for key, tensor in state.items():
+            part, _, name = key.partition(".")
+            if name:
+                parts[part][name] = tensor
+        self.network.load_state_dict(parts["network"])
+        self._average.load_state_dict(parts["average"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in parts["optimizer"].items():
+            number, _, name = key.partition(".")
+            moments.setdefault(int(number), {})[name] = tensor
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self._budget.go_on(int(state["step"]), float(state["seconds"]))
+
     def freeze_batch_norm(self) -> None:
         """Keep the statistics of batch norm: a few cells would spoil them."""
         for module in self.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the budget that are used."""
+        return self._budget.elapsed
 
     def averaged(self) -> nn.Module:
         """Return a copy of the averaged network, on the CPU, ready for use."""
@@ -164,7 +201,7 @@ class Optimisation:
         """Train until the budget is spent or it is cancelled."""
         budget, total, count, reported = self._budget, torch.zeros(()), 0, 0.0
         try:
-            with closing(prefetched(iter(sampler))) as batches:
+            with closing(prefetched(sampler.batches(budget.step))) as batches:
                 while not budget.is_spent and not (cancelled is not None and cancelled()):
                     total = total + self._step(next(batches), loss).cpu()
                     budget.count_step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ __all__ = ["Batch", "PatchSampler", "WeightSettings", "prefetched"]
 
 # Of the patches, this many are centred on an object; the rest lie anywhere in what is checked.
 ON_OBJECT = 0.75
+
+BATCHES_A_SEED = 2**31  # so that no batch of one seed is one of another
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +136,16 @@ class PatchSampler:
         self._batch = batch
         self._augment = augment
         self._weights = weights
-        self._generator = torch.Generator().manual_seed(seed)
+        self._seed = seed
+        self._generator = torch.Generator()
 
     def __iter__(self) -> Generator[Batch, None, None]:
-        while True:
+        return self.batches()
+
+    def batches(self, first: int = 0) -> Generator[Batch, None, None]:
+        """Yield batches from number `first` on; each depends on the seed and its number alone."""
+        for number in itertools.count(first):
+            self._generator.manual_seed(BATCHES_A_SEED * self._seed + number)
             patches = [self._patch() for _ in range(self._batch)]
             images, targets, weights = zip(*patches, strict=True)
             yield Batch(torch.stack(images), torch.stack(targets), torch.stack(weights))

@@ -12,6 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
@@ -68,6 +69,7 @@ def iter_train(
     device: str = "auto",
     precision: str = "auto",
     checkpoint: Path | None = None,
+    resume: bool = False,
     cancelled: Cancelled | None = None,
 ) -> Generator[TrainProgress, None, Model]:
     """Train a model, from scratch or on from another one.
@@ -92,7 +94,11 @@ def iter_train(
     device, precision : str
         See `napari_unet.core.device`.
     checkpoint : Path, optional
-        The model so far is saved there every two minutes.
+        The model so far is saved there every two minutes, and beside it, ending in ".resume",
+        all that `resume` needs; the latter is removed at the end.
+    resume : bool
+        Go on with the run that was stopped, if its ".resume" file is there. The model is then
+        the same as if it had not been stopped, as long as no dropout is used.
     cancelled : callable, optional
         Polled at each step; when it returns True the model so far is returned.
 
@@ -109,7 +115,7 @@ def iter_train(
     Raises
     ------
     InputError
-        If the model to start from has another shape.
+        If the model to start from has another shape, or the run to resume other settings.
     """
     settings = settings or TRAIN_SETTINGS
     model = Model.fresh(config, seed=seed)
@@ -119,7 +125,10 @@ def iter_train(
     sampler = _sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
     run = Optimisation(model.network, settings, budget, device, precision, seed)
-    saved_at = 0.0
+    length = f"{seconds} seconds, {steps} steps"
+    keeper = _Keeper(checkpoint, describe_run(config, settings, seed, len(examples), length))
+    if resume:
+        keeper.take_up(run)
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
         return weighted_cross_entropy(logits, *_cropped(batch, logits))
@@ -127,12 +136,46 @@ def iter_train(
     with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
             yield report
-            if checkpoint is not None and report.seconds - saved_at > CHECKPOINT_EVERY_S:
-                saved_at = report.seconds
-                replace(model, network=run.averaged()).save(checkpoint)
+            if keeper.is_due(budget):
+                keeper.save(run, model)
+    if budget.is_spent:
+        keeper.remove()
+    else:
+        keeper.save(run, model)
     history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
     finished = replace(model.card, history=history, created=_now())
     return replace(model, card=finished, network=run.averaged())
+
+
+class _Keeper:
+    """Keeps a run on disk: the model so far, and what is needed to go on."""
+
+    def __init__(self, path: Path | None, run: str) -> None:
+        self._path = path
+        self._state = None if path is None else path.with_suffix(".resume")
+        self._run = run
+        self._saved_at = 0.0
+
+    def take_up(self, run: Optimisation) -> None:
+        """Go on where the run on disk was, if there is one."""
+        if self._state is not None and self._state.is_file():
+            run.restore(load_checkpoint(self._state, self._run))
+
+    def is_due(self, budget: Budget) -> bool:
+        """Whether it is time to save."""
+        return self._path is not None and budget.elapsed - self._saved_at > CHECKPOINT_EVERY_S
+
+    def save(self, run: Optimisation, model: Model) -> None:
+        """Write both files."""
+        if self._path is not None and self._state is not None:
+            self._saved_at = run.elapsed
+            replace(model, network=run.averaged()).save(self._path)
+            save_checkpoint(self._state, self._run, run.state())
+
+    def remove(self) -> None:
+        """Forget what there is to go on from: the run is over."""
+        if self._state is not None:
+            self._state.unlink(missing_ok=True)
 
 
 def _continued(model: Model, start: Model) -> Model:
