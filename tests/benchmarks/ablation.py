@@ -32,7 +32,7 @@ def main() -> int:
     folder = options.data / NUCLEI
     names = hold_out(images_of(folder), 0.1, seed=0)
     if not names:
-        print(f"No images in {folder}: give the data folder as the argument.")
+        print(f"No images in {folder}: name the folder of sets with --data.")
         return 2
     print(f"{len(names)} images held out")
     print(f"loss        split  {heading()}  touching pairs")
@@ -54,9 +54,11 @@ def main() -> int:
 def parsed() -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what is not known here is for `napari-unet train`."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # the beginning of an option may be one of the training
     )
-    parser.add_argument("data", nargs="?", type=Path, default=DATA, help="folder of sets")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of sets")
     parser.add_argument("--out", type=Path, required=True, help="folder for models and scores")
     parser.add_argument(
         "--diameter-from",

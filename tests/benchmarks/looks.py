@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from pictures import DATA, NUCLEI, images_of, pictures
 from planes import Segmenter
-from recipe import read_json, read_tallies, scored, trained, write_json
+from recipe import read_json, read_tallies, says_how_long, scored, trained, write_json
 from tally import heading, pooled
 
 from napari_unet.commands.console import progress_bar
@@ -53,7 +53,7 @@ def main() -> int:
     options, training = parsed()
     folder = options.data / NUCLEI
     if not images_of(folder):
-        print(f"No images in {folder}: give the data folder as the argument.")
+        print(f"No images in {folder}: name the folder of sets with --data.")
         return 2
     groups = read_groups(folder, options.out, options.groups)
     unlike = [group for group in groups if len(group.names) >= options.least][: options.unlike]
@@ -69,9 +69,11 @@ def main() -> int:
 def parsed() -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what is not known here is for `napari-unet train`."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # the beginning of an option may be one of the training
     )
-    parser.add_argument("data", nargs="?", type=Path, default=DATA, help="folder of sets")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of sets")
     parser.add_argument("--out", type=Path, required=True, help="folder for models and scores")
     parser.add_argument("--groups", type=int, default=GROUPS, help="how many (%(default)s)")
     parser.add_argument("--unlike", type=int, default=5, help="how many to hold out (%(default)s)")
@@ -130,6 +132,8 @@ def run(group: Group, folder: Path, options: argparse.Namespace, training: list[
     scores_file = model_file.with_suffix(".json")
     if scores_file.is_file():
         check_same(group, read_json(scores_file)["names"], scores_file)
+        return
+    if not model_file.is_file() and not says_how_long(training):
         return
     model = trained(model_file, folder, group.names, training)
     check_same(group, model.card.held_out, model_file)

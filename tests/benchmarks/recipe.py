@@ -21,7 +21,15 @@ from napari_unet.commands.console import progress_bar, say_aside
 from napari_unet.core import Model, load_model
 from napari_unet.core.sampling import WeightSettings
 
-__all__ = ["RECIPE", "read_json", "read_tallies", "scored", "trained", "write_json"]
+__all__ = [
+    "RECIPE",
+    "read_json",
+    "read_tallies",
+    "says_how_long",
+    "scored",
+    "trained",
+    "write_json",
+]
 
 # Of the bundled nuclei model; what is given on the command line comes after it and counts.
 RECIPE = ("--diameter", "24", "--compress", "0.1", "--width", "16")
@@ -51,7 +59,7 @@ def trained(
     """
     if target.is_file():
         return load_model(target)
-    if not {"--steps", "--seconds"} & set(options):
+    if not says_how_long(options):
         sys.exit(f"{target.name} is not trained yet; say how long with --steps or --seconds.")
     target.parent.mkdir(parents=True, exist_ok=True)
     names, begun = target.with_suffix(".txt"), target.with_name(f"begun-{target.name}")
@@ -68,6 +76,11 @@ def trained(
         sys.exit(code)
     begun.replace(target)
     return load_model(target)
+
+
+def says_how_long(options: list[str]) -> bool:
+    """Whether there is a budget among the options of `napari-unet train`."""
+    return any(option.split("=")[0] in ("--steps", "--seconds") for option in options)
 
 
 def scored(
