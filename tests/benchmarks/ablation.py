@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from pictures import DATA, NUCLEI, images_of
@@ -20,10 +21,13 @@ from planes import MODES, Making, Segmenter
 from recipe import read_tallies, scored, trained, write_json
 from tally import heading, pooled
 
-from napari_unet.core.sampling import WeightSettings
 from napari_unet.core.split import hold_out
+from napari_unet.core.train import TRAIN_SETTINGS
 
-WEIGHTS = {"weighted": WeightSettings(), "unweighted": WeightSettings(w0=0.0)}
+WEIGHTS = {
+    "weighted": TRAIN_SETTINGS.weights,
+    "unweighted": replace(TRAIN_SETTINGS.weights, w0=0.0),
+}
 
 
 def main() -> int:
@@ -40,7 +44,7 @@ def main() -> int:
         target = options.out / f"{loss}.safetensors"
         model = trained(target, folder, names, training, weights)
         run = {"device": options.device, "precision": options.precision}
-        segmenter = Segmenter(model, options.diameter_from, run=run)
+        segmenter = Segmenter(model, options.diameter_from, options.out / "probabilities", run)
         for split in (0.0, model.config.split):
             file = target.with_name(f"{loss}-{options.diameter_from}-split-{split:g}.json")
             if not file.is_file():

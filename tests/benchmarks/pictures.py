@@ -14,9 +14,20 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_unet.core.config import ModelCard
+from napari_unet.core.rescale import rescale_image, resize_labels
 from napari_unet.core.size import median_diameter
 
-__all__ = ["DATA", "NUCLEI", "SETS", "Picture", "chosen", "images_of", "pictures", "set_of"]
+__all__ = [
+    "DATA",
+    "NUCLEI",
+    "SETS",
+    "Picture",
+    "chosen",
+    "images_of",
+    "pictures",
+    "rescaled",
+    "set_of",
+]
 
 DATA = Path(os.environ.get("NAPARI_UNET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 NUCLEI = "nuclei-dsb2018"
@@ -48,6 +59,33 @@ def pictures(folder: Path, names: Iterable[str]) -> Iterator[Picture]:
         file = f"{name}.tif"
         truth = tifffile.imread(folder / "labels" / file).astype(np.int32)
         yield Picture(name, tifffile.imread(folder / "images" / file), truth)
+
+
+def rescaled(picture: Picture, scale: float, largest: int | None = None) -> Picture:
+    """Enlarge or shrink an image and its labels alike; the middle of it, if it became too large.
+
+    Parameters
+    ----------
+    picture : Picture
+        As it was taken.
+    scale : float
+        1 leaves it as it is.
+    largest : int, optional
+        Rows and columns that the result may have.
+    """
+    image, truth = picture.image, picture.truth
+    if largest is not None:
+        part = tuple(_middle(size, max(1, round(largest / scale))) for size in truth.shape)
+        image, truth = image[part], truth[part]
+    if scale != 1:
+        image = rescale_image(image[None].astype(np.float32), scale)[0]
+        truth = resize_labels(truth, image.shape)
+    return Picture(picture.name, image, truth)
+
+
+def _middle(size: int, wanted: int) -> slice:
+    start = max(0, (size - wanted) // 2)
+    return slice(start, start + min(size, wanted))
 
 
 def set_of(card: ModelCard, data: Path) -> Path:
