@@ -62,7 +62,7 @@ def pictures(folder: Path, names: Iterable[str]) -> Iterator[Picture]:
 
 
 def rescaled(picture: Picture, scale: float, largest: int | None = None) -> Picture:
-    """Enlarge or shrink an image and its labels alike; the middle of it, if it became too large.
+    """Enlarge or shrink an image and its labels alike; a part with objects, if it became too large.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def rescaled(picture: Picture, scale: float, largest: int | None = None) -> Pict
     """
     image, truth = picture.image, picture.truth
     if largest is not None:
-        part = tuple(_middle(size, max(1, round(largest / scale))) for size in truth.shape)
+        part = _part(truth, max(1, round(largest / scale)))
         image, truth = image[part], truth[part]
     if scale != 1:
         image = rescale_image(image[None].astype(np.float32), scale)[0]
@@ -83,9 +83,14 @@ def rescaled(picture: Picture, scale: float, largest: int | None = None) -> Pict
     return Picture(picture.name, image, truth)
 
 
-def _middle(size: int, wanted: int) -> slice:
-    start = max(0, (size - wanted) // 2)
-    return slice(start, start + min(size, wanted))
+def _part(truth: NDArray[np.int32], side: int) -> tuple[slice, slice]:
+    """Rows and columns around the object pixel that is nearest to the middle."""
+    middle = np.array(truth.shape) // 2
+    pixels = np.argwhere(truth) if truth.any() else middle[None]
+    at = pixels[np.argmin(((pixels - middle) ** 2).sum(axis=1))]
+    starts = np.clip(at - side // 2, 0, np.maximum(0, np.array(truth.shape) - side))
+    y, x = (slice(int(start), int(start) + side) for start in starts)
+    return y, x
 
 
 def set_of(card: ModelCard, data: Path) -> Path:

@@ -22,7 +22,10 @@ def test_objects_grow_with_the_image(picture, scale):
     assert inside[1] == pytest.approx(inside[0], rel=0.05)
 
 
-def test_the_middle_is_kept_where_the_image_would_become_too_large(picture):
-    after = rescaled(picture, 2.0, largest=100)
+@pytest.mark.parametrize("corner", [np.s_[:9, :9], np.s_[-9:, -9:]])
+def test_what_would_become_too_large_is_cut_to_a_part_with_objects(corner):
+    truth = np.zeros((120, 160), np.int32)
+    truth[corner] = 5
+    after = rescaled(Picture("one", truth * 10, truth), 2.0, largest=100)
     assert after.truth.shape == (100, 100)
-    np.testing.assert_array_equal(after.truth[::2, ::2], picture.truth[35:85, 55:105])
+    assert np.count_nonzero(after.truth) == 4 * 81
