@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from brightness import brightness_model
 from napari_unet.core import predict
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
@@ -15,26 +16,6 @@ from napari_unet.core.segmentation import segment
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
-
-
-def brightness_model(channels=1, classes=("background", "cell"), **settings):
-    """A model that calls bright pixels cell: its logits are the first channel, then a slope."""
-    config = ModelConfig(
-        in_channels=channels, classes=classes, width=1, depth=1, min_size=1, **settings
-    )
-    model = Model.fresh(config)
-    network = model.network
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.zero_()
-        for block, channel in ((network.down[0], 0), (network.merge[0], 0)):
-            for convolution in (block[0], block[3]):
-                convolution.weight[0, channel, 1, 1] = 1
-            for norm in (block[1], block[4]):
-                norm.weight.fill_(1)
-        network.head.weight[1] = 20.0
-        network.head.bias[1] = -10.0
-    return model
 
 
 def squares(shape=(40, 50), dtype=np.uint8, high=200, low=10):

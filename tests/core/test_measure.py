@@ -1,0 +1,199 @@
+"""The size of objects, measured on drawn ones by a model that sees what is bright."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from brightness import brightness_model
+from napari_unet.core import measure
+from napari_unet.core.measure import measure_diameter
+
+CPU = {"device": "cpu", "precision": "float32"}
+MODEL = brightness_model(diameter=20.0, min_size=20)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def disc(image, center, diameter, light=1.0):
+    """Draw a disc, as far as it lies within the image."""
+    (y, x), reach = center, int(diameter / 2) + 2
+    rows = slice(max(0, int(y) - reach), int(y) + reach)
+    columns = slice(max(0, int(x) - reach), int(x) + reach)
+    there = np.mgrid[rows, columns]
+    part = image[rows, columns]
+    away = np.hypot(there[0] - y, there[1] - x)[: part.shape[0], : part.shape[1]]
+    part[away < diameter / 2] = light
+
+
+def grid(shape, diameter, box=None, seed=0):
+    """Discs a diameter apart in rows and columns, in all of the image or in a box, with noise."""
+    rng = np.random.default_rng(seed)
+    image = np.zeros(shape, np.float32)
+    top, bottom, left, right = box or (0, shape[0], 0, shape[1])
+    for y in np.arange(top + 1.1 * diameter, bottom - diameter, 1.7 * diameter):
+        for x in np.arange(left + 1.1 * diameter, right - diameter, 1.7 * diameter):
+            disc(image, (y, x), diameter)
+    return (image + rng.normal(0, 0.05, shape)).astype(np.float32)
+
+
+def measured(image, model=MODEL, **options):
+    return measure_diameter(image[None], model, **CPU, **options)
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """All that is looked at: expected diameter and shape of the window, in image pixels."""
+    seen = []
+    original = measure._Viewer.look
+
+    def look(viewer, expected):
+        rows, columns = viewer._window(viewer._model.config.diameter / expected)
+        window = (rows.start, rows.stop, columns.start, columns.stop)
+        seen.append((expected, window))
+        return original(viewer, expected)
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    return seen
+
+
+@pytest.mark.parametrize("diameter", [8, 10, 13, 17, 23, 30, 41, 55, 75, 100, 140, 200])
+@pytest.mark.parametrize("known", [14.0, 20.0, 40.0])
+def test_drawn_discs_are_measured(diameter, known):
+    model = brightness_model(diameter=known, min_size=20)
+    side = max(160, 6 * diameter)
+    assert measured(grid((side, side + 10), diameter), model) == pytest.approx(diameter, rel=0.1)
+
+
+@pytest.mark.parametrize("diameter", [8, 20, 60, 200])
+def test_one_object_alone_is_measured_too(diameter):
+    image = np.zeros((400, 420), np.float32)
+    disc(image, (180, 210), diameter)
+    assert measured(image) == pytest.approx(diameter, rel=0.1)
+
+
+def test_nuclei_in_an_embryo_are_measured_and_not_the_embryo():
+    image = np.zeros((400, 400), np.float32)
+    disc(image, (200, 200), 240, 0.3)
+    places = [(y, x) for y in range(110, 300, 19) for x in range(110, 300, 19)]
+    near = [place for place in places if np.hypot(place[0] - 200, place[1] - 200) < 105]
+    for place in near:
+        disc(image, place, 14)
+    assert len(near) > 60
+    blurred = measure._Viewer(image[None], MODEL, **CPU).look(200.0)
+    assert blurred.objects == 1  # from far it is one object, of the size that is expected
+    assert blurred.error < measure.CLOSE
+    assert measured(image) == pytest.approx(14, rel=0.1)
+
+
+def test_the_median_counts():
+    image = np.zeros((300, 300), np.float32)
+    for number, size in enumerate((16, 18, 20, 20, 20, 22, 44, 48)):
+        disc(image, (50 + 95 * (number // 3), 50 + 95 * (number % 3)), size)
+    assert measured(image) == pytest.approx(20, rel=0.1)
+
+
+def test_objects_cut_by_the_border_do_not_count_where_there_are_enough_others():
+    image = np.zeros((300, 300), np.float32)
+    for x in (30, 90, 150, 210, 270):
+        for y in (0, 299):
+            disc(image, (y, x), 40)  # halves: a disc of half the area has 28 px
+    for place in ((100, 100), (100, 200), (200, 100), (200, 200)):
+        disc(image, place, 40)
+    assert measured(image) == pytest.approx(40, rel=0.05)
+
+
+@pytest.mark.parametrize("box", [(1690, 1990, 1690, 1990), (20, 320, 1650, 1950)])
+def test_a_large_image_is_looked_at_where_its_objects_are(looks, box):
+    assert measured(grid((2000, 2000), 15, box)) == pytest.approx(15, rel=0.1)
+    for expected, (top, bottom, left, right) in looks:
+        assert (bottom - top) * 20 / expected <= measure.WINDOW + 1
+        if expected < 20:  # the window is smaller than what is drawn
+            assert box[0] - 200 <= top and bottom <= min(2000, box[1] + 200)
+            assert box[2] - 200 <= left and right <= min(2000, box[3] + 200)
+    assert min(expected for expected, _ in looks) == 10
+
+
+@pytest.mark.xfail(reason="the first look shows the middle alone, and is taken for all")
+def test_an_image_larger_than_the_first_window_is_looked_at_where_its_objects_are():
+    model = brightness_model(diameter=40.0, min_size=20)  # its first window has 1536 px a side
+    image = grid((2000, 2000), 30, (1790, 1990, 1790, 1990))
+    assert measured(image, model) == pytest.approx(30, rel=0.1)
+
+
+def test_thin_and_small_images_are_measured():
+    assert measured(grid((30, 900), 12)) == pytest.approx(12, rel=0.15)
+    assert measured(grid((900, 30), 12)) == pytest.approx(12, rel=0.15)
+    assert measured(np.ones((1, 1), np.float32)) is None
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((200, 200), np.uint8),
+        np.full((64, 64), 7.5),
+        np.full((64, 64), np.nan),
+        np.zeros((3, 500), np.uint16),
+    ],
+)
+def test_an_empty_image_has_no_size(image):
+    assert measured(image) is None
+
+
+def test_a_model_that_knows_no_size_measures_none(monkeypatch):
+    monkeypatch.setattr(measure, "predict_plane", None)  # calling it would fail
+    assert measured(grid((200, 200), 20), brightness_model()) is None
+
+
+@pytest.mark.parametrize("after", range(3))
+def test_it_can_be_cancelled_between_looks(looks, after):
+    polled = iter(range(100))
+    assert measured(grid((200, 200), 20), cancelled=lambda: next(polled) >= after) is None
+    assert len(looks) == after
+
+
+def test_cancelling_that_never_comes_changes_nothing():
+    image = grid((200, 200), 20)
+    assert measured(image, cancelled=lambda: False) == measured(image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float64])
+def test_every_dtype_and_offset_gives_the_same(dtype):
+    image = grid((240, 240), 26)
+    other = (100 + 100 * np.clip(image, 0, 1)).astype(dtype)
+    assert measured(other) == pytest.approx(measured(image), rel=0.02)
+
+
+def test_all_channels_are_looked_at():
+    two = np.stack([grid((240, 240), 26), np.ones((240, 240), np.float32)])
+    model = brightness_model(2, diameter=20.0, min_size=20)
+    assert measure_diameter(two, model, **CPU) == pytest.approx(26, rel=0.1)
+
+
+def test_the_image_is_not_written_to():
+    image = grid((200, 200), 20)
+    image.flags.writeable = False
+    measured(image)
+
+
+def test_the_answer_has_one_decimal():
+    diameter = measured(grid((200, 200), 23))
+    assert diameter == round(diameter, 1)
+    assert type(diameter) is float
+
+
+def test_no_size_is_looked_at_twice(looks):
+    measured(grid((300, 300), 23))
+    sizes = sorted(expected for expected, _ in looks)
+    assert all(b / a > 1.05 for a, b in pairwise(sizes))
+    assert len(looks) <= len(measure.FIRST_LOOKS) * measure.ROUNDS
+
+
+def test_objects_below_the_smallest_the_model_takes_are_no_objects():
+    model = replace(MODEL, config=replace(MODEL.config, min_size=10_000))
+    assert measured(grid((200, 200), 20), model) is None
