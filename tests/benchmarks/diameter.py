@@ -68,10 +68,8 @@ def main() -> int:
     measuring = Segmenter(model, "measured", run=run)
     telling = Segmenter(model, "true", run=run) if options.given else None
     print(f"{len(every)} images of {folder.name}, {model.card.name}, {model.config.diameter} px")
-    print("                                measured / true")
-    print(
-        "         within 25 %  not measured    5 % 50 % 95 %    AP 0.50" + "  given" * options.given
-    )
+    told = "  told" * options.given
+    print(f"           within 25 %  not found  5 %   50 %  95 %  AP 0.50{told}   (measured / true)")
     rows = {}
     for scale in SCALES:
         rows[scale] = measure(every, lambda one, by=scale: rescaled(one, by), measuring, telling)
