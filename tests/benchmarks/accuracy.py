@@ -113,7 +113,11 @@ def results(
 
 def list_each(rows: list[Row]) -> None:
     """Print the images, those with the lowest mean AP first."""
-    print("\nimage         rows x columns  objects  found  true px  taken px  " + heading())
+    print(
+        "\nimage         rows x columns  objects  found  true px  taken px  "
+        + heading()
+        + "  touching pairs"
+    )
     for picture, tally, diameter in sorted(rows, key=lambda row: row[1].mean_precision):
         height, width = picture.truth.shape
         true, taken = (f"{value:.1f}" if value else "-" for value in (picture.diameter, diameter))

@@ -38,10 +38,9 @@ class Pairs:
         )
 
     def __str__(self) -> str:
-        share = self.separated / max(1, self.count)
-        return (
-            f"{self.separated:5} separated  {self.fused:4} fused  {self.lost:4} lost  {share:.3f}"
-        )
+        share = f"{self.separated / self.count:.3f}" if self.count else "-"
+        counts = f"{self.separated:5} separated  {self.fused:4} fused  {self.lost:4} lost"
+        return f"{counts}  {share}"
 
     @property
     def count(self) -> int:
