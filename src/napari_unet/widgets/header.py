@@ -11,6 +11,7 @@ from napari_unet.bridge.layers import channel_axes, channel_choices, image_probl
 from napari_unet.core.config import ModelCard
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, row
+from napari_unet.widgets.size_row import SizeRow
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["Header"]
@@ -40,7 +41,10 @@ class Header(Panel):
         )
         self.empty = row(self.open_image, self.open_sample)
         self.model_row: Container[Widget] = row(self.model, self.menu, label="Model")
-        choices = fields(self.image, self.axis, self.channel, self.model_row)
+        self.size = SizeRow(bench)
+        choices = fields(
+            self.image, self.axis, self.channel, self.model_row, self.size.line, self.size.physical
+        )
         super().__init__([choices, self.problem, self.empty])
         self._fill_menu()
         self.image.changed.connect(self._on_image)
@@ -52,6 +56,7 @@ class Header(Panel):
         bench.session.models_changed.connect(self._show_models)
         self._show_models()
         self._show_images()
+        self.size.refresh()
 
     # Image
 

@@ -14,6 +14,8 @@ __all__ = ["SegmentPanel"]
 
 SEGMENT_TIP = "Find all objects in the image; what you have checked stays as it is."
 STOP_TIP = "Stop; the tiles that are done stay."
+MOST_SMALLEST = 500  # px, where the usual smallest object is of 20
+MINE = ("Segment", "Measure")  # what this panel shows and stops
 THIS, ALL = "this slice", "all slices"
 
 
@@ -37,7 +39,7 @@ class SegmentPanel(Panel):
             tooltip="How sure the network must be; acts at once.",
         )  # fmt: skip
         self.smallest = Slider(
-            label="Smallest", min=0, max=500, value=20,
+            label="Smallest", min=0, max=MOST_SMALLEST, value=20,
             tooltip="Objects of fewer pixels are left out; acts at once.",
         )  # fmt: skip
         self.split = FloatSlider(
@@ -53,12 +55,16 @@ class SegmentPanel(Panel):
                 fields(self.threshold, self.smallest, self.split),
             ]
         )
-        for slider in (self.threshold, self.smallest, self.split):
-            slider.changed.connect(self._on_slider)
+        self._own_smallest = False
+        self.threshold.changed.connect(self._on_slider)
+        self.smallest.changed.connect(self._on_smallest)
+        self.split.changed.connect(self._on_slider)
         session, workspace = bench.session, bench.workspace
         session.state_changed.connect(self._show_state)
         session.progress.connect(self._show_progress)
         session.models_changed.connect(self._take_defaults)
+        session.size_changed.connect(self._show_smallest)
+        workspace.chosen_changed.connect(self._show_smallest)
         workspace.chosen_changed.connect(self._show_state)
         self._take_defaults()
         self._show_state()
@@ -78,8 +84,23 @@ class SegmentPanel(Panel):
         except NapariUnetError as error:
             self.note.say(str(error), failure=True)
 
+    def _on_smallest(self) -> None:
+        """From now on the user's own counts, whatever the size of the objects is."""
+        self._own_smallest = True
+        self._on_slider()
+
+    def _show_smallest(self) -> None:
+        """Show the usual smallest object, which grows with the objects, or the user's own."""
+        item = self._bench.workspace.current
+        usual = self._bench.session.usual_min_size(None if item is None else item.pair)
+        with self.smallest.changed.blocked():
+            self.smallest.max = max(MOST_SMALLEST, MOST_SMALLEST * usual // 20, self.smallest.value)
+            if not self._own_smallest:
+                self.smallest.value = usual
+
     def _on_slider(self) -> None:
-        settings = ObjectSettings(self.threshold.value, self.smallest.value, self.split.value)
+        smallest = self.smallest.value if self._own_smallest else None
+        settings = ObjectSettings(self.threshold.value, smallest, self.split.value)
         workspace = self._bench.workspace
         item = workspace.current
         if item is None:
@@ -96,12 +117,13 @@ class SegmentPanel(Panel):
             return  # the header says so
         defaults = (
             (self.threshold, config.threshold),
-            (self.smallest, config.min_size),
             (self.split, config.split),
         )
         for slider, value in defaults:
             with slider.changed.blocked():
                 slider.value = min(max(value, slider.min), slider.max)
+        self._own_smallest = False
+        self._show_smallest()
         self._on_slider()
 
     def _show_state(self) -> None:
@@ -110,7 +132,8 @@ class SegmentPanel(Panel):
         if busy:
             reason = f"{busy} is running; stop it first or wait."
         set_enabled(self.segment, reason, SEGMENT_TIP)
-        set_enabled(self.stop, "" if busy == "Segment" else "Nothing is being segmented.", STOP_TIP)
+        is_mine = busy in MINE
+        set_enabled(self.stop, "" if is_mine else "Nothing is being segmented.", STOP_TIP)
         workspace = self._bench.workspace
         layer = workspace.chosen
         is_stack = False
@@ -121,7 +144,7 @@ class SegmentPanel(Panel):
             self.note.say("")
 
     def _show_progress(self, fraction: float, text: str) -> None:
-        is_mine = self._bench.session.busy == "Segment"
+        is_mine = self._bench.session.busy in MINE
         self.progress.value = round(1000 * fraction) if is_mine else 0
         if is_mine:
             self.note.say(text.capitalize() + ".")
