@@ -47,7 +47,7 @@ def trained(
     Parameters
     ----------
     target : Path
-        The model file; training that was broken off leaves none.
+        The model file; training that was stopped goes on with the same options.
     data : Path
         Folder with images/ and labels/.
     held_out : iterable of str
@@ -61,10 +61,11 @@ def trained(
         return load_model(target)
     if not says_how_long(options):
         sys.exit(f"{target.name} is not trained yet; say how long with --steps or --seconds.")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    names, begun = target.with_suffix(".txt"), target.with_name(f"begun-{target.name}")
+    (target.parent / "begun").mkdir(parents=True, exist_ok=True)
+    names, begun = target.with_suffix(".txt"), target.parent / "begun" / target.name
     names.write_text("\n".join(sorted(held_out)) + "\n", encoding="utf-8")
-    line = ["train", str(data), "-o", str(begun), "--held-out", str(names), *RECIPE, *options]
+    where = ["train", str(data), "-o", str(begun), "--held-out", str(names), "--resume"]
+    line = [*where, *RECIPE, *options]
     say_aside(f"{target.name}: napari-unet {' '.join(line)}")
     with ExitStack() as stack:
         stack.enter_context(patch.object(sys, "argv", ["napari-unet", *line]))  # for the card
@@ -74,6 +75,8 @@ def trained(
         code = cli.main(line)
     if code:
         sys.exit(code)
+    if begun.with_suffix(".resume").exists():
+        sys.exit(f"{target.name} was stopped before its end; call it again to go on.")
     begun.replace(target)
     return load_model(target)
 
