@@ -29,6 +29,9 @@ NAN = float("nan")
         ({"percentiles": (5.0, 5.0)}, "must rise"),
         ({"percentiles": (1.0, 101.0)}, "must rise"),
         ({"percentiles": (NAN, 99.0)}, "must rise"),
+        ({"compress": -0.1}, "compress is -0\\.1; it must be from 0 to 100"),
+        ({"compress": 100.5}, "compress"),
+        ({"compress": NAN}, "compress"),
         ({"diameter": 0.0}, "diameter"),
         ({"diameter": NAN}, "diameter"),
     ],
@@ -48,8 +51,17 @@ def test_a_config_changes_by_replace_alone():
 
 
 def test_a_config_survives_json():
-    config = ModelConfig("unet-valid", 3, ("background", "a", "b"), 8, 2, 0.5, diameter=12.5)
+    config = ModelConfig(
+        "unet-valid", 3, ("background", "a", "b"), 8, 2, 0.5, diameter=12.5, compress=0.1
+    )
     assert ModelConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_a_model_from_before_intensities_were_compressed_leaves_them_as_they_are():
+    values = ModelConfig(width=4).to_json()
+    del values["compress"]
+    assert ModelConfig.from_json(values) == ModelConfig(width=4)
+    assert ModelConfig().compress == 0
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,14 @@ def test_what_does_not_fit_together_is_refused(image, labels, checked, axes, mes
     with pytest.raises(InputError, match=message) as error:
         Example(np.zeros(image), labels, checked, axes)
     assert str(error.value).endswith(".")
+
+
+@pytest.mark.parametrize("diameter", [None, 1, 20.5, 10_000])
+def test_an_example_may_name_the_size_of_its_objects(diameter):
+    assert Example(np.zeros((8, 9)), LABELS, diameter=diameter).diameter == diameter
+
+
+@pytest.mark.parametrize("diameter", [0, 0.9, -20, 10_001, float("nan"), float("inf")])
+def test_an_impossible_size_of_objects_is_refused(diameter):
+    with pytest.raises(InputError, match=rf"diameter is {diameter} px; it must be from 1 to 10,0"):
+        Example(np.zeros((8, 9)), LABELS, diameter=diameter)

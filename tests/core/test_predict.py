@@ -407,3 +407,22 @@ def test_a_failure_in_torch_becomes_one_sentence(monkeypatch):
     ):
         with pytest.raises(OutOfMemoryError, match="not enough memory"):
             fail(error)
+
+
+@pytest.mark.parametrize(("compress", "objects"), [(0.0, 1), (0.1, 2)])
+def test_dim_objects_beside_bright_ones_are_seen_where_intensities_are_compressed(
+    compress, objects
+):
+    image = squares()
+    image[5:13, 6:14] = 10 + 190 * 0.3  # 0.3 enters as asinh(3) / asinh(10) = 0.61
+    assert segment(image, brightness_model(compress=compress), **OPTIONS).labels.max() == objects
+
+
+def test_a_part_of_an_image_is_normalised_and_rescaled_as_the_whole():
+    image = squares()[None].repeat(2, 1).repeat(2, 2).astype(np.float32)
+    model = brightness_model(diameter=10.0)
+    whole = predict_plane(image, model, diameter=20.0, **OPTIONS)
+    ranges = np.array([[10.0, 200.0]])
+    part = predict_plane(image[:, :40], model, diameter=20.0, ranges=ranges, **OPTIONS)
+    assert (whole.shape, part.shape) == ((2, 40, 50), (2, 20, 50))
+    np.testing.assert_allclose(part[:, :16], whole[:, :16], atol=1e-3)

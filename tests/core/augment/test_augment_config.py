@@ -25,6 +25,8 @@ def test_the_elastic_deformation_is_the_paper_s():
         {"brightness": -0.1},
         {"noise": float("inf")},
         {"blur": -2.0},
+        {"shade": -0.1},
+        {"shade": float("nan")},
     ],
 )
 def test_a_setting_out_of_its_bounds_is_named(setting):

@@ -188,3 +188,32 @@ def test_drawn_angles_zooms_and_mirrors_are_those_of_the_config():
     assert np.histogram(logs, 4, (-1.001, 1.001))[0].min() > 70
     assert np.histogram(angles, 4, (0, 2 * math.pi))[0].min() > 70
     assert 0.4 < np.mean(mirrored) < 0.6
+
+
+@pytest.mark.parametrize("zoom", [0.5, 2.0, 3.0])
+def test_a_zoom_enlarges_what_a_patch_shows(zoom):
+    image = torch.zeros(1, 120, 120)
+    image[0, 52:68, 54:66] = 1
+    patch = apply_warp(image, draw_warp((48, 48), STILL, seeded(), zoom=zoom), middle(image))
+    rows, columns = ((patch[0] > 0.5).any(dim=axis).sum().item() for axis in (1, 0))
+    assert (rows, columns) == (16 * zoom, 12 * zoom)
+
+
+def test_a_zoom_comes_on_top_of_the_one_that_is_drawn():
+    """Same seed, same turn and mirror: every offset is divided by the zoom."""
+    config = AugmentConfig(elastic_sigma=0.0)
+    for seed in range(4):
+        plain = draw_warp((16, 16), config, seeded(seed)).offset_yx
+        zoomed = draw_warp((16, 16), config, seeded(seed), zoom=2.5).offset_yx
+        torch.testing.assert_close(2.5 * zoomed, plain)
+
+
+@pytest.mark.parametrize("zoom", [0.5, 4.0])
+def test_the_elastic_deformation_is_that_of_the_patch_whatever_the_zoom(zoom):
+    """As many pixels of what the network sees, not of the image."""
+    config = AugmentConfig(rotate=False, flip=False, scale=(1.0, 1.0))
+    zoomed = draw_warp((20, 24), config, seeded(7), zoom=zoom).offset_yx
+    in_patch = zoom * (zoomed - linear_offset((20, 24), zoom=zoom))
+    plain = draw_warp((20, 24), config, seeded(7)).offset_yx - linear_offset((20, 24))
+    torch.testing.assert_close(in_patch, plain, atol=1e-3, rtol=0)
+    assert in_patch.std() > 3

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -69,7 +71,7 @@ def test_noise_has_the_drawn_standard_deviation_and_its_own_seed():
 
 def test_the_patch_is_not_written_to():
     image = patch()
-    varied(image, brightness=0.1, contrast=1.2, gamma=0.7, blur=1.0, noise=0.1)
+    varied(image, brightness=0.1, contrast=1.2, gamma=0.7, blur=1.0, noise=0.1, shade=0.3)
     assert torch.equal(image, patch())
 
 
@@ -102,3 +104,70 @@ def test_varied_patches_stay_finite(seed):
     out = apply_intensity(extreme, draw_intensity(AugmentConfig(), seeded(seed)))
     assert out.dtype == torch.float32
     assert torch.isfinite(out).all()
+
+
+def shading(sigma, seed=0, shape=(1, 64, 48)):
+    """The factor by which light is changed: a patch of ones shows it."""
+    return varied(torch.ones(shape), shade=sigma, seed=seed)
+
+
+def test_light_is_even_unless_asked_for():
+    generator = seeded(1)
+    assert AugmentConfig().shade == 0
+    assert all(draw_intensity(AugmentConfig(), generator).shade == 0 for _ in range(50))
+
+
+def test_asking_for_uneven_light_draws_the_rest_as_before():
+    plain, uneven = (draw_intensity(AugmentConfig(shade=shade), seeded(9)) for shade in (0.0, 0.4))
+    assert uneven == replace(plain, shade=uneven.shade)
+
+
+def test_half_of_the_patches_have_uneven_light():
+    config, generator = AugmentConfig(shade=0.4), seeded(3)
+    shades = np.array([draw_intensity(config, generator).shade for _ in range(500)])
+    assert 0.4 < (shades == 0).mean() < 0.6
+    some = shades[shades > 0]
+    assert some.min() < 0.02 and 0.38 < some.max() <= 0.4
+    assert some.mean() == pytest.approx(0.2, abs=0.03)
+
+
+def test_the_logarithm_of_the_light_is_drawn_on_a_coarse_grid():
+    """Corners, middles of the sides and the middle are as drawn, whatever the size."""
+    drawn = torch.randn(1, 1, 3, 3, generator=seeded(5))[0, 0]
+    light = shading(0.3, seed=5, shape=(1, 65, 33))[0].log() / 0.3
+    torch.testing.assert_close(light[::32, ::16], drawn, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_uneven_light_is_smooth(seed):
+    light = shading(0.4, seed)[0].log()
+    assert light.std() > 0.05
+    for axis in (0, 1):
+        assert light.diff(dim=axis).abs().max() < 0.15 * 0.4  # no step between neighbours
+        assert light.diff(n=2, dim=axis).abs().max() < 0.02
+
+
+def test_uneven_light_leaves_the_mean_about_as_it_is():
+    """That of exp(x) with x of standard deviation s is exp(s^2 / 2)."""
+    means = torch.stack([shading(0.2, seed).mean() for seed in range(200)])
+    assert means.mean().item() == pytest.approx(1, abs=0.03)
+    assert means.min() > 0.6 and means.max() < 1.6
+
+
+def test_uneven_light_has_its_own_seed_and_is_the_same_in_all_channels():
+    first, again, other = (shading(0.3, seed, (2, 20, 20)) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(first[0], first[1])
+
+
+def test_uneven_light_is_a_factor():
+    image = torch.rand(1, 30, 30, generator=seeded(2))
+    light = shading(0.3, shape=(1, 30, 30))
+    torch.testing.assert_close(varied(image, shade=0.3), image * light, atol=1e-6, rtol=0)
+    assert not varied(torch.zeros(1, 30, 30), shade=0.3).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 9)])
+def test_small_patches_have_uneven_light_too(shape):
+    assert torch.isfinite(shading(0.4, shape=shape)).all()

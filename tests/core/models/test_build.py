@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from napari_unet.core.config import ModelConfig
+from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.models.build import build_network
 
 
@@ -14,6 +15,7 @@ def test_every_setting_reaches_the_network():
         width=5,
         depth=2,
         dropout=0.25,
+        compress=0.2,
     )
     network = build_network(config)
     first = network.down[0][0]
@@ -21,6 +23,7 @@ def test_every_setting_reaches_the_network():
     assert len(network.up) == 2
     assert network.head.out_channels == 3
     assert network.dropout.p == 0.25
+    assert network.compress == 0.2
 
 
 @pytest.mark.parametrize(("architecture", "norms"), [("unet", 2), ("unet-valid", 0)])
@@ -46,3 +49,15 @@ def test_a_built_network_is_ready_to_train():
     assert network.training
     assert all(parameter.requires_grad for parameter in network.parameters())
     assert network.head.bias.device.type == "cpu"
+
+
+def test_compressing_is_saved_and_loaded_with_a_model(tmp_path):
+    model = Model.fresh(ModelConfig(width=2, depth=1, compress=0.1))
+    model.save(tmp_path / "mine.safetensors", half=False)
+    loaded = load_model(tmp_path / "mine.safetensors")
+    assert loaded.config.compress == loaded.network.compress == 0.1
+    image = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    plain = Model.fresh(ModelConfig(width=2, depth=1)).network
+    with torch.no_grad():
+        assert torch.equal(loaded.network(image), model.network(image))
+        assert not torch.allclose(loaded.network(image), plain(image))

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -132,3 +133,47 @@ def test_skip_connections_are_cut_from_the_middle():
         out = network(image)
     edge = (20 - out.shape[-1]) // 2
     assert torch.equal(out, image[:, :, edge:-edge, edge:-edge])
+
+
+def entering(image, compress):
+    """What the first convolution is shown."""
+    network = UNet(1, 2, width=2, depth=1, dropout=0.0, valid=False, compress=compress).eval()
+    shown = []
+    network.down[0].register_forward_pre_hook(lambda _, inputs: shown.append(inputs[0]))
+    with torch.no_grad():
+        network(image)
+    return shown[0]
+
+
+def ramp():
+    return torch.linspace(-5, 5, 256).reshape(1, 1, 16, 16)
+
+
+@pytest.mark.parametrize("knee", [0.01, 0.1, 1.0, 100.0])
+def test_intensities_are_compressed_by_the_formula(knee):
+    expected = np.arcsinh(ramp().numpy() / knee) / np.arcsinh(1 / knee)
+    np.testing.assert_allclose(entering(ramp(), knee).numpy(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("knee", [0.01, 0.1, 1.0, 100.0])
+def test_compressing_keeps_black_and_white_and_the_sign(knee):
+    marks = torch.tensor([0.0, 1.0, -1.0, 0.5]).repeat(64).reshape(1, 1, 16, 16)
+    out = entering(marks, knee).flatten()
+    torch.testing.assert_close(out[:3], torch.tensor([0.0, 1.0, -1.0]))
+    assert out[3] >= 0.5 - 1e-5  # dim ones come up
+    whole = entering(ramp(), knee)
+    torch.testing.assert_close(whole.flatten().flip(0), -whole.flatten())
+    assert (whole.flatten().diff() > 0).all()
+
+
+def test_without_compressing_the_image_enters_as_it_is():
+    image = ramp()
+    assert entering(image, 0.0) is image
+    assert UNet(1, 2, width=2, depth=1).compress == 0
+
+
+def test_a_high_knee_changes_nothing_and_a_low_one_is_a_logarithm():
+    torch.testing.assert_close(entering(ramp(), 100.0), ramp(), rtol=2e-3, atol=1e-4)
+    tens = torch.tensor([0.05, 0.5, 5.0]).repeat(86)[:256].reshape(1, 1, 16, 16)
+    steps = entering(tens, 0.001).flatten()[:3].diff()
+    assert steps[0].item() == pytest.approx(steps[1].item(), rel=1e-3)
