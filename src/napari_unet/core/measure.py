@@ -16,6 +16,7 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.normalize import apply_range, intensity_range
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import rescale_image
+from napari_unet.core.size import median_diameter
 
 __all__ = ["measure_diameter"]
 
@@ -32,6 +33,9 @@ FAR = 1.6
 
 # What a look loses of its certainty for each factor of two that it is off (chosen).
 DOUBT = 0.3
+
+# A look of this value is believed without any closer one (chosen).
+SURE = 0.7
 
 # One object alone loses a third (chosen).
 LONELY = 0.5
@@ -91,8 +95,8 @@ def measure_diameter(
     Returns
     -------
     float or None
-        Diameter of the disc of the median area, in pixels, to the tenth of one; None if nothing
-        is found or the model does not know the size of its objects.
+        See `median_diameter`, in pixels, to the tenth of one; None if nothing is found or the
+        model does not know the size of its objects.
     """
     if model.config.diameter is None:
         return None
@@ -113,6 +117,8 @@ def measure_diameter(
             if look.error < CLOSE:
                 break
             expected = look.diameter
+        if any(look.error < CLOSE and look.value > SURE for look in looks):
+            break
     believed = [look for look in looks if look.error < FAR] or looks
     if not believed:
         return None
@@ -155,13 +161,12 @@ class _Viewer:
         labels = probability_to_labels(
             foreground, threshold=config.threshold, min_size=config.min_size, split=config.split
         )
-        areas = _whole_objects(labels)
-        if not len(areas):
+        diameter = median_diameter([labels])
+        if diameter is None:
             return None
-        diameter = math.sqrt(4 / math.pi * float(np.median(areas))) / scale
         inside = labels > 0
         certainty = float(np.abs(2 * foreground[inside] - 1).mean())
-        return _Look(expected, diameter, certainty, len(areas))
+        return _Look(expected, diameter / scale, certainty, int(labels.max()))
 
     def _window(self, scale: float) -> tuple[slice, slice]:
         """Return the part to look at: where the first look saw most."""
@@ -182,12 +187,3 @@ class _Viewer:
         ]
         rows, columns = (slice(a, a + side) for a, side in zip(starts, sides, strict=True))
         return rows, columns
-
-
-def _whole_objects(labels: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Areas of the objects that are not cut by the border, or of all where most are."""
-    areas = np.bincount(labels.ravel())[1:]
-    cut = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    whole = np.ones(len(areas), bool)
-    whole[cut[cut > 0] - 1] = False
-    return areas[whole] if whole.sum() >= 3 else areas

@@ -33,13 +33,14 @@ CHECKPOINT_EVERY_S = 120.0
 # For a set of many images: what a microscope, a stain and a camera may vary, and objects of
 # half to nearly twice the usual size.
 TRAIN_SETTINGS = TrainSettings(
+    learning_rate=2e-3,
     augment=AugmentConfig(
         scale=(0.6, 1.65),
         brightness=0.05,
-        contrast=(0.6, 1.6),
-        gamma=(0.5, 2.0),
+        contrast=(0.7, 1.4),
+        gamma=(0.7, 1.4),
         noise=0.06,
-        blur=2.0,
+        blur=1.5,
         shade=0.4,
     )
 )
