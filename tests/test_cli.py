@@ -75,6 +75,8 @@ def test_evaluate_needs_no_torch(data):
         (["segment", "a.tif", "-o", "b", "--threshold", "2"], "2 is not from 0 to 1"),
         (["segment", "a.tif", "-o", "b", "--min-size", "x"], "not a whole number"),
         (["train", "d", "-o", "m.safetensors", "--steps", "0"], "0 is not from 1"),
+        (["train", "d", "-o", "m.safetensors", "--diameter", "-1"], "-1 is not from 0 to 10000"),
+        (["train", "d", "-o", "m.safetensors", "--compress", "101"], "101 is not from 0 to 100"),
         (["segment", "gone.tif", "-o", "b", "--model", "nothing"], "no model named 'nothing'"),
         (["segment", "gone*.tif", "-o", "b"], "No file fits the pattern"),
         (["train", "gone", "-o", "m.safetensors"], "There is no folder"),

@@ -12,6 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.kept_aside import all_checked, keep_aside
 from napari_unet.core.model_file import Model
+from napari_unet.core.rescale import model_scale, resize_labels, scaled_shape
 from napari_unet.core.segmentation import segment
 from small_scenes import discs, photograph, small_model
 
@@ -180,3 +181,57 @@ def test_a_region_is_normalised_like_the_whole_image():
     there = segment(image, model, axes="YX", device="cpu", precision="float32").probability[1]
     middle = np.s_[24:40, 24:40]
     np.testing.assert_allclose(here[middle], there[middle], atol=1e-4)
+
+
+@pytest.fixture
+def predicted(monkeypatch):
+    """The network says the truth, of the region rescaled; what it was asked."""
+    asked = []
+
+    def predict(image_cyx, model, *, diameter=None, ranges=None, **options):
+        labels = image_cyx[0]
+        scale = model_scale(model.config, diameter, labels.shape)
+        scaled = scaled_shape(labels.shape, scale)
+        cells = resize_labels(labels.astype(np.int32), scaled) > 0
+        asked.append((diameter, cells.shape))
+        cell = np.where(cells, 0.99, 0.01).astype(np.float32)
+        return np.stack([1 - cell, cell])
+
+    monkeypatch.setattr(kept_aside, "predict_plane", predict)
+    return asked
+
+
+def of_size(diameter):
+    """Cells of 12 px, said to be of another size; the image shows the labels."""
+    labels = discs((96, 120), GRID)
+    return all_checked([Example(labels, labels, diameter=diameter)])
+
+
+@pytest.mark.parametrize("known", [6.0, 12.0, 24.0])
+def test_models_are_marked_at_the_size_they_know(predicted, known):
+    model = Model.fresh(ModelConfig(width=1, depth=1, diameter=known))
+    got = of_size(12.0).mark(model)
+    assert predicted == [(12.0, (96 * known / 12, 120 * known / 12))]
+    assert got.score > 0.8  # blocks of two pixels, at half the size
+    assert got.loss < 0.2
+
+
+@pytest.mark.parametrize(("diameter", "known"), [(None, 24.0), (12.0, None)])
+def test_where_either_size_is_not_known_the_region_is_taken_as_it_is(predicted, diameter, known):
+    model = Model.fresh(ModelConfig(width=1, depth=1, diameter=known))
+    got = of_size(diameter).mark(model)
+    assert predicted == [(None, (96, 120))]
+    assert got.score == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("diameter", "known", "score"), [(12.0, 12.0, 1), (36.0, 12.0, 0)])
+def test_the_smallest_object_grows_with_the_size_of_the_region(predicted, diameter, known, score):
+    """113 pixels are more than 60 and fewer than 9 times 60."""
+    model = Model.fresh(ModelConfig(width=1, depth=1, diameter=known, min_size=60))
+    assert of_size(diameter).mark(model).score == pytest.approx(score)
+
+
+def test_what_is_kept_aside_keeps_its_size():
+    taught, aside = keep_aside([replace(grid(), diameter=17.0)])
+    assert taught[0].diameter == 17
+    assert {region.diameter for region in aside.regions} == {17}
