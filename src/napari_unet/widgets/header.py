@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any  # values of combo boxes
 
 from magicgui.widgets import Container, PushButton, Widget
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QMenu, QMessageBox
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QMenu
 
 from napari_unet.bridge.layers import channel_axes, channel_choices, image_problem
-from napari_unet.core.config import ModelCard
 from napari_unet.core.errors import NapariUnetError
+from napari_unet.widgets.card import CardDialog
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, row
 from napari_unet.widgets.size_row import SizeRow
 from napari_unet.widgets.workbench import Workbench
@@ -34,13 +34,18 @@ class Header(Panel):
         self.model = Choice(label="Model", tooltip="The network that finds the objects.")
         self.menu = PushButton(text="…", tooltip="About this model, save it, load another.")
         self.menu.native.setFixedWidth(32)
+        self.card: CardDialog | None = None
+        self.about = button(
+            "i", "About this model: what it is for, how good it is.", self.show_card
+        )
+        self.about.native.setFixedWidth(24)
         self.problem = Note()
         self.open_image = button("Open an image…", "Choose a file to open.", self._open_image)
         self.open_sample = button(
             "Open the sample", "A drawn image of nuclei, to try the loop.", self._open_sample
         )
         self.empty = row(self.open_image, self.open_sample)
-        self.model_row: Container[Widget] = row(self.model, self.menu, label="Model")
+        self.model_row: Container[Widget] = row(self.model, self.about, self.menu, label="Model")
         self.size = SizeRow(bench)
         choices = fields(
             self.image, self.axis, self.channel, self.model_row, self.size.line, self.size.physical
@@ -160,16 +165,32 @@ class Header(Panel):
 
     def _fill_menu(self) -> None:
         menu = QMenu(self.menu.native)
-        menu.addAction("About this model", self._about)
+        menu.addAction("About this model", self.show_card)
         menu.addAction("Save this model as…", self.ask_and_save)
         menu.addAction("Load a model file…", self._ask_and_load)
         self.menu.native.setMenu(menu)
 
-    def _about(self) -> None:
-        box = QMessageBox(self.native)
-        box.setWindowTitle("About this model")
-        box.setText(describe(self._bench.session.model[1]))
-        box.show()
+    def show_card(self) -> None:
+        """Show what is known of the current version."""
+        try:
+            config, card = self._bench.session.model
+        except NapariUnetError as error:
+            self._bench.session.said.emit(str(error), True)
+            return
+        self._close_card()
+        self.card = CardDialog(config, card, self.native)
+        self.card.destroyed.connect(self._forget_card)
+        self.card.show()
+
+    def _close_card(self) -> None:
+        if self.card is not None:
+            self.card.destroyed.disconnect(
+                self._forget_card
+            )  # it is deleted after the next is there
+            self.card.close()
+
+    def _forget_card(self) -> None:
+        self.card = None
 
     def ask_and_save(self) -> None:
         """Ask for a name and save the current version under it."""
@@ -207,18 +228,3 @@ class Header(Panel):
 
     def _open_sample(self) -> None:
         self._bench.viewer.open_sample(PLUGIN, SAMPLE)
-
-
-def describe(card: ModelCard) -> str:
-    """Return a model's card as rich text."""
-    lines = [f"<b>{card.title or card.name}</b>"]
-    for name in ("purpose", "data", "licence", "failures"):
-        text = getattr(card, name)
-        if text:
-            lines.append(f"<p><b>{name.capitalize()}:</b> {text}</p>")
-    if card.scores:
-        scores = ", ".join(f"{name} {value:.3f}" for name, value in card.scores.items())
-        lines.append(f"<p><b>Held-out scores:</b> {scores}</p>")
-    if card.parent:
-        lines.append(f"<p><b>Taught from:</b> {card.parent}</p>")
-    return "".join(lines)
