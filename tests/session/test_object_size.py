@@ -96,9 +96,9 @@ def test_the_size_of_checked_cells_needs_three_of_them():
     checked[:, :28] = True
     assert checked_diameter([(labels, checked)]) is None
     checked[:, :50] = True  # all of the third, a part of the fourth
-    assert checked_diameter([(labels, checked)]) == pytest.approx(np.sqrt(4 / np.pi) * 8)
+    assert checked_diameter([(labels, checked)]) == pytest.approx(np.sqrt(4 / np.pi) * 12)
     half = checked_diameter([(labels[:, :28], checked[:, :28]), (labels[:, 28:], checked[:, 28:])])
-    assert half == pytest.approx(np.sqrt(4 / np.pi) * 8)
+    assert half == pytest.approx(np.sqrt(4 / np.pi) * 12)
     assert checked_diameter([]) is None
 
 
@@ -181,8 +181,7 @@ def test_stopping_while_it_measures_changes_nothing(sized, runner, heard):
     sized.progress.connect(lambda *report: reports.append(report[1]))
     sized.segment(pair, [()])
     job = sent(sized, runner)
-    pump_until(sized, lambda: reports[-1] == "starting")
-    sized.pump()
+    pump_until(sized, lambda: reports[-1] == "measuring the objects")
     sized.stop()
     job.fail(JobCancelledError("Segmenting was stopped."))
     pump_until(sized, lambda: sized.settled)
@@ -209,6 +208,8 @@ def test_objects_at_another_size_take_the_place_of_those_before():
 def test_earlier_probabilities_fit_any_new_shape(shape):
     pair = pair_of((8, 20))
     pair.begin_plane((), (7, 19), None)
+    assert pair.segmented == []
+    pair.place_tile((), tile_of((7, 19)))
     pair.begin_plane((), shape, 10.0)
     assert pair.probability[()].shape == shape
 

@@ -17,7 +17,7 @@ SizeKey = tuple[str, tuple[int, ...]]
 """Whose objects: those that a model (before teaching) finds in some channels."""
 
 LEAST, MOST = 1.0, 10_000.0  # px, as `model_scale`
-ENOUGH = 3  # checked cells, for their median to say something (chosen)
+ENOUGH = 3  # checked cells, for them to say something (chosen)
 
 
 class ObjectSize:
@@ -75,7 +75,7 @@ def _short(value: float) -> str:
 def checked_diameter(
     planes: Sequence[tuple[NDArray[Any], NDArray[np.bool_]]],
 ) -> float | None:
-    """Return the median diameter of the checked objects; None if they are too few to tell.
+    """Return the usual diameter of the checked objects; None if they are too few to tell.
 
     Parameters
     ----------

@@ -76,6 +76,7 @@ class Pair:
         self.labels = labels
         self.checked = checked
         self.probability: dict[Place, NDArray[np.uint8]] = {}
+        self._plane_shape: dict[Place, tuple[int, int]] = {}  # of what the network sees
         self.edits = 0
         self._seen = np.zeros(labels.shape, labels.dtype)
         self._edited: set[Place] = set()
@@ -166,9 +167,8 @@ class Pair:
         """
         self.used_diameter = diameter
         old = self.probability.get(place)
-        if old is None:
-            self.probability[place] = np.zeros(shape_yx, np.uint8)
-        elif old.shape != shape_yx:
+        self._plane_shape[place] = shape_yx
+        if old is not None and old.shape != shape_yx:
             rows, columns = (
                 np.arange(new) * size // new for new, size in zip(shape_yx, old.shape, strict=True)
             )
@@ -178,7 +178,8 @@ class Pair:
         """Put a tile's foreground probability where it belongs."""
         plane = self.probability.get(place)
         if plane is None:
-            plane = self.probability[place] = np.zeros(self.image.plane_shape, np.uint8)
+            shape = self._plane_shape.get(place, self.image.plane_shape)
+            plane = self.probability[place] = np.zeros(shape, np.uint8)
         background = tile.quantised().probability[0]
         height, width = background.shape
         plane[tile.y : tile.y + height, tile.x : tile.x + width] = 255 - background

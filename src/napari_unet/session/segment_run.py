@@ -71,6 +71,7 @@ class SegmentRun:
         self._diameter = None if key is None else pair.size.diameter(key)
         self._has_news_of_size = False
         self._any_tile_came = False
+        self._told = (0.0, "")
         self._started = time.monotonic()
         self._tile = (0, 0)
         self._place: Place | None = None
@@ -123,6 +124,11 @@ class SegmentRun:
         """Whether a size was told since the last call."""
         news, self._has_news_of_size = self._has_news_of_size, False
         return news
+
+    def take_news_of_progress(self) -> bool:
+        """Whether there is something else to tell of progress than at the last call."""
+        told, self._told = self._told, (self.fraction, self.text)
+        return told != self._told and not self.cancelled and not self.finished
 
     def cancel(self) -> None:
         """Stop; what is done stays."""

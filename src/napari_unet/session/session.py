@@ -334,6 +334,7 @@ class Session:
             self.size_changed.emit()
         if place is not None:
             self._request_labels(run.pair, place)
+        if run.take_news_of_progress():
             self.progress.emit(run.fraction, run.text)
         if run.finished:
             self._run = None
@@ -355,6 +356,8 @@ class Session:
     def _pump_teach(self, run: TeachRun) -> None:
         if run.pump():
             self.curve_changed.emit(run.curve, run.score_text)
+        if run.take_news_of_size():
+            self.size_changed.emit()
         self.progress.emit(run.fraction, run.text)
         if run.finished:
             self._run = None

@@ -81,6 +81,7 @@ class TeachRun:
         self._keep = keep
         self._title = title
         self._elapsed = 0.0
+        self._has_news_of_size = False
         works = [
             _gathering(pair, None if keys is None else keys[n]) for n, pair in enumerate(pairs)
         ]
@@ -105,6 +106,11 @@ class TeachRun:
         if not self.curve.score:
             return ""
         return f"kept aside: before {self.curve.score[0][1]:.2f}, now {self.curve.score[-1][1]:.2f}"
+
+    def take_news_of_size(self) -> bool:
+        """Whether the size of objects was found out since the last call."""
+        news, self._has_news_of_size = self._has_news_of_size, False
+        return news
 
     def cancel(self) -> None:
         """Stop; the best so far is kept."""
@@ -153,6 +159,7 @@ class TeachRun:
         for one in gathered:
             if one.key is not None and one.measured is not None:
                 one.pair.size.measured(one.key, one.measured)
+                self._has_news_of_size = True
         path = new_version_path(self.model)
         task = TeachTask(
             self.model,

@@ -27,9 +27,7 @@ class Header(Panel):
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self.image = Choice(label="Image", tooltip="The image layer to work on.")
-        self.axis = Choice(
-            label="Channels in", tooltip="Which axis of the image holds its channels."
-        )
+        self.axis = Choice(label="Channels", tooltip="Which axis of the image holds its channels.")
         self.channel = Choice(label="Channel", tooltip="What the model is given of the image.")
         self.model = Choice(label="Model", tooltip="The network that finds the objects.")
         self.menu = PushButton(text="…", tooltip="About this model, save it, load another.")
