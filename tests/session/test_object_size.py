@@ -9,11 +9,19 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary
 from napari_unet.core.rescale import usual_min_size
-from napari_unet.engine import JobCancelledError, MeasureTask, PlaneSize, SegmentDone, TeachDone
+from napari_unet.engine import (
+    InlineRunner,
+    JobCancelledError,
+    MeasureTask,
+    PlaneSize,
+    SegmentDone,
+    TeachDone,
+)
 from napari_unet.session.image import Image
 from napari_unet.session.measure_run import NOTHING
 from napari_unet.session.object_size import ObjectSize, checked_diameter, size_text
 from napari_unet.session.pair import ObjectSettings, Pair
+from napari_unet.session.session import Session
 from session.fakes import ALL_SIZES, image_of, pair_of, pump_until, sent, tile_of
 
 DONE = SegmentDone(1.0, "this computer", "float32")
@@ -187,6 +195,25 @@ def test_stopping_while_it_measures_changes_nothing(sized, runner, heard):
     pump_until(sized, lambda: sized.settled)
     assert heard == [("Stopped; nothing was changed.", False)]
     assert pair.size.diameter(sized.size_key(pair.image)) is None
+
+
+def test_the_labels_are_those_of_segment_in_a_notebook():
+    from napari_unet.core import load_model, segment
+    from napari_unet.sample_data import nuclei
+
+    data, model = nuclei((96, 128))[0], load_model("nuclei-fluorescence")
+    config, shape = model.config, data.shape
+    session = Session(InlineRunner())
+    session.settings = ObjectSettings(config.threshold, None, config.split)
+    pair = Pair(Image("drawn", data, "YX"), np.zeros(shape, np.int32), np.zeros(shape, np.uint8))
+    pair.size.type(30.0)
+    session.segment(pair, [()])
+    pump_until(session, lambda: session.settled, 60)
+    session.close()
+    expected = segment(data, model, diameter=30.0).labels
+    assert len(np.unique(pair.labels)) == len(np.unique(expected)) > 3
+    differing = np.mean((pair.labels > 0) != (expected > 0))
+    assert differing < 0.01  # probabilities reach the dock in steps of 1/255
 
 
 # The probabilities of a rescaled plane

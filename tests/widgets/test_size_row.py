@@ -166,6 +166,21 @@ def test_smallest_follows_the_size_until_it_is_moved(at_desk):
     assert at_desk.bench.session.settings.min_size == 33
 
 
+def test_a_dock_that_is_opened_again_shows_what_was_set(at_desk):
+    at_desk.viewer.add_image(DRAWN)
+    dock = at_desk.dock()
+    dock.steps[0].smallest.value = 33
+    dock.steps[0].threshold.value = 0.7
+    type_in(dock.header.size.box, "30")
+    at_desk.viewer.window.remove_dock_widget(dock.native)
+    del dock
+    settle(0.3)
+    again = at_desk.dock()
+    assert (again.steps[0].smallest.value, again.steps[0].threshold.value) == (33, 0.7)
+    assert at_desk.bench.session.settings.min_size == 33
+    assert again.header.size.box.native.text() == "30.0 px"
+
+
 def test_stop_while_it_measures(at_desk, monkeypatch):
     session = weakref.ref(at_desk.bench.session)  # monkeypatch outlives the viewer
 

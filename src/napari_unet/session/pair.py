@@ -17,7 +17,7 @@ from napari_unet.core.instances import probability_to_labels
 from napari_unet.session.image import Image, Place
 from napari_unet.session.object_size import ObjectSize
 
-__all__ = ["ObjectSettings", "Pair", "Proposal"]
+__all__ = ["UNSET", "ObjectSettings", "Pair", "Proposal"]
 
 
 # A stack of so many voxels is compared in some hundredths of a second (chosen).
@@ -35,6 +35,9 @@ class ObjectSettings:
     threshold: float = 0.5
     min_size: int | None = None
     split: float = 0.0
+
+
+UNSET = ObjectSettings()  # until somebody has chosen
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from napari_unet.session.label_maker import LabelMaker
 from napari_unet.session.measure_run import MeasureRun
 from napari_unet.session.model_list import model_cards
 from napari_unet.session.object_size import ObjectSize, SizeKey, size_text
-from napari_unet.session.pair import ObjectSettings, Pair, Proposal
+from napari_unet.session.pair import UNSET, ObjectSettings, Pair, Proposal
 from napari_unet.session.segment_run import SegmentRun
 from napari_unet.session.sentences import error_sentence
 from napari_unet.session.teach_run import Curve, TeachRun
@@ -76,7 +76,7 @@ class Session:
         self._then: tuple[Pair, list[Place]] | None = None
         self._taught_versions: Versions | None = None
         self._after_teaching = False
-        self.settings = ObjectSettings()
+        self.settings = UNSET
         self.model_path = str(find_model(DEFAULT_MODEL))
 
     # The model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from magicgui.widgets import FloatSlider, ProgressBar, Slider
 
 from napari_unet.core.errors import NapariUnetError
-from napari_unet.session.pair import ObjectSettings
+from napari_unet.session.pair import UNSET, ObjectSettings
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
@@ -66,7 +66,10 @@ class SegmentPanel(Panel):
         session.size_changed.connect(self._show_smallest)
         workspace.chosen_changed.connect(self._show_smallest)
         workspace.chosen_changed.connect(self._show_state)
-        self._take_defaults()
+        if session.settings is UNSET:
+            self._take_defaults()
+        else:
+            self._take_settings(session.settings)
         self._show_state()
 
     def press(self) -> None:
@@ -108,6 +111,18 @@ class SegmentPanel(Panel):
             return
         shown = workspace.shown(item)
         self._bench.session.set_objects(settings, item.pair, shown)
+
+    def _take_settings(self, settings: ObjectSettings) -> None:
+        """A dock that is opened again shows what was chosen before."""
+        for slider, value in ((self.threshold, settings.threshold), (self.split, settings.split)):
+            with slider.changed.blocked():
+                slider.value = value
+        self._show_smallest()
+        if settings.min_size is not None:
+            self._own_smallest = True
+            with self.smallest.changed.blocked():
+                self.smallest.max = max(self.smallest.max, settings.min_size)
+                self.smallest.value = settings.min_size
 
     def _take_defaults(self) -> None:
         """Another model has other defaults."""
