@@ -22,6 +22,7 @@ SCREEN += ["pydantic", "psygnal", "npe2"]
 # The modules of core that are torch's own; every other one must do without it.
 TORCH = {
     "augment",
+    "checkpoint",
     "device",
     "judge",
     "kept_aside",

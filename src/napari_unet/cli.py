@@ -157,6 +157,11 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         type=_number(1, 10_000),
         help="of your objects in pixels, to which the image is rescaled (measured in each image)",
     )
+    parser.add_argument(
+        "--flips",
+        action="store_true",
+        help="average over mirror images: a little better, four times as long",
+    )
     _add_device(parser)
 
 

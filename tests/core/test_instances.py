@@ -330,6 +330,14 @@ def test_objects_of_any_shape_are_numbered_without_holes(seed, rows, columns, sp
     np.testing.assert_array_equal(np.unique(found[found > 0]), range(1, found.max() + 1))
 
 
+def test_an_object_between_the_pixels_of_the_image_leaves_no_hole_in_the_numbering():
+    probability = np.zeros((40, 60), np.float32)
+    probability[4, 4] = probability[20:36, 20:40] = 1  # the image's pixels are read at 1, 3, 5...
+    found = probability_to_labels(probability, min_size=0, shape=(20, 30))
+    np.testing.assert_array_equal(np.unique(found), [0, 1])
+    assert found[14, 15] == 1
+
+
 @pytest.mark.parametrize("old", [(1, 50), (50, 1), (1, 1), (2, 3)])
 @pytest.mark.parametrize("new", [(1, 200), (200, 1), (1, 1), (7, 5)])
 @pytest.mark.parametrize("value", [0.0, 1.0])
@@ -354,7 +362,6 @@ def test_what_was_too_small_leaves_nothing_beside_a_larger_one():
     assert measure.label(found, connectivity=2).max() == 1
 
 
-@pytest.mark.xfail(reason="the smallest object is rounded to whole pixels of the plane")
 def test_no_object_is_smaller_than_asked_for_when_it_was_seen_smaller():
     """One pixel of the plane is 16 of the image: more than 10, fewer than 20."""
     probability = np.zeros((30, 40), np.float32)

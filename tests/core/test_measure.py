@@ -122,7 +122,6 @@ def test_a_large_image_is_looked_at_where_its_objects_are(looks, box):
     assert min(expected for expected, _ in looks) < 20
 
 
-@pytest.mark.xfail(reason="the first look shows the middle alone, and is taken for all")
 def test_an_image_larger_than_the_first_window_is_looked_at_where_its_objects_are():
     model = brightness_model(diameter=40.0, min_size=20)  # its first window has 1536 px a side
     image = grid((2000, 2000), 30, (1790, 1990, 1790, 1990))

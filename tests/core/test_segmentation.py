@@ -246,7 +246,6 @@ def test_impossible_diameters_are_refused_before_anything_is_read():
             segment(Lazy(), MODEL, diameter=diameter)
 
 
-@pytest.mark.xfail(raises=InputError, reason="what was measured is refused as if it were given")
 def test_a_large_image_of_small_objects_is_segmented_without_a_diameter(monkeypatch):
     """It cannot be enlarged as far as they ask for, and nobody named a diameter to change."""
     image, truth = scene(9)

@@ -32,6 +32,7 @@ class SegmentOptions:
     min_size: int | None = None
     split: float | None = None
     diameter: float | None = None
+    flips: bool = False
     device: str = "auto"
     precision: str = "auto"
 
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         args.min_size,
         args.split,
         args.diameter,
+        args.flips,
         args.device,
         args.precision,
     )
@@ -86,6 +88,7 @@ def segment_file(
         threshold=options.threshold,
         min_size=options.min_size,
         split=options.split,
+        flips=options.flips,
         device=options.device,
         precision=options.precision,
         progress=progress,

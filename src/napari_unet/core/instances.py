@@ -53,11 +53,11 @@ def probability_to_labels(
     """
     check_settings(threshold, split)
     if shape is not None and shape != probability.shape:
-        scaled_size = round(min_size * probability.size / max(1, shape[0] * shape[1]))
+        scaled_size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
         labels = probability_to_labels(
             probability, threshold=threshold, min_size=scaled_size, split=split
         )
-        return _at_shape(labels, probability, threshold, shape)
+        return remove_small(_at_shape(labels, probability, threshold, shape), min_size)
     foreground = fill_holes(_foreground(probability, threshold))
     if split > 0:
         scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
@@ -86,7 +86,7 @@ def _at_shape(
         grown = expand_labels(out, distance=1 / step)  # type: ignore[no-untyped-call]
         # What is labelled though it is not foreground is a hole or a gap that was filled.
         out = np.where(fine, grown, np.where(coarse, 0, out))
-    return remove_small(out, 1)
+    return out
 
 
 def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -15,10 +15,13 @@ from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.normalize import apply_range, intensity_range
 from napari_unet.core.predict import predict_plane
-from napari_unet.core.rescale import rescale_image
+from napari_unet.core.rescale import rescale_image, usable_diameter
 from napari_unet.core.size import median_diameter
 
 __all__ = ["measure_diameter"]
+
+# What may be measured, in pixels: what is smaller shows no shape (chosen).
+SMALLEST, LARGEST = 4.0, 500.0
 
 # Diameters at which the first looks are taken, in pixels. Objects of half to twice the size that
 # a look expects come out within a quarter of their size (tests/benchmarks/diameter.py).
@@ -95,7 +98,8 @@ def measure_diameter(
     Returns
     -------
     float or None
-        See `median_diameter`, in pixels, to the tenth of one; None if nothing is found or the
+        See `median_diameter`, in pixels, to the tenth of one; larger where the image is too large
+        to be enlarged as far. None if nothing is found or the
         model does not know the size of its objects.
     """
     if model.config.diameter is None:
@@ -117,12 +121,16 @@ def measure_diameter(
             if look.error < CLOSE:
                 break
             expected = look.diameter
+            if not SMALLEST <= expected <= LARGEST:
+                break
         if any(look.error < CLOSE and look.value > SURE for look in looks):
             break
+    looks = [look for look in looks if SMALLEST <= look.diameter <= LARGEST]
     believed = [look for look in looks if look.error < FAR] or looks
     if not believed:
         return None
-    return round(max(believed, key=lambda look: look.value).diameter, 1)
+    best = round(max(believed, key=lambda look: look.value).diameter, 1)
+    return usable_diameter(model.config, best, image_cyx.shape[1:])
 
 
 def _factor(one: float, other: float) -> float:
@@ -139,7 +147,8 @@ class _Viewer:
         self._model = model
         self._device = device
         self._precision = precision
-        self._objects: NDArray[np.float32] | None = None  # where the last look saw some
+        self._is_seen_whole = False
+        self._interest = _contrast(image_cyx)  # where there is something to see, coarsely
 
     def look(self, expected: float) -> _Look | None:
         """Look for objects of that diameter; None if there are none."""
@@ -155,12 +164,11 @@ class _Viewer:
             scaled, self._model, ranges=unit, device=self._device, precision=self._precision
         )
         foreground = 1 - probability[0]
-        if self._objects is None:
-            self._objects = foreground
         config = self._model.config
         labels = probability_to_labels(
             foreground, threshold=config.threshold, min_size=config.min_size, split=config.split
         )
+        self._remember(foreground, window)
         diameter = median_diameter([labels])
         if diameter is None:
             return None
@@ -168,22 +176,32 @@ class _Viewer:
         certainty = float(np.abs(2 * foreground[inside] - 1).mean())
         return _Look(expected, diameter / scale, certainty, int(labels.max()))
 
+    def _remember(self, foreground: NDArray[np.float32], window: tuple[slice, slice]) -> None:
+        """The first look at all of the image says where objects are."""
+        sides = tuple(part.stop - part.start for part in window)
+        if sides == self._image.shape[1:] and not self._is_seen_whole and (foreground > 0.5).any():
+            self._is_seen_whole, self._interest = True, foreground
+
     def _window(self, scale: float) -> tuple[slice, slice]:
-        """Return the part to look at: where the first look saw most."""
+        """Return the part to look at: where there is most to see."""
         shape = self._image.shape[1:]
         sides = [min(size, round(WINDOW / scale)) for size in shape]
-        if sides == list(shape) or self._objects is None:
-            centers = [size / 2 for size in shape]
-        else:
-            seen = self._objects
-            steps = [new / old for new, old in zip(seen.shape, shape, strict=True)]
-            reach = [max(1, round(side * step)) for side, step in zip(sides, steps, strict=True)]
-            amount = ndimage.uniform_filter(seen, reach, mode="constant")
-            at = np.unravel_index(int(np.argmax(amount)), amount.shape)
-            centers = [(int(i) + 0.5) / step for i, step in zip(at, steps, strict=True)]
+        steps = [new / old for new, old in zip(self._interest.shape, shape, strict=True)]
+        reach = [max(1, round(side * step)) for side, step in zip(sides, steps, strict=True)]
+        amount = ndimage.uniform_filter(self._interest, reach, mode="constant")
+        at = np.unravel_index(int(np.argmax(amount)), amount.shape)
+        centers = [(int(i) + 0.5) / step for i, step in zip(at, steps, strict=True)]
         starts = [
             int(np.clip(round(center - side / 2), 0, size - side))
             for center, side, size in zip(centers, sides, shape, strict=True)
         ]
         rows, columns = (slice(a, a + side) for a, side in zip(starts, sides, strict=True))
         return rows, columns
+
+
+def _contrast(image_cyx: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far pixels are from those around, at no more than some hundred pixels a side."""
+    steps = [max(1, round(size / WINDOW)) for size in image_cyx.shape[1:]]
+    coarse = image_cyx[:, :: steps[0], :: steps[1]].clip(0, 1).mean(axis=0)
+    contrast: NDArray[np.float32] = np.abs(coarse - ndimage.uniform_filter(coarse, WINDOW // 8))
+    return contrast

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any  # images come in any real dtype
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "resize_labels",
     "scaled_shape",
     "to_model_size",
+    "usable_diameter",
     "usual_min_size",
 ]
 
@@ -60,6 +62,17 @@ def model_scale(config: ModelConfig, diameter: float | None, shape_yx: tuple[int
             "which is too large; give a larger diameter or leave it out."
         )
     return scale if not 1 / LEAST < scale < LEAST else 1.0
+
+
+def usable_diameter(
+    config: ModelConfig, diameter: float | None, shape_yx: tuple[int, ...]
+) -> float | None:
+    """Return a measured diameter, or the smallest that the size of the image allows."""
+    if diameter is None or config.diameter is None:
+        return None
+    # a thousandth more: rounding must not make it too small
+    least = 1.001 * config.diameter * math.sqrt(float(np.prod(shape_yx)) / MAX_RESCALED)
+    return max(diameter, min(least, config.diameter))
 
 
 def to_model_size(

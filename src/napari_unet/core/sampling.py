@@ -33,8 +33,6 @@ __all__ = ["Batch", "PatchSampler", "WeightSettings", "prefetched"]
 # Of the patches, this many are centred on an object; the rest lie anywhere in what is checked.
 ON_OBJECT = 0.75
 
-BATCHES_A_SEED = 2**31  # so that no batch of one seed is one of another
-
 
 @dataclass(frozen=True, slots=True)
 class WeightSettings:
@@ -126,6 +124,7 @@ class PatchSampler:
         sources = [
             _prepare(example, percentiles, diameter) for example in examples if example.mask.any()
         ]
+        sources = [source for source in sources if len(source.anywhere)]  # shrunk to nothing
         if not sources:
             raise InputError("Nothing is checked, so there is nothing to learn from.")
         self._sources = sources
@@ -145,7 +144,8 @@ class PatchSampler:
     def batches(self, first: int = 0) -> Generator[Batch, None, None]:
         """Yield batches from number `first` on; each depends on the seed and its number alone."""
         for number in itertools.count(first):
-            self._generator.manual_seed(BATCHES_A_SEED * self._seed + number)
+            mixed = np.random.SeedSequence([self._seed, number]).generate_state(1)
+            self._generator.manual_seed(int(mixed[0]))
             patches = [self._patch() for _ in range(self._batch)]
             images, targets, weights = zip(*patches, strict=True)
             yield Batch(torch.stack(images), torch.stack(targets), torch.stack(weights))

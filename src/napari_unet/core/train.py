@@ -42,7 +42,7 @@ TRAIN_SETTINGS = TrainSettings(
         noise=0.06,
         blur=1.5,
         shade=0.4,
-    )
+    ),
 )
 
 # For seconds of training on a laptop: many small steps. Measured by tests/benchmarks/teaching.py
