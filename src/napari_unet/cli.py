@@ -173,7 +173,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--held-out",
         metavar="PART",
-        help="what is only tested on: a fraction such as 0.1, or a file with a name on each line",
+        help="what is only tested on: a fraction such as 0.1, names parted by commas, or a file "
+        "with a name on each line",
     )
     parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
     parser.add_argument(

@@ -60,12 +60,12 @@ def read_examples(folder: Path, reading: Reading) -> list[NamedExample]:
 
 
 def held_out_names(part: str | None, names: list[str], seed: int) -> tuple[str, ...]:
-    """Return which images are only tested on, by a fraction or a list in a file.
+    """Return which images are only tested on: a fraction, names, or names in a file.
 
     Raises
     ------
     InputError
-        If the part is neither, or nothing is left to learn from.
+        If the part is none of these, or nothing is left to learn from.
     """
     if part is None:
         return ()
@@ -74,7 +74,8 @@ def held_out_names(part: str | None, names: list[str], seed: int) -> tuple[str, 
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        chosen = _listed(Path(part), names)
+        given = part.split(",")
+        chosen = tuple(sorted(given)) if set(given) <= set(names) else _listed(Path(part), names)
     if set(chosen) >= set(names):
         raise InputError("Every image is held out; leave some to learn from.")
     return chosen
@@ -94,7 +95,8 @@ def channels_of(examples: list[NamedExample]) -> int:
 def _listed(path: Path, names: list[str]) -> tuple[str, ...]:
     if not path.is_file():
         raise InputError(
-            f"--held-out takes a fraction such as 0.1 or a file of names, and {path} is neither."
+            "--held-out takes a fraction such as 0.1, names of images parted by commas, or a file "
+            f"of names, and {path} is none of these."
         )
     try:
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from napari_unet.core.augment import AugmentConfig
@@ -23,6 +24,7 @@ from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Loss, Optimisation, TrainSettings
 from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings
+from napari_unet.core.size import median_diameter
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.tiling import network_geometry
 
@@ -216,7 +218,8 @@ def iter_finetune(
     model : Model
         The model to start from; it is not changed.
     examples : sequence of Example
-        Images with labels and checked areas.
+        Images with labels and checked areas. One without a diameter gets that of its checked
+        cells, if the model works at one size of objects.
     seconds, steps : optional
         How long; at least one. Seconds include preparing and scoring.
     keep : float
@@ -245,6 +248,7 @@ def iter_finetune(
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
     budget = Budget(seconds, steps)
+    examples = [_sized(example, model.config) for example in examples]
     taught, aside = keep_aside(examples, model.config.percentiles, seed=seed)
     sampler = _sampler(taught, model.config, settings, seed)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
@@ -337,6 +341,14 @@ def _sampler(
         diameter=config.diameter,
         seed=seed,
     )
+
+
+def _sized(example: Example, config: ModelConfig) -> Example:
+    if config.diameter is None or example.diameter is not None:
+        return example
+    checked = np.where(example.mask, example.labels, 0)
+    diameter = median_diameter([checked])
+    return example if diameter is None else replace(example, diameter=max(1.0, diameter))
 
 
 def _check_examples(model: Model, examples: Sequence[Example]) -> None:
