@@ -260,7 +260,7 @@ def test_held_out_by_a_list_of_names(tmp_path):
     (tmp_path / "list.txt").write_text("b.tif\n\na\n", encoding="utf-8")
     assert held_out_names(str(tmp_path / "list.txt"), ["a", "b", "c"], 0) == ("a", "b")
     assert held_out_names("c,a", ["a", "b", "c"], 0) == ("a", "c")
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(ValueError, match="none of these"):
         held_out_names("gone.txt", ["a", "b"], 0)
     with pytest.raises(ValueError, match="Every image"):
         held_out_names(str(tmp_path / "list.txt"), ["a", "b"], 0)
