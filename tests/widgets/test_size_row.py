@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QScrollArea
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.model_file import Model
@@ -45,7 +45,7 @@ def test_it_is_measured_at_segment_and_said(at_desk):
     at_desk.viewer.add_image(DRAWN)
     dock = at_desk.dock()
     size, segment = dock.header.size, dock.steps[0]
-    assert size.box.native.text() == "auto" and size.word.value == "at Segment"
+    assert size.box.native.text() == "measured at Segment" and not size.word.value
     assert size.box.tooltip.startswith("How wide your objects are;")
     at_desk.press(segment.segment)
     at_desk.wait()
@@ -72,7 +72,7 @@ def test_it_is_typed_and_measured_again(at_desk):
     assert size.word.value == "measured" and size.box.native.text() == "22.0 px"
     assert dock.status.value == "Objects measured 22 px across."
     type_in(size.box, "0")
-    assert size.box.native.text() == "auto" and size.word.value == "at Segment"
+    assert size.box.native.text() == "measured at Segment" and not size.word.value
 
 
 def test_objects_can_be_measured_before_they_are_segmented(at_desk):
@@ -93,7 +93,7 @@ def test_an_impossible_size_is_one_sentence(at_desk):
     dock = at_desk.dock()
     type_in(dock.header.size.box, "0.5")
     assert "type one from 1 to 10,000 px" in dock.status.value
-    assert dock.header.size.box.native.text() == "auto"
+    assert dock.header.size.box.native.text() == "measured at Segment"
 
 
 def test_a_layer_with_a_unit_is_typed_in_it(at_desk):
@@ -143,7 +143,7 @@ def test_each_image_has_its_own_size(at_desk):
     type_in(size.box, "30")
     at_desk.viewer.add_image(DRAWN, name="second")
     settle(0.1)
-    assert size.box.native.text() == "auto"
+    assert size.box.native.text() == "measured at Segment"
     at_desk.bench.workspace.choose(first)
     assert size.box.native.text() == "30.0 px"
 
@@ -194,7 +194,7 @@ def test_stop_while_it_measures(at_desk, monkeypatch):
     at_desk.press(dock.steps[0].segment)
     at_desk.wait()
     assert dock.status.value == "Stopped; nothing was changed."
-    assert dock.header.size.word.value == "at Segment"
+    assert not dock.header.size.word.value
     assert dock.steps[0].segment.native.isEnabled()
 
 
@@ -204,12 +204,16 @@ def test_all_of_it_is_read_at_340_pixels(at_desk, theme):
     at_desk.viewer.add_image(DRAWN, **MICROMETRES)
     dock = at_desk.dock()
     size = dock.header.size
-    for text in ("auto", "888.8"):
+    dock.native.setFixedWidth(340 - 13)  # beside a scroll bar
+    for text in ("0", "888.8"):
         type_in(size.box, text)
         settle(0.2)
         for field in (size.word.native, size.measure.native):
             wanted = field.fontMetrics().horizontalAdvance(field.text())
             assert wanted <= field.width(), field.text()
+        area = dock.native.findChild(QScrollArea).viewport()
+        right = size.measure.native.mapTo(area, QPoint(size.measure.native.width(), 0)).x()
+        assert right <= area.width()
         for box in (size.box.native, size.length.native):
             wanted = box.fontMetrics().horizontalAdvance(box.text())
             assert wanted <= box.lineEdit().width(), box.text()

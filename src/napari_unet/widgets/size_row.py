@@ -21,7 +21,8 @@ __all__ = ["SizeRow"]
 TIP = "How wide your objects are; the image is rescaled to the size the model knows."
 MEASURE_TIP = "Measure the objects that are shown, in the whole slice, now."
 UNKNOWN = "This model does not know the size of its objects; it takes images as they are."
-BOX_WIDTH = 76
+AUTO = "measured at Segment"
+NARROW, WIDE, UNBOUNDED = 76, 136, 16_777_215
 
 
 class SizeRow:
@@ -40,6 +41,9 @@ class SizeRow:
         self._pixel: tuple[float, str] | None = None
         self._wheel = _WheelGuard()
         self.box, self.length = self._make_box(), self._make_box()
+        let_shrink(self.box)
+        self.length.native.setSpecialValueText("auto")
+        self.length.native.setFixedWidth(WIDE)
         self.word = Label(value="", label="", tooltip=TIP)
         let_shrink(self.word)
         self.measure = button("Measure", MEASURE_TIP, self._measure)
@@ -61,10 +65,8 @@ class SizeRow:
 
     def _make_box(self) -> FloatSpinBox:
         made = FloatSpinBox(label="", min=0.0, max=MOST, step=1.0, value=0.0, tooltip=TIP)
-        made.native.setSpecialValueText("auto")
         made.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         made.native.setKeyboardTracking(False)  # taken with Enter, or when the field is left
-        made.native.setFixedWidth(BOX_WIDTH)
         made.native.installEventFilter(self._wheel)
         return made
 
@@ -80,10 +82,13 @@ class SizeRow:
         except NapariUnetError as error:
             reason = str(error)
         if diameter is None:
-            word = "" if reason else "at Segment"
+            word = ""
         self._enable(reason)
         self._show(diameter)
+        self.box.native.setMinimumWidth(NARROW)
+        self.box.native.setMaximumWidth(NARROW if word else UNBOUNDED)
         self.word.value = word
+        self.word.visible = bool(word)
         self.measure.text = "Measure" if diameter is None else "Again"
 
     def _chosen(self) -> tuple[Image, ObjectSize, Place]:
@@ -95,7 +100,7 @@ class SizeRow:
     def _enable(self, reason: str) -> None:
         for box in (self.box, self.length):
             set_enabled(box, reason, TIP)
-            box.native.setSpecialValueText("as it is" if reason == UNKNOWN else "auto")
+        self.box.native.setSpecialValueText("as it is" if reason == UNKNOWN else AUTO)
         busy = self._bench.session.busy
         if busy and not reason:
             reason = f"{busy} is running; stop it first or wait."
