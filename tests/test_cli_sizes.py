@@ -71,6 +71,25 @@ def test_segment_takes_the_diameter_it_is_given(
     assert read_labels(tmp_path / "found.tif")[0].shape == (150, 150)
 
 
+def test_segment_averages_mirror_images(capsys, tmp_path, bright_model, discs_of_14, monkeypatch):
+    from napari_unet.core import segmentation
+
+    asked = []
+    original = segmentation.predict_plane
+
+    def spy(*args, **options):
+        asked.append(options["flips"])
+        return original(*args, **options)
+
+    monkeypatch.setattr(segmentation, "predict_plane", spy)
+    words = ("segment", discs_of_14, "-o", tmp_path / "found.tif", "--model", bright_model)
+    for flips in ((), ("--flips",)):
+        code, out, _ = _run(capsys, *words, *flips, "--device", "cpu")
+        assert code == 0
+        assert "16 objects" in out
+    assert asked == [False, True]
+
+
 @pytest.mark.parametrize("diameter", ["0", "10001", "wide"])
 def test_segment_refuses_impossible_diameters(capsys, tmp_path, discs_of_14, diameter):
     words = ("segment", discs_of_14, "-o", tmp_path / "found.tif", "--diameter", diameter)
@@ -204,7 +223,7 @@ def test_train_with_nothing_to_go_on_with_begins(capsys, tmp_path, data):
     ("command", "options"),
     [
         ("train", ("--diameter", "--compress", "--resume")),
-        ("segment", ("--diameter", "--min-size")),
+        ("segment", ("--diameter", "--min-size", "--flips")),
     ],
 )
 def test_help_names_the_options(capsys, command, options):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from brightness import brightness_model
-from napari_unet.core import measure
+from napari_unet.core import measure, rescale
 from napari_unet.core.measure import measure_diameter
 
 CPU = {"device": "cpu", "precision": "float32"}
@@ -77,14 +77,15 @@ def test_one_object_alone_is_measured_too(diameter):
     assert measured(image) == pytest.approx(diameter, rel=0.1)
 
 
-def test_nuclei_in_an_embryo_are_measured_and_not_the_embryo():
+@pytest.mark.parametrize(("faint", "step"), [(0.3, 19), (0.4, 17), (0.5, 17)])
+def test_nuclei_in_an_embryo_are_measured_and_not_the_embryo(faint, step):
     image = np.zeros((400, 400), np.float32)
-    disc(image, (200, 200), 240, 0.3)
-    places = [(y, x) for y in range(110, 300, 19) for x in range(110, 300, 19)]
-    near = [place for place in places if np.hypot(place[0] - 200, place[1] - 200) < 105]
+    disc(image, (200, 200), 240, faint)
+    places = [(y, x) for y in range(100, 310, step) for x in range(100, 310, step)]
+    near = [place for place in places if np.hypot(place[0] - 200, place[1] - 200) < 110]
     for place in near:
         disc(image, place, 14)
-    assert len(near) > 60
+    assert len(near) > 100
     blurred = measure._Viewer(image[None], MODEL, **CPU).look(200.0)
     assert blurred.objects == 1  # from far it is one object, of the size that is expected
     assert blurred.error < measure.CLOSE
@@ -126,6 +127,20 @@ def test_an_image_larger_than_the_first_window_is_looked_at_where_its_objects_ar
     model = brightness_model(diameter=40.0, min_size=20)  # its first window has 1536 px a side
     image = grid((2000, 2000), 30, (1790, 1990, 1790, 1990))
     assert measured(image, model) == pytest.approx(30, rel=0.1)
+
+
+def test_specks_are_too_small_to_be_measured():
+    image = np.zeros((100, 100), np.float32)
+    image[10:90:10, 10:90:10] = 1  # of one pixel: none is 4 px across
+    assert measured(image, brightness_model(diameter=20.0)) is None
+
+
+def test_a_size_for_which_the_image_is_too_large_is_the_smallest_that_can_be_used(monkeypatch):
+    image = grid((200, 200), 10)
+    monkeypatch.setattr(rescale, "MAX_RESCALED", 2 * image.size)
+    diameter = measured(image)
+    assert diameter == pytest.approx(20 / np.sqrt(2), rel=0.01)
+    assert 1 < rescale.model_scale(MODEL.config, diameter, image.shape) < np.sqrt(2)
 
 
 def test_thin_and_small_images_are_measured():

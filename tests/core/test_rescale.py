@@ -16,6 +16,7 @@ from napari_unet.core.rescale import (
     resize_labels,
     scaled_shape,
     to_model_size,
+    usable_diameter,
     usual_min_size,
 )
 
@@ -220,3 +221,24 @@ def test_the_smallest_object_grows_with_the_square_of_the_diameter(diameter, exp
 
 def test_the_smallest_object_of_a_model_that_knows_no_size_is_its_own():
     assert usual_min_size(ModelConfig(min_size=7), 100) == 7
+
+
+@pytest.mark.parametrize(
+    ("diameter", "shape", "expected"),
+    [
+        (None, SHAPE, None),
+        (6.0, SHAPE, 6.0),
+        (60.0, (10**5, 10**5), 60.0),
+        (5.5, (4096, 4096), 5.5),  # 16 times as many pixels: not more than four times as wide
+        (4.0, (4096, 4096), pytest.approx(5, rel=0.01)),
+        (4.0, (10**5, 10**5), 20.0),  # it is too large as it is: it stays so
+    ],
+)
+def test_a_measured_diameter_is_at_least_what_can_be_used(diameter, shape, expected):
+    usable = usable_diameter(KNOWN, diameter, shape)
+    assert usable == expected
+    assert model_scale(KNOWN, usable, shape) <= 4  # and is not refused
+
+
+def test_a_model_that_knows_no_size_has_no_use_for_a_diameter():
+    assert usable_diameter(ModelConfig(), 9.0, SHAPE) is None
