@@ -62,7 +62,7 @@ def looks(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("diameter", [8, 10, 13, 17, 23, 30, 41, 55, 75, 100, 140, 200])
+@pytest.mark.parametrize("diameter", [8, 11, 17, 30, 55, 100, 200])
 @pytest.mark.parametrize("known", [14.0, 20.0, 40.0])
 def test_drawn_discs_are_measured(diameter, known):
     model = brightness_model(diameter=known, min_size=20)
@@ -209,9 +209,10 @@ def test_a_sure_look_spares_those_at_smaller_sizes(looks):
     assert {expected for expected, _ in looks} & set(measure.FIRST_LOOKS) == {160}
 
 
-def test_no_size_is_looked_at_twice(looks):
+def test_what_is_found_is_looked_at_again_at_its_size_and_no_size_twice(looks):
     measured(grid((300, 300), 23))
     sizes = sorted(expected for expected, _ in looks)
+    assert any(abs(size - 23) < 3 for size in sizes)
     assert all(b / a > 1.05 for a, b in pairwise(sizes))
     assert len(looks) <= len(measure.FIRST_LOOKS) * measure.ROUNDS
 
