@@ -56,21 +56,24 @@ class SegmentPanel(Panel):
             ]
         )
         self._own_smallest = False
+        self._connect()
+        if bench.session.settings is UNSET:
+            self._take_defaults()
+        else:
+            self._take_settings(bench.session.settings)
+        self._show_state()
+
+    def _connect(self) -> None:
         self.threshold.changed.connect(self._on_slider)
         self.smallest.changed.connect(self._on_smallest)
         self.split.changed.connect(self._on_slider)
-        session, workspace = bench.session, bench.workspace
+        session, workspace = self._bench.session, self._bench.workspace
         session.state_changed.connect(self._show_state)
         session.progress.connect(self._show_progress)
         session.models_changed.connect(self._take_defaults)
         session.size_changed.connect(self._show_smallest)
         workspace.chosen_changed.connect(self._show_smallest)
         workspace.chosen_changed.connect(self._show_state)
-        if session.settings is UNSET:
-            self._take_defaults()
-        else:
-            self._take_settings(session.settings)
-        self._show_state()
 
     def press(self) -> None:
         """Segment the chosen image, what is seen first."""
