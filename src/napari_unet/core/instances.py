@@ -7,7 +7,6 @@ from typing import Any  # probabilities come as float or quantised
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.segmentation import expand_labels
 
 from napari_unet.core.errors import InputError
 from napari_unet.core.rescale import resize_image, resize_labels
@@ -83,10 +82,16 @@ def _at_shape(
         level = np.float32(255 * threshold if probability.dtype == np.uint8 else threshold)
         fine = resize_image(probability.astype(np.float32)[None], shape)[0] >= level
         coarse = resize_labels(_foreground(probability, threshold).astype(np.int32), shape) > 0
-        grown = expand_labels(out, distance=1 / step)  # type: ignore[no-untyped-call]
+        grown = _grown(out, 1 / step)
         # What is labelled though it is not foreground is a hole or a gap that was filled.
         out = np.where(fine, grown, np.where(coarse, 0, out))
     return out
+
+
+def _grown(labels: NDArray[np.int32], distance: float) -> NDArray[np.int32]:
+    """Give background within a distance of objects to the nearest one."""
+    away, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
+    return np.where(away <= distance, labels[tuple(nearest)], labels)
 
 
 def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
