@@ -320,12 +320,19 @@ def taught(session, runner, *pairs, count=1):
 def test_examples_have_the_size_that_is_known(sized, runner):
     typed, measured, by_hand, few = painted(3), painted(3), painted(3), painted(2)
     typed.size.type(30.0)
-    measured.size.measured(sized.size_key(measured.image), 12.0)
+    measured.size.measured(sized.size_key(measured.image), 8.0)
     examples = taught(sized, runner, typed, measured, by_hand, few)
     by_area = np.sqrt(4 / np.pi) * 6
-    assert [example.diameter for example in examples] == [30.0, 12.0, pytest.approx(by_area), None]
+    assert [example.diameter for example in examples] == [30.0, 8.0, pytest.approx(by_area), None]
     assert by_hand.size.diameter(sized.size_key(by_hand.image)) == pytest.approx(by_area)
     assert few.size.diameter(sized.size_key(few.image)) is None
+
+
+def test_checked_cells_count_more_than_what_the_model_measured_far_off(sized, runner):
+    pair, key = painted(3), sized.size_key(painted(3).image)
+    pair.size.measured(key, 30.0)
+    (one,) = taught(sized, runner, pair)
+    assert one.diameter == pair.size.diameter(key) == pytest.approx(np.sqrt(4 / np.pi) * 6)
 
 
 def test_a_model_without_a_size_learns_images_as_they_are(session, runner, tiny_model):

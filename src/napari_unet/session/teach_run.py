@@ -17,6 +17,10 @@ from napari_unet.session.versions import new_version_path
 
 __all__ = ["Curve", "TeachRun"]
 
+# On images of a kind that it does not know, the model also measures wrongly: where it is off by
+# more than this factor, the cells that a person has checked say how wide objects are (chosen).
+BELIEVED = 1.5
+
 
 @dataclass
 class Curve:
@@ -36,16 +40,24 @@ class _Gathered:
     measured: float | None
 
 
+def _is_near(one: float, other: float) -> bool:
+    """Whether a measured size may stand beside that of the checked cells."""
+    return max(one / other, other / one) < BELIEVED
+
+
 def _gathering(pair: Pair, key: SizeKey | None) -> Callable[[], _Gathered]:
     """Copy what is checked now, and return what a second thread makes of it."""
     planes = pair.taught_planes()
     known = None if key is None else pair.size.diameter(key)
+    may_measure = key is not None and not pair.size.is_typed
 
     def gather() -> _Gathered:
         measured = None
-        if key is not None and known is None:  # all by hand: there was no Segment yet
+        if may_measure:
             measured = checked_diameter([(labels, checked) for _, labels, checked in planes])
-        diameter = known if known is not None else measured
+            if measured is not None and known is not None and _is_near(measured, known):
+                measured = None
+        diameter = known if measured is None else measured
         examples = [pair.read_example(*plane, diameter) for plane in planes]
         return _Gathered(pair, key, examples, measured)
 
