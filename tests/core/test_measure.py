@@ -123,6 +123,13 @@ def test_a_large_image_is_looked_at_where_its_objects_are(looks, box):
     assert min(expected for expected, _ in looks) < 20
 
 
+def test_a_large_image_is_looked_at_where_the_model_sees_objects_and_not_where_it_is_motley():
+    image = np.stack([grid((1600, 1600), 15, (20, 300, 20, 300)), np.zeros((1600, 1600))])
+    image[1, 1200:, 1200:] = np.random.default_rng(0).random((400, 400)) > 0.5
+    model = brightness_model(2, diameter=20.0, min_size=20)  # sees the first channel alone
+    assert measure_diameter(image, model, **CPU) == pytest.approx(15, rel=0.1)
+
+
 def test_an_image_larger_than_the_first_window_is_looked_at_where_its_objects_are():
     model = brightness_model(diameter=40.0, min_size=20)  # its first window has 1536 px a side
     image = grid((2000, 2000), 30, (1790, 1990, 1790, 1990))
