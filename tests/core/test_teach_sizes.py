@@ -60,8 +60,17 @@ def test_another_kind_of_image_is_learnt_at_another_size(bright, zoom):
     assert ap(model, scene(2.0, seed=2, dark=True)) == 1  # at every size, not at this one
 
 
-@pytest.mark.parametrize("diameter", [8.0, 36.0, None])
-def test_teaching_and_judging_see_the_image_at_the_model_s_size(bright, monkeypatch, diameter):
+@pytest.mark.parametrize(
+    ("zoom", "diameter", "side"),
+    [
+        (1.0, 8.0, 96),
+        (1.0, 36.0, 21),
+        (3.0, None, 64),  # its cells are 36 px wide
+    ],
+)
+def test_teaching_and_judging_see_the_image_at_the_model_s_size(
+    bright, monkeypatch, zoom, diameter, side
+):
     taught, judged = [], []
     prepare, predict = sampling._prepare, kept_aside.predict_plane
 
@@ -77,12 +86,11 @@ def test_teaching_and_judging_see_the_image_at_the_model_s_size(bright, monkeypa
 
     monkeypatch.setattr(sampling, "_prepare", spy_prepare)
     monkeypatch.setattr(kept_aside, "predict_plane", spy_predict)
-    shown = replace(scene(1.0), diameter=diameter)
+    shown = replace(scene(zoom), diameter=diameter)
     ended(iter_finetune(bright, [shown], settings=SETTINGS, steps=1, **CPU))
-    expected = 64 * KNOWN / (diameter or KNOWN)
-    assert taught == [pytest.approx(expected, abs=0.5)]
+    assert taught == [pytest.approx(side, abs=0.5)]
     assert judged
-    assert set(judged) == {round(expected)}
+    assert set(judged) == {side}
 
 
 def test_a_model_is_trained_at_the_size_it_is_to_know(bright):
