@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -24,12 +25,18 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+def shown(side=8, objects=1):
+    labels = np.zeros((side, side), np.int32)
+    labels[:2, :2] = objects
+    return Example(np.zeros((side, side)), labels)
+
+
 def described(**changes):
     values = {
         "config": SMALL,
         "settings": SETTINGS,
         "seed": 0,
-        "examples": 3,
+        "examples": [shown()] * 3,
         "length": "None seconds, 9 steps",
     }
     return describe_run(**(values | changes))
@@ -81,7 +88,9 @@ def test_tensors_come_back_as_they_were(tmp_path):
     "change",
     [
         {"seed": 1},
-        {"examples": 4},
+        {"examples": [shown()] * 4},
+        {"examples": [shown(), shown(9), shown()]},
+        {"examples": [shown(), shown(), shown(objects=0)]},
         {"length": "60 seconds, None steps"},
         {"config": replace(SMALL, compress=0.1)},
         {"config": replace(SMALL, diameter=20.0)},

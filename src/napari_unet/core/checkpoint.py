@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError, ModelFileError
+from napari_unet.core.example import Example
 from napari_unet.core.files import write_beside
 from napari_unet.core.optimise import TrainSettings
 
@@ -19,14 +22,18 @@ __all__ = ["describe_run", "load_checkpoint", "save_checkpoint"]
 
 
 def describe_run(
-    config: ModelConfig, settings: TrainSettings, seed: int, examples: int, length: str
+    config: ModelConfig,
+    settings: TrainSettings,
+    seed: int,
+    examples: Sequence[Example],
+    length: str,
 ) -> str:
     """Return what two runs must have in common for one to go on where the other stopped."""
     values = {
         "config": config.to_json(),
         "settings": asdict(settings),
         "seed": seed,
-        "examples": examples,
+        "examples": [[*e.labels.shape, int(np.count_nonzero(e.labels))] for e in examples],
         "length": length,
     }
     return json.dumps(values, sort_keys=True)

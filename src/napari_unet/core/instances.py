@@ -59,14 +59,18 @@ def probability_to_labels(
         return remove_small(_at_shape(labels, probability, threshold, shape), min_size)
     foreground = fill_holes(_foreground(probability, threshold))
     if split > 0:
-        scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
-        belief = probability.astype(np.float32) * scale
-        labels = split_objects(foreground, belief, split, min_size=min_size)
+        labels = split_objects(foreground, _belief(probability), split, min_size=min_size)
     else:
         labels = np.zeros(foreground.shape, np.int32)
         ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
     # What is too small goes first: no gap is filled on its account.
     return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
+
+
+def _belief(probability: NDArray[Any]) -> NDArray[np.float32]:
+    """Probabilities as float32 from 0 to 1."""
+    scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
+    return probability.astype(np.float32) * scale
 
 
 def _at_shape(
@@ -79,8 +83,7 @@ def _at_shape(
     out = resize_labels(labels, shape)
     step = labels.shape[0] / shape[0]
     if step < 1:
-        level = np.float32(255 * threshold if probability.dtype == np.uint8 else threshold)
-        fine = resize_image(probability.astype(np.float32)[None], shape)[0] >= level
+        fine = _foreground(resize_image(_belief(probability)[None], shape)[0], threshold)
         coarse = resize_labels(_foreground(probability, threshold).astype(np.int32), shape) > 0
         grown = _grown(out, 1 / step)
         # What is labelled though it is not foreground is a hole or a gap that was filled.

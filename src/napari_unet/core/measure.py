@@ -169,6 +169,8 @@ class _Viewer:
             foreground, threshold=config.threshold, min_size=config.min_size, split=config.split
         )
         self._remember(foreground, window)
+        if labels.max() == 1 and labels[0].any() and labels[-1].any():
+            return None  # one object fills the window: it is larger than can be seen
         diameter = median_diameter([labels])
         if diameter is None:
             return None

@@ -129,7 +129,10 @@ def iter_train(
     budget = Budget(seconds, steps)
     run = Optimisation(model.network, settings, budget, device, precision, seed)
     length = f"{seconds} seconds, {steps} steps"
-    keeper = _Keeper(checkpoint, describe_run(config, settings, seed, len(examples), length))
+    origin = "" if start is None else start.card.name
+    keeper = _Keeper(
+        checkpoint, describe_run(config, settings, seed, examples, f"{length}, from {origin}")
+    )
     if resume:
         keeper.take_up(run)
 
@@ -183,7 +186,7 @@ class _Keeper:
 
 def _continued(model: Model, start: Model) -> Model:
     """Give a fresh model the weights of another, and its history."""
-    for name in ("architecture", "in_channels", "classes", "width", "depth"):
+    for name in ("architecture", "in_channels", "classes", "width", "depth", "compress"):
         new, old = getattr(model.config, name), getattr(start.config, name)
         if new != old:
             raise InputError(
