@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_unet.core.size import median_diameter
+from napari_unet.core.size import choose_min_size, median_diameter
 
 
 def squares(*sides, shape=(60, 200)):
@@ -53,3 +53,13 @@ def test_planes_are_taken_together():
 @pytest.mark.parametrize("planes", [[], [np.zeros((4, 5), np.int32)], [np.zeros((0, 3), np.int32)]])
 def test_no_object_has_no_diameter(planes):
     assert median_diameter(planes) is None
+
+
+def test_nearly_all_objects_are_larger_than_the_smallest_that_is_kept():
+    # of 51 objects one has 4 pixels: the 2nd percentile is the second smallest
+    labels = squares(2, *[5] * 20)
+    more = squares(*[5] * 15)
+    assert choose_min_size([labels, more, more]) == 25
+    assert choose_min_size([squares(1, 1, 1)]) == 4  # never fewer than this
+    assert choose_min_size([np.zeros((4, 5), np.int32)]) is None
+    assert choose_min_size([]) is None

@@ -46,6 +46,7 @@ def progress_bar(what: str, total: float, unit: str = "") -> Generator[tqdm[obje
         bar_format=layout,
         dynamic_ncols=is_terminal,
         mininterval=0.1 if is_terminal else 10,
+        miniters=0,  # by time alone: a run that goes on begins with a jump
         leave=not is_terminal,
         file=sys.stderr,
     )

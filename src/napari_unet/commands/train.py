@@ -29,7 +29,7 @@ from napari_unet.core.metrics import Scores, pool, score
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.rescale import resize_labels, scaled_shape
 from napari_unet.core.segmentation import segment
-from napari_unet.core.size import median_diameter
+from napari_unet.core.size import choose_min_size, median_diameter
 from napari_unet.core.train import TRAIN_SETTINGS, iter_train
 
 __all__ = ["run"]
@@ -107,7 +107,9 @@ def _config(args: argparse.Namespace, taught: list[NamedExample], channels: int)
         diameter = round(float(np.clip(np.median(known), *USUAL_DIAMETER)), 1) if known else None
     elif not diameter:
         diameter = None
-    split = choose_split(_at_model_size(named.example, diameter) for named in _mixed(taught))
+    labels = [_at_model_size(named.example, diameter) for named in _mixed(taught)]
+    min_size = choose_min_size(labels)
+    split = choose_split(labels, min_size=min_size or ModelConfig.min_size)
     return ModelConfig(
         architecture=args.architecture,
         in_channels=channels,
@@ -115,6 +117,7 @@ def _config(args: argparse.Namespace, taught: list[NamedExample], channels: int)
         depth=args.depth,
         dropout=args.dropout,
         compress=args.compress,
+        min_size=min_size or ModelConfig.min_size,
         split=ModelConfig.split if split is None else split,
         diameter=diameter,
     )

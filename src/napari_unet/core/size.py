@@ -9,7 +9,12 @@ from typing import Any  # labels come in any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["diameter_of", "median_diameter"]
+__all__ = ["choose_min_size", "diameter_of", "median_diameter"]
+
+# Of a hundred objects so many are smaller than the smallest that is kept (chosen: on predictions
+# there are more crumbs of this size than objects).
+SMALLEST_PERCENT = 2.0
+LEAST_SIZE = 4
 
 # With fewer whole objects than this, those that the border cuts count too (chosen).
 FEWEST_WHOLE = 3
@@ -44,6 +49,15 @@ def diameter_of(areas: NDArray[Any]) -> float | None:
     total = np.cumsum(areas)
     middle = areas[np.searchsorted(total, total[-1] / 2)]
     return math.sqrt(4 / math.pi * float(middle))
+
+
+def choose_min_size(planes: Iterable[NDArray[Any]]) -> int | None:
+    """Return the size in pixels that nearly all whole objects exceed; None if there are none."""
+    areas = [_areas(np.asarray(labels)) for labels in planes]
+    together = np.concatenate([np.zeros(0, np.intp), *areas])
+    if not together.size:
+        return None
+    return max(LEAST_SIZE, round(float(np.percentile(together, SMALLEST_PERCENT))))
 
 
 def _areas(labels: NDArray[Any]) -> NDArray[np.intp]:
