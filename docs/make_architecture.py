@@ -42,7 +42,7 @@ STEPS = (
     (442, 183, "The layer becomes an array with named axes."),
     (442, 279, "A click becomes a job."),
     (550, 378, "The task crosses to the worker process."),
-    (902, 456, "Normalised once, the U-Net runs tile by tile."),
+    (902, 456, "Measured, rescaled, the U-Net runs by tiles."),
     (550, 400, "Tiles come back, those in view first."),
     (902, 558, "Threshold and size make labels of them."),
     (474, 183, "Labels are shown, unless edited meanwhile."),
