@@ -30,7 +30,7 @@ from napari_unet.commands.console import progress_bar
 from napari_unet.core.looks import FEATURES, group_looks, look_of
 
 GROUPS = 12  # with one more the crops of one experiment are parted (seen on contact sheets)
-LEAST = 6  # images of a group that is held out (chosen: the embryos are six, and a look of their own)
+LEAST = 6  # images of a group that is held out (chosen: the embryos are six, a look of their own)
 
 
 @dataclass(frozen=True)
