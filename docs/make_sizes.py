@@ -36,12 +36,13 @@ def main() -> None:
 
 
 def panel(image: NDArray[np.float32], labels: NDArray[np.int32], text: str) -> NDArray[np.uint8]:
-    """Draw the upper left part of an image, at its own size, with outlines and a caption."""
+    """Draw the middle of an image, at its own size, with outlines and a caption."""
     grey = np.clip(image / np.percentile(image, 99.8), 0, 1)
     colours = np.repeat((255 * grey)[..., None], 3, axis=2).astype(np.uint8)
     colours[find_boundaries(labels, mode="inner")] = OUTLINE
     canvas = Image.new("RGB", (SIDE + 8, SIDE + 24), "white")
-    canvas.paste(Image.fromarray(colours[:SIDE, :SIDE]), (4, 4))
+    top, left = (max(0, (size - SIDE) // 2) for size in image.shape)
+    canvas.paste(Image.fromarray(colours[top : top + SIDE, left : left + SIDE]), (4, 4))
     ImageDraw.Draw(canvas).text((6, SIDE + 8), text, fill="black")
     return np.asarray(canvas)
 
