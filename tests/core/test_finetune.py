@@ -113,12 +113,21 @@ def test_touching_cells_that_were_split_teach_how_to_split():
     assert score(unseen.labels, np.where(checked, 0, after)).average_precision[0.7] > 0.8
 
 
+def enlarged(shown):
+    """Add ground to the right and below, of which nothing is checked."""
+    image, labels, checked = (
+        np.pad(array, (0, 32)) for array in (shown.image, shown.labels, shown.checked)
+    )
+    return Example(image, labels, checked)
+
+
 @pytest.mark.parametrize("keep", [0.0, 0.5])
-def test_labels_outside_the_checked_area_change_nothing(bright, keep):
+def test_labels_far_outside_the_checked_area_change_nothing(bright, keep):
+    """Those beside it do, and shall: a neighbour makes a gap though nobody has checked it."""
     checked = np.zeros((64, 64), bool)
     checked[:30, :30] = True
-    shown, scrawled = example(SIX, checked), example(SIX, checked)
-    scrawled.labels[40:, 40:] = 99
+    shown, scrawled = enlarged(example(SIX, checked)), enlarged(example(SIX, checked))
+    scrawled.labels[72:, :] = 99
     models = [taught(bright, [e], keep=keep, steps=4)[1][0] for e in (shown, scrawled)]
     assert torch.equal(*map(weights_of, models))
 

@@ -84,7 +84,7 @@ def test_a_model_is_found_by_name_and_by_path(own):
 
 def test_an_unknown_name_is_told_with_those_that_there_are(own):
     small_model().save(own / "mine.safetensors")
-    with pytest.raises(ModelFileError, match=r"'yours'; there are: nuclei-fluorescence, .*mine"):
+    with pytest.raises(ModelFileError, match=r"'yours'; there are: .*nuclei-fluorescence, mine\."):
         find_model("yours")
 
 

@@ -119,7 +119,8 @@ def test_broken_model_file_is_one_sentence(user, tmp_path):
 def test_saved_model_is_in_the_list(user):
     dock = user.dock()
     dock.header.save_as("My nuclei")
-    assert "My nuclei" in [dock.header.model.native.itemText(i) for i in range(2)]
+    box = dock.header.model.native
+    assert "My nuclei" in [box.itemText(number) for number in range(box.count())]
     dock.header.save_as("My nuclei")
     assert "choose another name" in dock.status.value
 
