@@ -23,6 +23,7 @@ from napari_unet.core.library import bundled_models_dir
 SIDE = 240
 SAMPLES: dict[str, Callable[[], NDArray[np.generic]]] = {
     "nuclei-fluorescence": lambda: sample_data.nuclei((SIDE, SIDE))[0],
+    "cells-phase-contrast": lambda: sample_data.cells((SIDE, SIDE))[0],
 }
 OUTLINE = (255, 170, 0)
 
@@ -48,7 +49,8 @@ def picture(name: str) -> Image.Image:
     """Show the sample, and beside it the outlines of what is found."""
     image = SAMPLES[name]()
     labels = segment(image, load_model(name), axes="YX").labels
-    grey = np.clip(image / np.percentile(image, 99.8), 0, 1)
+    dark, bright = np.percentile(image, (0.2, 99.8))
+    grey = np.clip((image - dark) / (bright - dark), 0, 1)
     left = np.repeat((255 * grey)[..., None], 3, axis=2).astype(np.uint8)
     right = left.copy()
     right[find_boundaries(labels, mode="outer")] = OUTLINE

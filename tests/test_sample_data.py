@@ -53,13 +53,42 @@ def test_nuclei_of_any_shape(shape):
     assert image.shape == truth.shape == shape
 
 
+def test_cells_are_the_same_for_the_same_seed():
+    first, second, other = (sample_data.cells((160, 160), seed) for seed in (3, 3, 4))
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_cells_are_dark_each_in_one_piece_with_a_halo_around():
+    image, truth = sample_data.cells((300, 300), seed=1)
+    assert (image.dtype, truth.dtype) == (np.uint16, np.int32)
+    numbers = np.unique(truth)[1:]
+    assert len(numbers) >= 8 and numbers.tolist() == list(range(1, len(numbers) + 1))
+    assert all(ndimage.label(truth == number)[1] == 1 for number in numbers)
+    away = ndimage.distance_transform_edt(truth == 0)
+    beside, far = image[(away > 0) & (away < 5)].mean(), image[away > 20].mean()
+    assert image[truth > 0].mean() < far < beside
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (37, 53)])
+def test_cells_of_any_shape(shape):
+    image, truth = sample_data.cells(shape, seed=2)
+    assert image.shape == truth.shape == shape
+
+
 def test_negative_turns_light_and_dark_round():
     assert np.array_equal(sample_data.coins(negative=True)[0], 255 - sample_data.coins()[0])
 
 
 @pytest.mark.parametrize(
     "sample",
-    [sample_data.napari_coins, sample_data.napari_coins_negative, sample_data.napari_nuclei],
+    [
+        sample_data.napari_cells,
+        sample_data.napari_coins,
+        sample_data.napari_coins_negative,
+        sample_data.napari_nuclei,
+    ],
 )
 def test_samples_for_napari_are_layer_data(sample):
     (data, meta, kind), *rest = sample()
