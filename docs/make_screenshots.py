@@ -85,7 +85,7 @@ class Story:
         half = truth.shape[1] // 2
         for number in np.unique(labels.data[:, :half]):
             where = labels.data == number
-            if number and (truth[where] == 0).mean() > 0.5:
+            if number and not is_coin(where, truth):
                 self._stroke(labels, where, 0)
         for number in np.unique(truth[:, :half]):
             if number and not (truth[:, half:] == number).any():
@@ -110,6 +110,13 @@ class Story:
     def _picture(self, name: str, *, in_readme: bool = False) -> None:
         pixels = self._viewer.screenshot(canvas_only=False, flash=False)
         save(Image.fromarray(pixels[..., :3]), name, width=1100 if in_readme else SIZE[0])
+
+
+def is_coin(where: NDArray[np.bool_], truth: NDArray[np.int32]) -> bool:
+    """Whether an object covers one coin and little else."""
+    most = int(np.bincount(truth[where]).argmax())
+    coin = truth == most
+    return most > 0 and bool(2 * (where & coin).sum() > (where | coin).sum())
 
 
 def find_button(parent: QWidget, text: str) -> QAbstractButton:
