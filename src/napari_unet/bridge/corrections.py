@@ -6,8 +6,10 @@ from napari_unet.bridge.layers import layer_indices
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.view import visible_box
 from napari_unet.bridge.workspace import Workspace
+from napari_unet.core.checked import Box
+from napari_unet.session.image import Place
 
-__all__ = ["check_view", "delete", "looks_right", "uncheck"]
+__all__ = ["check_view", "delete", "looks_right", "right_there", "uncheck"]
 
 
 def check_view(workspace: Workspace, item: OpenPair) -> None:
@@ -32,6 +34,16 @@ def looks_right(workspace: Workspace, item: OpenPair, number: int) -> None:
     item.pair.absorb(place)
     if item.pair.looks_right(place, [number]) is not None:
         workspace.checked_grew(item)
+
+
+def right_there(workspace: Workspace, item: OpenPair, place: Place, number: int, box: Box) -> None:
+    """Add an object of any plane to the checked area; number 0: that there is none in a box."""
+    item.pair.absorb(place)
+    if number:
+        item.pair.looks_right(place, [number])
+    else:
+        item.pair.check_background(place, box)
+    workspace.checked_grew(item)
 
 
 def delete(workspace: Workspace, item: OpenPair, number: int) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "layer_indices",
     "over_channels",
     "place_of",
+    "placement",
     "read_image",
     "warm_up",
 ]
@@ -193,7 +194,7 @@ def check_labels_fit(image: Image, layer: Labels) -> None:
 
 def add_labels(viewer: Any, over: ImageLayer, image: Image, labels: NDArray[Any]) -> Labels:
     """Add a labels layer over an image layer, in the same place in the world."""
-    layer = Labels(over_channels(image, labels), name=f"{over.name} labels", **_placement(over))
+    layer = Labels(over_channels(image, labels), name=f"{over.name} labels", **placement(over))
     return viewer.add_layer(layer)
 
 
@@ -207,7 +208,7 @@ def add_checked(
         name=f"{over.name} checked area",
         opacity=0.3,
         colormap=DirectLabelColormap(color_dict=colours),
-        **_placement(over),
+        **placement(over),
     )
     index = [item.unique_id for item in viewer.layers].index(below.unique_id)
     selected = set(viewer.layers.selection)
@@ -216,6 +217,7 @@ def add_checked(
     return layer
 
 
-def _placement(layer: ImageLayer) -> dict[str, Any]:
+def placement(layer: ImageLayer) -> dict[str, Any]:
+    """Return where a layer lies in the world, to put another one there."""
     names = [*TRANSFORMS, *(name for name in ("units", "axis_labels") if hasattr(layer, name))]
     return {name: getattr(layer, name) for name in names}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.components import Camera
     from napari.viewer import Viewer
 
-__all__ = ["camera_of", "shown_place", "visible_box", "visible_center"]
+__all__ = ["camera_of", "canvas_size", "shown_place", "visible_box", "visible_center"]
 
 
 def shown_place(viewer: Viewer, layer: ImageLayer, image: Image) -> Place:
@@ -38,7 +38,7 @@ def visible_center(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[flo
 def visible_box(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[slice, slice]:
     """Return the rows and columns that are seen."""
     y, x = visible_center(viewer, layer, image)
-    height, width = (size / camera_of(viewer).zoom for size in _canvas_size(viewer))
+    height, width = (size / camera_of(viewer).zoom for size in canvas_size(viewer))
     scale = np.abs(np.asarray(layer.scale, float)[-2:])
     rows, columns = image.plane_shape
     half_y, half_x = height / scale[0] / 2, width / scale[1] / 2
@@ -53,7 +53,8 @@ def camera_of(viewer: Viewer) -> Camera:
     return viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
 
 
-def _canvas_size(viewer: Viewer) -> tuple[float, float]:
+def canvas_size(viewer: Viewer) -> tuple[float, float]:
+    """Return the height and width of the canvas, in pixels of the screen."""
     # `canvas` came with napari 0.9
     size = viewer.canvas.size if hasattr(viewer, "canvas") else viewer._canvas_size
     return float(size[0]), float(size[1])

@@ -14,6 +14,8 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
+from napari_unet.core.rescale import resize_image
+from napari_unet.core.uncertainty import Doubt, rank_doubts
 from napari_unet.session.image import Image, Place
 from napari_unet.session.object_size import ObjectSize
 
@@ -153,6 +155,11 @@ class Pair:
         self.checked[place][box] = 1
         self._note_edit(place)
 
+    def check_background(self, place: Place, box: Box) -> None:
+        """Add the background in a box to the checked area: there is no object that was missed."""
+        self.checked[place][box][self.labels[place][box] == 0] = 1
+        self._note_edit(place)
+
     def uncheck(self, place: Place) -> None:
         """Forget the checked area of a plane; the labels stay until the next segmentation."""
         self.checked[place] = 0
@@ -205,6 +212,22 @@ class Pair:
         if above or checked.any():
             predicted = keep_checked(current, predicted, checked, above=above)
         return Proposal(predicted, edits)
+
+    def doubts(self, place: Place, settings: ObjectSettings) -> list[Doubt]:
+        """List what is worth a look in a plane that was segmented; for a second thread.
+
+        It reads what `absorb` last saw, as `propose` does.
+        """
+        with self._lock:
+            current, checked = self._seen[place].copy(), self.checked[place] != 0
+        belief = self.probability[place].astype(np.float32)[None] / np.float32(255)
+        return rank_doubts(
+            current,
+            resize_image(belief, self.image.plane_shape)[0],
+            checked=checked,
+            threshold=settings.threshold,
+            min_size=USUAL_MIN_SIZE if settings.min_size is None else settings.min_size,
+        )
 
     def accept(self, place: Place, proposal: Proposal) -> bool:
         """Write proposed labels; False if the user has edited since, then propose anew."""

@@ -12,6 +12,7 @@ from napari_unet.bridge.clicks import ClickTool
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.widgets.header import Header
+from napari_unet.widgets.next_row import NextRow
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
@@ -48,12 +49,14 @@ class CorrectPanel(Panel):
         )  # fmt: skip
         self.view = button("All I see is right", VIEW_TIP, self._check_view)
         self.uncheck = button("Uncheck", UNCHECK_TIP, self._uncheck)
+        self.next = NextRow(bench)
         self.problem = Note()
         super().__init__(
             [
                 self.title,
                 fields(self.layer),
                 row(self.new, self.erase, self.delete, self.right),
+                self.next,
                 row(self.show_checked, self.view, self.uncheck),
                 self.problem,
             ]

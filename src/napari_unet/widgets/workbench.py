@@ -6,12 +6,14 @@ import atexit
 import logging
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_unet.bridge.layers import warm_up
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.engine.runner import Runner
+from napari_unet.session.review import Review
 from napari_unet.session.session import Session
 
 if TYPE_CHECKING:
@@ -29,11 +31,15 @@ _open: dict[int, Workbench] = {}
 class Workbench(QObject):
     """What the docks of one viewer share; it lives until the viewer's window is closed."""
 
+    closing = Signal()
+    """The viewer is going, or the last dock."""
+
     def __init__(self, viewer: Viewer, runner: Runner | None = None) -> None:
         super().__init__()
         self.viewer = viewer
         self.session = Session(runner)
         self.workspace = Workspace(viewer, self.session)
+        self.review = Review(self.session)
         self.status = ""
         self.status_is_failure = False
         self.session.said.connect(self._on_said)
@@ -93,6 +99,7 @@ class Workbench(QObject):
             self._find_windows()
         self.session.pump()
         self.session.guarded(self.workspace.flush)
+        self.session.guarded(self.review.pump)
 
     def _at_exit(self) -> None:
         """A script ended without closing the viewer, or without an event loop after it."""
@@ -110,6 +117,8 @@ class Workbench(QObject):
                 dock.destroyed.disconnect(self._on_dock_destroyed)
         if self._window is not None and _is_alive(self._window):
             self._window.destroyed.disconnect(self.close)
+        self.closing.emit()
+        self.review.close()
         self.session.close()
         self.workspace.close()
 

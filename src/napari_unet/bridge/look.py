@@ -1,0 +1,111 @@
+"""Bringing what is worth a look into view, with a ring around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from napari.layers import Shapes
+from numpy.typing import NDArray
+
+from napari_unet.bridge.layers import placement
+from napari_unet.bridge.open_pair import OpenPair
+from napari_unet.bridge.view import camera_of, canvas_size
+from napari_unet.core.uncertainty import Doubt
+from napari_unet.session.image import Place
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["Ring", "ring_name"]
+
+COLOUR = "#ffd400"
+MARGIN = 4  # pixels of the image between an object and the ring, at the least
+LINE = 2.0  # pixels of the screen
+
+# A ring is to cover at least and at most so much of what is seen; otherwise the camera zooms
+# until it covers a fifth (chosen: the neighbours are seen too).
+SMALLEST, LARGEST, USUAL = 0.04, 0.8, 0.2
+
+
+def ring_name(item: OpenPair) -> str:
+    """What the layer of the ring is called."""
+    return f"{item.image.name} look here"
+
+
+class Ring:
+    """A ring that is drawn in a layer of its own, one at a time.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._layer: Shapes | None = None
+
+    def show(self, item: OpenPair, place: Place, doubt: Doubt) -> None:
+        """Move slices and camera so that a place is seen, and draw a ring around it."""
+        now = item.labels.world_to_data(self._viewer.dims.point[-item.labels.ndim :])
+        points = _corners(item, place, doubt, tuple(now))
+        self._go_to(item, points)
+        self.remove()
+        active = self._viewer.layers.selection.active
+        width = LINE / camera_of(self._viewer).zoom / float(np.abs(item.labels.scale[-1]))
+        layer = Shapes(
+            [points],
+            shape_type="ellipse",
+            face_color="transparent",
+            edge_color=COLOUR,
+            edge_width=width,
+            name=ring_name(item),
+            **placement(item.image),
+        )
+        layer.editable = False
+        self._layer = self._viewer.add_layer(layer)
+        self._viewer.layers.selection.active = active  # brushes go on where they were
+
+    def remove(self) -> None:
+        """Take the ring away, if it is still there."""
+        layer, self._layer = self._layer, None
+        if layer is not None and layer in self._viewer.layers:
+            active = self._viewer.layers.selection.active
+            self._viewer.layers.remove(layer)
+            if active is not layer:
+                self._viewer.layers.selection.active = active
+
+    def _go_to(self, item: OpenPair, points: NDArray[np.float64]) -> None:
+        camera, dims = camera_of(self._viewer), self._viewer.dims
+        world = np.array([item.labels.data_to_world(point) for point in points])
+        offset = dims.ndim - world.shape[1]  # another layer may have more dimensions
+        middle = world.mean(axis=0)
+        for axis in range(world.shape[1]):
+            if axis + offset not in dims.displayed:
+                dims.set_point(axis + offset, float(middle[axis]))
+        shown = [axis - offset for axis in dims.displayed[-2:]]
+        center = list(camera.center)
+        center[-2:] = [float(middle[axis]) for axis in shown]
+        camera.center = tuple(center)
+        size = np.ptp(world[:, shown], axis=0)
+        part = float((size * camera.zoom / np.array(canvas_size(self._viewer))).max())
+        if not SMALLEST <= part <= LARGEST:
+            camera.zoom *= USUAL / part
+
+
+def _corners(
+    item: OpenPair, place: Place, doubt: Doubt, now: tuple[float, ...]
+) -> NDArray[np.float64]:
+    """Return the corners of the ring's box in the layer's own dimensions.
+
+    `now` is what the viewer shows: looking does not change the channel.
+    """
+    half = [(side.stop - side.start) / 2 for side in doubt.box]
+    signs = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])
+    around = np.array(half) * 2**0.5 + MARGIN  # an ellipse around a box
+    steps = [float(step) for step in place]
+    axes = item.pair.image.axes
+    if "C" in axes and not axes.endswith("XC"):
+        channel = axes.index("C")
+        steps.insert(channel, round(now[channel]))
+    return np.column_stack([np.tile(steps, (4, 1)), np.array(doubt.center) + signs * around])

@@ -1,0 +1,82 @@
+"""Where to look next: what is most likely wrong, one after the other."""
+
+from __future__ import annotations
+
+from magicgui.widgets import Label
+
+from napari_unet.bridge import corrections
+from napari_unet.bridge.look import Ring
+from napari_unet.bridge.open_pair import OpenPair
+from napari_unet.core.uncertainty import Doubt
+from napari_unet.session.image import Place
+from napari_unet.widgets.parts import Note, Panel, button, row, set_enabled
+from napari_unet.widgets.workbench import Workbench
+
+__all__ = ["NextRow"]
+
+NEXT_TIP = "Go to what is most likely wrong; correct it, or press on."
+RIGHT_TIP = "What the ring is around is right as it is: check it, and go on to the next."
+NOT_YET = "Segment first: then the likeliest mistakes are found."
+ALL_FINE = "Nothing else here looks as if it were wrong."
+NO_RING = "Press Next first."
+
+
+class NextRow(Panel):
+    """Next, Right, and how many are left."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._ring = Ring(bench.viewer)
+        self._at: tuple[OpenPair, Place, Doubt] | None = None
+        self.next = button("Next", NEXT_TIP, self.go_on)
+        self.right = button("Right, next", RIGHT_TIP, self._right)
+        self.left = Label(value="", label="")
+        self.note = Note()
+        super().__init__([row(self.next, self.right, self.left), self.note])
+        self.native.layout().setContentsMargins(0, 0, 0, 0)
+        bench.review.changed.connect(self._on_found)
+        for signal in (bench.workspace.corrected, bench.workspace.chosen_changed):
+            signal.connect(self._show)
+        bench.closing.connect(self._ring.remove)
+        self._show()
+
+    def go_on(self) -> None:
+        """Bring the next one into view."""
+        item = self._bench.workspace.current
+        if item is None:
+            return
+        found = self._bench.review.next(item.pair, self._bench.workspace.shown(item))
+        if found is None:
+            self._leave()
+        else:
+            self._at = (item, *found)
+            self._ring.show(*self._at)
+        self._show()
+
+    def _right(self) -> None:
+        """Check what the ring is around."""
+        if self._at is not None:
+            item, place, doubt = self._at
+            corrections.right_there(self._bench.workspace, item, place, doubt.number, doubt.box)
+        self.go_on()
+
+    def _leave(self) -> None:
+        self._at = None
+        self._ring.remove()
+
+    def _on_found(self, _: object) -> None:
+        self._leave()  # objects have other numbers now
+        self._show()
+
+    def _show(self) -> None:
+        item = self._bench.workspace.current
+        if self._at is not None and self._at[0] is not item:
+            self._leave()
+        count = 0 if item is None else self._bench.review.left(item.pair)
+        known = item is not None and self._bench.review.knows(item.pair)
+        reason = "" if count else ALL_FINE if known else NOT_YET
+        set_enabled(self.next, reason, NEXT_TIP)
+        set_enabled(self.right, "" if self._at else NO_RING, RIGHT_TIP)
+        self.left.value = f"{count} to look at" if known else ""
+        text = "" if self._at is None else self._at[2].reason
+        self.note.say(text[:1].upper() + text[1:] + "." if text else "")
