@@ -1,11 +1,13 @@
 """Touching pairs that the network separates: trained with touching-cell weights, and without.
 
 python tests/benchmarks/ablation.py --out FOLDER --steps 3000
+python tests/benchmarks/ablation.py --out FOLDER --steps 800 --variants weighted light
 
-The same network, the same steps and the same seed twice; w0 = 0 leaves plain cross-entropy.
+The same network, the same steps and the same seed for each; w0 = 0 leaves plain cross-entropy.
 Pairs are counted on the tenth of nuclei-dsb2018 that is held out, once as foreground pixels are
-connected (split 0) and once with waists cut as the model does. Further options are those of
-`napari-unet train`; what is in FOLDER already is not done again.
+connected (split 0) and once with waists cut as the model does. Other variants change something
+else of the recipe; further options are those of `napari-unet train`. What is in FOLDER already
+is not done again.
 """
 
 # ruff: noqa: T201
@@ -24,9 +26,21 @@ from tally import heading, pooled
 from napari_unet.core.split import hold_out
 from napari_unet.core.train import TRAIN_SETTINGS
 
-WEIGHTS = {
-    "weighted": TRAIN_SETTINGS.weights,
-    "unweighted": replace(TRAIN_SETTINGS.weights, w0=0.0),
+LIGHT = replace(
+    TRAIN_SETTINGS.augment,
+    scale=(0.75, 1.35),
+    noise=0.03,
+    blur=0.8,
+    shade=0.2,
+    gamma=(0.8, 1.25),
+    contrast=(0.8, 1.25),
+)
+VARIANTS = {
+    "weighted": TRAIN_SETTINGS,
+    "unweighted": replace(TRAIN_SETTINGS, weights=replace(TRAIN_SETTINGS.weights, w0=0.0)),
+    "light": replace(TRAIN_SETTINGS, augment=LIGHT),
+    "batch-2": replace(TRAIN_SETTINGS, batch=2),
+    "rate-4e-3": replace(TRAIN_SETTINGS, learning_rate=4e-3),
 }
 
 
@@ -39,19 +53,19 @@ def main() -> int:
         print(f"No images in {folder}: name the folder of sets with --data.")
         return 2
     print(f"{len(names)} images held out")
-    print(f"loss        split  {heading()}  touching pairs")
-    for loss, weights in WEIGHTS.items():
-        target = options.out / f"{loss}.safetensors"
-        model = trained(target, folder, names, training, weights)
+    print(f"variant     split  {heading()}  touching pairs")
+    for variant in options.variants:
+        target = options.out / f"{variant}.safetensors"
+        model = trained(target, folder, names, training, VARIANTS[variant])
         run = {"device": options.device, "precision": options.precision}
         segmenter = Segmenter(model, options.diameter_from, options.out / "probabilities", run)
         for split in (0.0, model.config.split):
-            file = target.with_name(f"{loss}-{options.diameter_from}-split-{split:g}.json")
+            file = target.with_name(f"{variant}-{options.diameter_from}-split-{split:g}.json")
             if not file.is_file():
                 tallies = scored(segmenter, folder, names, Making(split=split))
                 write_json(file, tallies, command=model.card.command)
             every = pooled(read_tallies(file).values())
-            print(f"{loss:10}  {split:5.2f}  {every}  {every.pairs}", flush=True)
+            print(f"{variant:10}  {split:5.2f}  {every}  {every.pairs}", flush=True)
     return 0
 
 
@@ -70,6 +84,13 @@ def parsed() -> tuple[argparse.Namespace, list[str]]:
         default="true",
         help="of the held-out images: from the "
         "truth, so that both networks see them alike (%(default)s)",
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=["weighted", "unweighted"],
+        help="what to train (%(default)s)",
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")

@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any  # JSON values
 from unittest.mock import patch
@@ -19,7 +18,7 @@ from napari_unet import cli
 from napari_unet.commands import train as command
 from napari_unet.commands.console import progress_bar, say_aside
 from napari_unet.core import Model, load_model
-from napari_unet.core.sampling import WeightSettings
+from napari_unet.core.optimise import TrainSettings
 
 __all__ = [
     "RECIPE",
@@ -40,7 +39,7 @@ def trained(
     data: Path,
     held_out: Iterable[str],
     options: list[str],
-    weights: WeightSettings | None = None,
+    settings: TrainSettings | None = None,
 ) -> Model:
     """Train without the images held out and write the model, unless that is done already.
 
@@ -54,7 +53,7 @@ def trained(
         Names of images.
     options : list of str
         Of `napari-unet train`, after `RECIPE`.
-    weights : WeightSettings, optional
+    settings : TrainSettings, optional
         Instead of those that the command trains with.
     """
     if target.is_file():
@@ -69,8 +68,7 @@ def trained(
     say_aside(f"{target.name}: napari-unet {' '.join(line)}")
     with ExitStack() as stack:
         stack.enter_context(patch.object(sys, "argv", ["napari-unet", *line]))  # for the card
-        if weights is not None:
-            settings = replace(command.TRAIN_SETTINGS, weights=weights)
+        if settings is not None:
             stack.enter_context(patch.object(command, "TRAIN_SETTINGS", settings))
         code = cli.main(line)
     if code:
