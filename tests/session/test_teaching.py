@@ -52,6 +52,7 @@ def test_what_is_checked_is_sent_with_the_model_and_the_wishes(session, runner, 
     assert (task.model, task.seconds, task.keep) == (session.model_path, 20.0, 0.25)
     assert Path(task.save_to).parent == home / "versions"
     assert task.title == f"{session.versions.base.title}, taught 1"
+    assert task.origin == session.model[1].identity
     first, second = task.examples
     np.testing.assert_array_equal(first.image_cyx, data[1][None])
     np.testing.assert_array_equal(first.labels, stack.labels[1])
@@ -132,9 +133,13 @@ def test_the_next_round_goes_on_from_the_current_version(session, runner, tiny_m
     pair = corrected()
     teach(session, runner, pair).finish(TeachDone(BETTER, tiny_model))
     pump_until(session, lambda: session.settled)
-    task = teach(session, runner, pair, count=2).task
-    assert task.model == tiny_model
-    assert task.title.endswith(", taught 2")
+    assert session.versions.before == 0
+    job = teach(session, runner, pair, count=2)
+    assert job.task.model == tiny_model
+    assert job.task.title.endswith(", taught 2")
+    job.finish(TeachDone(BETTER, "/no/such/second.safetensors"))
+    pump_until(session, lambda: len(session.versions.items) == 3)
+    assert session.versions.before == 1
 
 
 def test_teaching_that_did_not_help_changes_nothing_and_says_so(session, runner, heard):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,9 @@ def test_a_taught_version_becomes_current_and_none_is_lost(tiny_model):
     versions = Versions.of(tiny_model)
     assert versions.next_title == "taught 1"
     first = versions.add("one.safetensors", SUMMARY)
-    assert versions.current == first == Version("one.safetensors", "taught 1", SUMMARY)
+    assert versions.current == first
+    assert (first.model, first.title, first.summary) == ("one.safetensors", "taught 1", SUMMARY)
+    assert datetime.now(UTC) - datetime.fromisoformat(first.created) < timedelta(minutes=5)
     assert versions.go_to(0) is versions.base
     second = versions.add("two.safetensors", SUMMARY)
     assert [version.title for version in versions.items] == ["tiny", "taught 1", "taught 2"]
@@ -78,6 +82,112 @@ def test_a_file_that_cannot_be_dropped_stays(home, monkeypatch):
     stuck.mkdir(parents=True)
     new_version_path("tiny")
     assert stuck.exists()
+
+
+@pytest.fixture
+def teach(tiny_model):
+    """Write a taught version, as the worker does: of which version, its number, its scores."""
+    from napari_unet.core.model_file import load_model
+
+    def teach(parent, number, summary=SUMMARY, origin=None, taught=None):
+        base = read_model_header(tiny_model)[1]
+        path = new_version_path(parent)
+        card = replace(
+            read_model_header(parent)[1],
+            name=path.stem,
+            title=f"tiny, taught {number}",
+            parent=Path(parent).stem,
+            origin=base.identity if origin is None else origin,
+            taught=asdict(summary) if taught is None else taught,
+        )
+        replace(load_model(parent), card=card).save(path)
+        return str(path)
+
+    return teach
+
+
+def test_what_was_taught_before_is_there_again(tiny_model, home, teach):
+    first = teach(tiny_model, 1)
+    second = teach(first, 2, replace(SUMMARY, after=0.9))
+    third = teach(tiny_model, 3)
+    teach(tiny_model, 4, origin="another model")
+    (home / "versions" / "9-broken.safetensors").write_bytes(b"no model")
+    versions = Versions.of(tiny_model)
+    assert [item.model for item in versions.items] == [tiny_model, first, second, third]
+    assert [item.title for item in versions.items] == ["tiny", "taught 1", "taught 2", "taught 3"]
+    assert versions.items[2].summary == replace(SUMMARY, after=0.9)
+    assert versions.index == 0 and versions.next_title == "taught 4"
+
+
+def test_back_is_what_it_was_taught_from(tiny_model, teach):
+    first = teach(tiny_model, 1)
+    teach(first, 2)
+    teach(first, 3)
+    teach(tiny_model, 4)
+    versions = Versions.of(tiny_model)
+    assert versions.before == 0
+    came_from = []
+    for index in range(1, 5):
+        versions.go_to(index)
+        came_from.append(versions.before)
+    assert came_from == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("taught", [{}, {"before": "x"}, {"before": 1.0, "odd": 2.0}])
+def test_a_card_with_an_odd_summary_is_a_version_without_one(tiny_model, teach, taught):
+    teach(tiny_model, 1, taught=taught)
+    assert Versions.of(tiny_model).items[1].summary is None
+
+
+def test_a_version_is_renamed_in_its_file(tiny_model, teach):
+    path = teach(tiny_model, 1)
+    teach(tiny_model, 2)
+    before = header_and_weights(path)[1]
+    versions = Versions.of(tiny_model)
+    versions.go_to(1)
+    assert versions.rename("  with mitoses ").title == "with mitoses"
+    assert header_and_weights(path)[1] == before
+    assert list(Path(path).parent.glob(".*")) == []
+    again = Versions.of(tiny_model)
+    assert [item.title for item in again.items] == ["tiny", "with mitoses", "taught 2"]
+    assert again.items[1].summary == SUMMARY
+    with pytest.raises(InputError, match="already; choose another"):
+        versions.rename("taught 2")
+    with pytest.raises(InputError, match="Give the version a name"):
+        versions.rename(" ")
+    versions.go_to(0)
+    with pytest.raises(InputError, match="cannot be renamed"):
+        versions.rename("mine")
+
+
+def test_a_deleted_version_is_put_away_and_the_one_before_is_current(tiny_model, home, teach):
+    first = teach(tiny_model, 1)
+    second = teach(first, 2)
+    teach(second, 3)
+    versions = Versions.of(tiny_model)
+    versions.go_to(2)
+    assert versions.delete().model == first
+    assert (
+        not Path(second).exists() and (home / "versions" / "deleted" / Path(second).name).is_file()
+    )
+    assert [item.title for item in versions.items] == ["tiny", "taught 1", "taught 3"]
+    versions.go_to(2)
+    assert versions.before == 0  # its parent is gone
+    assert versions.next_title == "taught 4"
+    assert len(Versions.of(tiny_model).items) == 3
+    versions.go_to(0)
+    with pytest.raises(InputError, match="cannot be deleted"):
+        versions.delete()
+
+
+def test_a_version_that_cannot_be_put_away_stays(tiny_model, home, teach):
+    path = teach(tiny_model, 1)
+    (home / "versions" / "deleted").write_text("a file where the folder should be")
+    versions = Versions.of(tiny_model)
+    versions.go_to(1)
+    with pytest.raises(ModelFileError, match="could not be moved"):
+        versions.delete()
+    assert Path(path).is_file() and versions.index == 1 and len(versions.items) == 2
 
 
 def header_and_weights(path):

@@ -50,7 +50,7 @@ def test_what_is_taught_is_found_elsewhere(user):
     assert after > before + 0.4, (before, after)
     np.testing.assert_array_equal(labels.data[:, :half][checked], left[checked])
 
-    user.press(teach.back)
+    user.press(teach.versions.back)
     user.wait()
     again = score(truth[right], labels.data[right]).average_precision[0.5]
     assert user.bench.session.versions.index == 0

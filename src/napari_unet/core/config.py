@@ -134,6 +134,11 @@ class ModelCard:
         Names of the images that training never saw.
     parent : str
         Name of the model this one was taught from, empty for one trained from scratch.
+    origin : str
+        Of a taught model: which one the first of its rounds of teaching began with, as
+        `identity` says.
+    taught : dict
+        Of a taught model: how the last round went, the fields of a `TeachSummary`.
     history : tuple of str
         One sentence for each round of training or teaching, oldest first.
     created : str
@@ -152,9 +157,16 @@ class ModelCard:
     scores: dict[str, float] = field(default_factory=dict)
     held_out: tuple[str, ...] = ()
     parent: str = ""
+    origin: str = ""
+    taught: dict[str, float | None] = field(default_factory=dict)
     history: tuple[str, ...] = ()
     created: str = ""
     path: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Name and date: another training by the same name is another model."""
+        return f"{self.name} {self.created}".strip()
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of plain JSON values, without the path."""

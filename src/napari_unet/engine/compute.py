@@ -6,7 +6,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any  # images come in any real dtype
 
@@ -170,7 +170,13 @@ def teach(
         if not summary.improved or summary.steps == 0:
             return TeachDone(summary, "")
         name = Path(task.save_to).stem
-        card = replace(model.card, name=name, title=task.title or name)
+        card = replace(
+            model.card,
+            name=name,
+            title=task.title or name,
+            origin=task.origin or start.card.identity,
+            taught=asdict(summary),
+        )
         saved = replace(model, card=card).save(task.save_to)
         return TeachDone(summary, saved.card.path)
     finally:

@@ -200,6 +200,8 @@ class TeachTask:
         Path of the new ".safetensors" file; its stem is the new model's name.
     title : str
         What lists show for the new model; empty takes its name.
+    origin : str
+        The model that the first round began with, see `ModelCard`; empty takes this one.
     seed, device, precision
         See `iter_finetune`.
     """
@@ -214,6 +216,7 @@ class TeachTask:
     keep: float = 0.5
     save_to: str = ""
     title: str = ""
+    origin: str = ""
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"

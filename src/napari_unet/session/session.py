@@ -240,6 +240,7 @@ class Session:
             keep=keep,
             keys=keys or None,
             title=f"{versions.base.title}, {versions.next_title}",
+            origin=versions.origin,
         )
         self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
@@ -375,7 +376,7 @@ class Session:
         self.said.emit(done.summary.sentence, False)
         if not done.model:
             return
-        versions.add(done.model, done.summary)
+        versions.add(done.model, done.summary, Path(run.model).stem)
         self.versions_changed.emit()
         if then is not None and versions is self.versions:  # no other model was chosen meanwhile
             self.segment(*then)

@@ -81,6 +81,7 @@ class TeachRun:
         keep: float,
         keys: Sequence[SizeKey] | None = None,
         title: str = "",
+        origin: str = "",
     ) -> None:
         self.model = model
         self.budget_s = seconds
@@ -92,6 +93,7 @@ class TeachRun:
         self._runner = runner
         self._keep = keep
         self._title = title
+        self._origin = origin
         self._elapsed = 0.0
         self._has_news_of_size = False
         works = [
@@ -180,5 +182,6 @@ class TeachRun:
             keep=self._keep,
             save_to=str(path),
             title=self._title,
+            origin=self._origin,
         )
         self._job = self._runner.submit(task)

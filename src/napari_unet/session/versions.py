@@ -1,4 +1,4 @@
-"""The rounds of teaching as versions of a model, to step back and forth."""
+"""The rounds of teaching as versions of a model, to step back and forth, also days later."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import unicodedata
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from napari_unet.core.config import ModelCard
 from napari_unet.core.errors import InputError, ModelFileError
 from napari_unet.core.events import TeachSummary
 from napari_unet.core.library import (
@@ -25,6 +26,7 @@ __all__ = ["Version", "Versions", "new_version_path", "save_version"]
 
 KEPT_VERSIONS = 50  # files of taught versions that are never saved by name, a few MB each
 
+TAUGHT = re.compile(r"taught (\d+)$")
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d-\d{6}-\d{6}-")  # of a taught version's file
 
 
@@ -40,23 +42,30 @@ class Version:
         What is shown.
     summary : TeachSummary or None
         How it was taught; None for the model before teaching.
+    parent : str
+        Stem of the file that it was taught from.
+    created : str
+        ISO date and time.
     """
 
     model: str
     title: str
     summary: TeachSummary | None = None
+    parent: str = ""
+    created: str = ""
 
 
 @dataclass
 class Versions:
-    """A model and what was taught to it, with one version that is current."""
+    """A model and what was taught to it, oldest first, with one version that is current."""
 
     items: list[Version] = field(default_factory=list)
     index: int = 0
+    origin: str = ""
 
     @classmethod
     def of(cls, model: str) -> Versions:
-        """Start from a model of the library or a file.
+        """Start from a model of the library or a file, with what was taught to it before.
 
         Raises
         ------
@@ -64,7 +73,8 @@ class Versions:
             If there is no such model, or it cannot be read.
         """
         card = read_model_header(find_model(model))[1]
-        return cls([Version(model, card.title or card.name)])
+        base = Version(model, card.title or card.name)
+        return cls([base, *_taught_before(card.identity, base.title)], origin=card.identity)
 
     @property
     def current(self) -> Version:
@@ -79,11 +89,19 @@ class Versions:
     @property
     def next_title(self) -> str:
         """What the next taught version will be called."""
-        return f"taught {len(self.items)}"
+        numbers = [found[1] for item in self.items if (found := TAUGHT.match(item.title))]
+        return f"taught {1 + max(map(int, numbers), default=0)}"
 
-    def add(self, model: str, summary: TeachSummary) -> Version:
-        """Add a taught version and make it current; later versions than the current one stay."""
-        version = Version(model, self.next_title, summary)
+    @property
+    def before(self) -> int:
+        """Where the version is that the current one was taught from, if it is still there."""
+        parent = self.current.parent
+        found = (n for n, item in enumerate(self.items) if Path(item.model).stem == parent)
+        return next(found, 0)
+
+    def add(self, model: str, summary: TeachSummary, parent: str = "") -> Version:
+        """Add what was taught to a parent, a file's stem, and make it current; the others stay."""
+        version = Version(model, self.next_title, summary, parent, _now())
         self.items.append(version)
         self.index = len(self.items) - 1
         return version
@@ -95,6 +113,81 @@ class Versions:
         self.index = index
         return self.current
 
+    def rename(self, title: str) -> Version:
+        """Give the current version another title.
+
+        Raises
+        ------
+        InputError
+            If the title is empty or taken, or this is the model before teaching.
+        ModelFileError
+            If the file cannot be read or written.
+        """
+        title = title.strip()
+        self._must_be_taught("renamed")
+        if not title:
+            raise InputError("Give the version a name.")
+        if any(item.title == title for item in self.items if item is not self.current):
+            raise InputError(f"There is a version named {title!r} already; choose another name.")
+        path = find_model(self.current.model)
+        name = read_model_header(path)[1].name
+        _copy_model(path, path, name, f"{self.base.title}, {title}")
+        self.items[self.index] = replace(self.current, title=title)
+        return self.current
+
+    def delete(self) -> Version:
+        """Put the file of the current version among those thrown away; return the one before.
+
+        Raises
+        ------
+        InputError
+            If this is the model before teaching.
+        ModelFileError
+            If the file cannot be moved.
+        """
+        self._must_be_taught("deleted")
+        path = find_model(self.current.model)
+        trash = versions_dir() / "deleted"
+        try:
+            trash.mkdir(parents=True, exist_ok=True)
+            _drop_oldest(trash)
+            shutil.move(path, trash / path.name)
+        except OSError as error:
+            raise ModelFileError(
+                f"The version could not be moved to {trash}: {error.strerror or error}."
+            ) from error
+        before = self.before  # it is older, so it keeps its place
+        del self.items[self.index]
+        return self.go_to(before)
+
+    def _must_be_taught(self, what: str) -> None:
+        if self.index == 0:
+            raise InputError(
+                f"The model before teaching cannot be {what}; choose a taught version."
+            )
+
+
+def _taught_before(origin: str, base_title: str) -> list[Version]:
+    """Return the versions on disk that were taught to a model, oldest first."""
+    versions = []
+    for path in sorted(versions_dir().glob("*.safetensors")):
+        try:
+            card = read_model_header(path)[1]
+        except ModelFileError:  # damaged, or removed since it was listed
+            continue
+        if card.origin == origin:
+            title = card.title.removeprefix(f"{base_title}, ")
+            versions.append(Version(str(path), title, _summary(card), card.parent, card.created))
+    return versions
+
+
+def _summary(card: ModelCard) -> TeachSummary | None:
+    numbers = {key: n for key, n in card.taught.items() if n is None or isinstance(n, int | float)}
+    try:
+        return TeachSummary(**numbers)  # type: ignore[arg-type]  # what is whole is whole in JSON
+    except TypeError:
+        return None
+
 
 def versions_dir() -> Path:
     """Return the folder of taught versions that were not saved by name."""
@@ -104,12 +197,16 @@ def versions_dir() -> Path:
 def new_version_path(base: str) -> Path:
     """Return a new file for the next version, and drop the oldest files if there are many."""
     folder = versions_dir()
-    old = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    _drop_oldest(folder)
+    stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
+    return folder / f"{stamp}-{_slug(STAMP.sub('', Path(base).stem))}.safetensors"
+
+
+def _drop_oldest(folder: Path) -> None:
+    old = sorted(folder.glob("*.safetensors"))
     for path in old[: max(0, len(old) - KEPT_VERSIONS)]:
         with contextlib.suppress(OSError):  # what cannot be dropped stays
             path.unlink()
-    stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
-    return folder / f"{stamp}-{_slug(STAMP.sub('', Path(base).stem))}.safetensors"
 
 
 def save_version(version: Version, title: str) -> Path:
@@ -128,12 +225,17 @@ def save_version(version: Version, title: str) -> Path:
     target = user_models_dir() / f"{name}.safetensors"
     if target.exists() or (bundled_models_dir() / target.name).exists():
         raise InputError(f"There is a model named {name!r} already; choose another name.")
-    source = find_model(version.model)
-    beside = target.with_name(f".{name}.{os.getpid()}.part")
+    _copy_model(find_model(version.model), target, name, title.strip())
+    return target
+
+
+def _copy_model(source: Path, target: Path, name: str, title: str) -> None:
+    """Copy a model, or write it anew in its place, with another name and title."""
+    beside = target.with_name(f".{target.stem}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, beside)
-        rewrite_card(beside, name=name, title=title.strip())
+        rewrite_card(beside, name=name, title=title)
         beside.replace(target)
     except OSError as error:
         raise ModelFileError(
@@ -142,7 +244,10 @@ def save_version(version: Version, title: str) -> Path:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
-    return target
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _slug(title: str) -> str:

@@ -67,6 +67,9 @@ class Choice(ComboBox):
                 unique, number = f"{text} ({number})", number + 1
             texts[unique] = data
         with self.changed.blocked():
+            if list(texts) != [text for text, _ in self._offered]:
+                self._offered = []  # magicgui would add what is new at the end
+                self.reset_choices()
             self._offered = list(texts.items())
             self.reset_choices()
             if any(data == value for data in texts.values()):

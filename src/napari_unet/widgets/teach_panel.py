@@ -19,13 +19,13 @@ from napari_unet.widgets.parts import (
     row,
     set_enabled,
 )
+from napari_unet.widgets.version_row import VersionRow
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["TeachPanel"]
 
 TEACH_TIP = "Learn from everything that is checked, in all open images, then segment again."
 STOP_TIP = "Stop; the best so far is kept."
-BACK_TIP = "Segment with the version before this one again."
 NOTHING = "Correct a few cells first: what you touch is checked, and learnt."
 TIMES = [("quick, 30 s", 30.0), ("normal, 2 min", 120.0), ("thorough, 10 min", 600.0)]
 KEEP = 0.5  # as `iter_finetune`
@@ -52,8 +52,7 @@ class TeachPanel(Panel):
         )  # fmt: skip
         self.curve = CurveView()
         self.score = Note()
-        self.version = Choice(tooltip="The version that segments.")
-        self.back = button("Go back", BACK_TIP, self._go_back)
+        self.versions = VersionRow(bench)
         super().__init__(
             [
                 heading("3  Teach"),
@@ -63,17 +62,14 @@ class TeachPanel(Panel):
                 self.note,
                 frame(self.curve),
                 self.score,
-                row(self.version, self.back),
+                self.versions.row,
             ]
         )
-        self.version.changed.connect(self._on_version)
         session, workspace = bench.session, bench.workspace
         for signal in (session.state_changed, workspace.corrected, workspace.chosen_changed):
             signal.connect(self._show_state)
         session.progress.connect(self._show_progress)
         session.curve_changed.connect(self._show_curve)
-        session.versions_changed.connect(self._show_versions)
-        self._show_versions()
         self._show_state()
 
     def press(self) -> None:
@@ -88,14 +84,6 @@ class TeachPanel(Panel):
         except NapariUnetError as error:
             self.note.say(str(error), failure=True)
 
-    def _go_to(self, index: int) -> None:
-        """Make a version current, and show what it makes of the planes that were segmented."""
-        session = self._bench.session
-        session.go_to_version(index)
-        visited = self._bench.workspace.visited()
-        if visited is not None and visited[0].segmented and not session.busy:
-            session.segment(*visited)
-
     def _show_state(self) -> None:
         busy = self._bench.session.busy
         reason = self._header.reason()
@@ -105,12 +93,6 @@ class TeachPanel(Panel):
             reason = NOTHING
         set_enabled(self.teach, reason, TEACH_TIP)
         set_enabled(self.stop, "" if busy == "Teach" else "Nothing is being taught.", STOP_TIP)
-        versions = self._bench.session.versions
-        back = busy and reason
-        if not back and versions.index == 0:
-            back = "There is no version before this one."
-        set_enabled(self.back, back, BACK_TIP)
-        self.version.enabled = not busy and len(versions.items) > 1
         if busy != "Teach":
             self.note.say(NOTHING if reason == NOTHING else "")
 
@@ -123,23 +105,3 @@ class TeachPanel(Panel):
     def _show_curve(self, curve: Curve, score: str) -> None:
         self.curve.show_curve(curve)
         self.score.say(score.capitalize())
-
-    def _show_versions(self) -> None:
-        versions = self._bench.session.versions
-        names = [
-            item.title if index else "before teaching" for index, item in enumerate(versions.items)
-        ]
-        for index, item in enumerate(versions.items):
-            if item.summary is not None and item.summary.after is not None:
-                names[index] += f" ({item.summary.after:.2f})"
-        self.version.offer(list(zip(names, range(len(names)), strict=True)), versions.index)
-        self._show_state()
-
-    def _on_version(self, index: int | None) -> None:
-        if index is not None:
-            self._go_to(index)
-
-    def _go_back(self) -> None:
-        versions = self._bench.session.versions
-        if versions.index > 0:
-            self._go_to(versions.index - 1)

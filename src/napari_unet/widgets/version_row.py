@@ -1,0 +1,123 @@
+"""The versions of a model: choose one, go back, rename and delete."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from magicgui.widgets import Container, PushButton, Widget
+from qtpy.QtWidgets import QInputDialog, QMenu
+
+from napari_unet.core.errors import NapariUnetError
+from napari_unet.session.versions import Version
+from napari_unet.widgets.parts import Choice, button, row, set_enabled
+from napari_unet.widgets.workbench import Workbench
+
+__all__ = ["VersionRow"]
+
+BACK_TIP = "Segment with the version that this one was taught from again."
+MENU_TIP = "Rename or delete this version."
+UNTAUGHT = "before teaching"
+
+
+class VersionRow:
+    """A list of versions, the way back, and a menu; `row` is what goes into a panel."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self.version = Choice(tooltip="The version that segments.")
+        self.back = button("Go back", BACK_TIP, self._go_back)
+        self.menu = PushButton(text="…", tooltip=MENU_TIP, label="")
+        self.menu.native.setFixedWidth(30)
+        menu = QMenu(self.menu.native)
+        menu.addAction("Rename this version…", self._ask_and_rename)
+        menu.addAction("Delete this version", self.delete)
+        self.menu.native.setMenu(menu)
+        self.row: Container[Widget] = row(self.version, self.back, self.menu)
+        self.version.changed.connect(self._on_version)
+        bench.session.versions_changed.connect(self._show)
+        bench.session.state_changed.connect(self._show_state)
+        self._show()
+
+    def rename(self, title: str) -> None:
+        """Give the current version another title; a problem is shown in the dock."""
+        session = self._bench.session
+        session.guarded(lambda: self._renamed(title))
+
+    def _renamed(self, title: str) -> None:
+        self._bench.session.versions.rename(title)
+        self._bench.session.versions_changed.emit()
+
+    def delete(self) -> None:
+        """Put the current version away; what it was taught from segments again."""
+        self._bench.session.guarded(self._deleted)
+
+    def _deleted(self) -> None:
+        session = self._bench.session
+        title = session.versions.current.title
+        session.versions.delete()
+        session.versions_changed.emit()
+        session.said.emit(f"{title.capitalize()} was deleted.", False)
+        self._segment_again()
+
+    def _ask_and_rename(self) -> None:
+        title, agreed = QInputDialog.getText(
+            self.menu.native, "Rename this version", "Name of the version:",
+            text=self._bench.session.versions.current.title,
+        )  # fmt: skip
+        if agreed:
+            self.rename(title)
+
+    def _go_back(self) -> None:
+        self._go_to(self._bench.session.versions.before)
+
+    def _on_version(self, index: int | None) -> None:
+        if index is not None:
+            self._go_to(index)
+
+    def _go_to(self, index: int) -> None:
+        """Make a version current, and show what it makes of the planes that were segmented."""
+        self._bench.session.go_to_version(index)
+        self._segment_again()
+
+    def _segment_again(self) -> None:
+        session = self._bench.session
+        visited = self._bench.workspace.visited()
+        if visited is not None and visited[0].segmented and not session.busy:
+            session.segment(*visited)
+
+    def _show(self) -> None:
+        versions = self._bench.session.versions
+        names = [described(item) if n else UNTAUGHT for n, item in enumerate(versions.items)]
+        self.version.offer(list(zip(names, range(len(names)), strict=True)), versions.index)
+        summary = versions.current.summary
+        self.version.tooltip = summary.sentence if summary else "The version that segments."
+        self._show_state()
+
+    def _show_state(self) -> None:
+        busy = self._bench.session.busy
+        reason = f"{busy} is running; stop it first or wait." if busy else ""
+        try:
+            versions = self._bench.session.versions
+        except NapariUnetError as error:  # the model's file is gone
+            reason = str(error)
+        is_base = not reason and versions.index == 0
+        set_enabled(
+            self.back, "There is no version before this one." if is_base else reason, BACK_TIP
+        )
+        untaught = "The model before teaching stays as it is."
+        set_enabled(self.menu, untaught if is_base else reason, MENU_TIP)
+        self.version.enabled = not reason and len(versions.items) > 1
+
+
+def described(version: Version) -> str:
+    """Return a version's title, its day if that was not today, and its score."""
+    text = version.title
+    try:
+        day = datetime.fromisoformat(version.created).astimezone().date()
+    except ValueError:
+        day = datetime.now().astimezone().date()
+    if day != datetime.now().astimezone().date():
+        text += f", {day:%d %b}"
+    if version.summary is not None and version.summary.after is not None:
+        text += f" ({version.summary.after:.2f})"
+    return text

@@ -1,0 +1,115 @@
+"""Versions in the dock: there again after a restart, renamed, deleted, gone back from."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_unet.core.config import ModelConfig
+from napari_unet.core.events import TeachSummary
+from napari_unet.core.model_file import Model
+from napari_unet.engine.runner import InlineRunner
+from napari_unet.session.versions import Version, new_version_path
+from napari_unet.widgets.version_row import described
+from person import SCREEN, Shared, User, settle
+
+SUMMARY = TeachSummary(0.5, 0.84, 9, 3, True, 1.0, 10)
+
+
+@pytest.fixture
+def at_desk(make_napari_viewer, tmp_path):
+    """A user with a tiny model that was taught twice, one after the other, before napari began."""
+    base = Model.fresh(ModelConfig(width=2, depth=1), name="base")
+    base = base.save(tmp_path / "base.safetensors")
+    parent = "base"
+    for number in (1, 2):
+        path = new_version_path("base")
+        card = replace(
+            base.card,
+            name=path.stem,
+            title=f"base, taught {number}",
+            parent=parent,
+            origin=base.card.identity,
+            taught=asdict(SUMMARY),
+        )
+        replace(base, card=card).save(path)
+        parent = path.stem
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(*SCREEN)
+    user = User(viewer, Shared(InlineRunner()))
+    user.bench.session.load_model_file(str(tmp_path / "base.safetensors"))
+    yield user
+    user.bench.close()
+    user.__dict__.clear()
+
+
+def texts(row):
+    return [row.version.native.itemText(n) for n in range(row.version.native.count())]
+
+
+def actions(row):
+    return {action.text(): action for action in row.menu.native.menu().actions()}
+
+
+def test_what_was_taught_before_can_be_chosen_and_gone_back_from(at_desk):
+    at_desk.viewer.add_image(np.zeros((40, 40)))
+    dock = at_desk.dock()
+    row, session = dock.steps[2].versions, at_desk.bench.session
+    assert texts(row) == ["before teaching", "taught 1 (0.84)", "taught 2 (0.84)"]
+    assert row.version.value == 0 and not row.back.enabled and not row.menu.enabled
+    at_desk.press(dock.steps[0].segment)
+    at_desk.wait()
+    row.version.value = 2
+    assert session.busy == "Segment"  # it shows what that version makes of the image
+    assert not row.back.enabled and "Segment is running" in row.back.tooltip
+    at_desk.wait()
+    assert "9 checked cells" in row.version.tooltip
+    at_desk.press(row.back)
+    at_desk.wait()
+    assert session.versions.current.title == "taught 1"
+    at_desk.press(row.back)
+    at_desk.wait()
+    assert session.versions.index == 0
+
+
+def test_it_is_renamed_and_deleted(at_desk):
+    dock = at_desk.dock()
+    row = dock.steps[2].versions
+    row.version.value = 2
+    settle(0.1)
+    row.rename("with mitoses")
+    assert texts(row)[2] == "with mitoses (0.84)"
+    row.rename("taught 1")
+    assert "choose another name" in dock.status.value
+    path = at_desk.bench.session.versions.current.model
+    actions(row)["Delete this version"].trigger()
+    settle(0.1)
+    assert texts(row) == ["before teaching", "taught 1 (0.84)"] and row.version.value == 1
+    assert dock.status.value == "With mitoses was deleted." and not Path(path).exists()
+
+
+def test_the_question_for_a_name_offers_the_one_it_has(at_desk, monkeypatch):
+    row = at_desk.dock().steps[2].versions
+    row.version.value = 1
+    asked = []
+
+    def ask(parent, title, label, text):
+        asked.append(text)
+        return "better", len(asked) > 1
+
+    monkeypatch.setattr("napari_unet.widgets.version_row.QInputDialog.getText", ask)
+    actions(row)["Rename this version…"].trigger()  # and cancelled
+    assert texts(row)[1] == "taught 1 (0.84)"
+    actions(row)["Rename this version…"].trigger()
+    assert texts(row)[1] == "better (0.84)" and asked == ["taught 1", "taught 1"]
+
+
+def test_a_day_is_named_where_it_is_not_today():
+    now = datetime.now(UTC)
+    assert described(Version("a", "taught 1", SUMMARY, "", now.isoformat())) == "taught 1 (0.84)"
+    old = now - timedelta(days=3)
+    shown = described(Version("a", "taught 1", None, "", old.isoformat()))
+    assert shown == f"taught 1, {old.astimezone():%d %b}"
+    assert described(Version("a", "taught 1")) == "taught 1"
