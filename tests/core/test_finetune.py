@@ -186,12 +186,12 @@ def test_erased_objects_alone_can_be_taught(bright):
 
 
 def test_what_got_worse_is_not_returned(bright, monkeypatch):
-    from napari_unet.core import train as train_module
+    from napari_unet.core import lesson
 
     def upside_down(logits, target, weight):
         return -torch.nn.functional.cross_entropy(logits, target)
 
-    monkeypatch.setattr(train_module, "weighted_cross_entropy", upside_down)
+    monkeypatch.setattr(lesson, "weighted_cross_entropy", upside_down)
     model = finetune(bright, [example(SIX)], steps=10, keep=0.0, settings=SETTINGS, **CPU)
     assert model is bright
 

@@ -77,6 +77,8 @@ class TeachSummary:
         False if the taught model scored worse than the one before.
     seconds, steps : float, int
         What the round took.
+    live : bool
+        Whether it was learnt while cells were corrected: then none is kept aside.
     """
 
     before: float | None
@@ -86,6 +88,7 @@ class TeachSummary:
     improved: bool
     seconds: float
     steps: int
+    live: bool = False
 
     @property
     def sentence(self) -> str:
@@ -108,7 +111,8 @@ class TeachSummary:
             closer = ", about the same" if is_found else " but closer; teach again for longer"
         if self.cells_kept_aside:
             return f"Learnt from {cells}; on {where}: {scores}{closer}."
-        return f"Learnt from {cells}, too few to keep any aside; on {where}: {scores}{closer}."
+        why = "none kept aside" if self.live else "too few to keep any aside"
+        return f"Learnt from {cells}, {why}; on {where}: {scores}{closer}."
 
 
 def _count(number: int, noun: str = "checked cell") -> str:

@@ -17,7 +17,7 @@ from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
 
-__all__ = ["Budget", "Cancelled", "Loss", "Optimisation", "TrainSettings"]
+__all__ = ["Budget", "Cancelled", "Loss", "OpenEndedBudget", "Optimisation", "TrainSettings"]
 
 REPORT_EVERY_S = 0.3
 Cancelled = Callable[[], bool]
@@ -123,6 +123,30 @@ class Budget:
         rise = min(1.0, (self.fraction + 1e-3) / 0.02)
         cosine = torch.cos(torch.tensor(self.fraction * torch.pi)).item()
         return highest * rise * (0.5 + 0.5 * cosine)
+
+
+class OpenEndedBudget(Budget):
+    """Some seconds at a time, nobody knows how often: the rate rises and then stays."""
+
+    RISE = 10  # steps (chosen)
+
+    def __init__(self) -> None:
+        super().__init__(1.0, None)
+        self._first = 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether this time is over; it has one step at the least."""
+        return self.step > self._first and self.fraction >= 1
+
+    def begin(self, seconds: float) -> None:
+        """Begin another time of so many seconds."""
+        self._start = time.monotonic()
+        self.seconds, self._first = seconds, self.step
+
+    def learning_rate(self, highest: float) -> float:
+        """Return the rate for the next step."""
+        return highest * min(1.0, (self.step + 1) / self.RISE)
 
 
 class Optimisation:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from napari_unet.core.augment import AugmentConfig
@@ -20,13 +19,18 @@ from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
+from napari_unet.core.lesson import (
+    check_examples,
+    count_cells,
+    cropped,
+    patch_sampler,
+    sized,
+    teaching_loss,
+)
 from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
-from napari_unet.core.optimise import Budget, Cancelled, Loss, Optimisation, TrainSettings
-from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings
-from napari_unet.core.size import median_diameter
-from napari_unet.core.teacher import Teacher
-from napari_unet.core.tiling import network_geometry
+from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
+from napari_unet.core.sampling import Batch, WeightSettings
 
 __all__ = ["TEACH_SETTINGS", "TRAIN_SETTINGS", "finetune", "iter_finetune", "iter_train"]
 
@@ -125,7 +129,7 @@ def iter_train(
     model = replace(model, card=card or ModelCard("trained"))
     if start is not None:
         model = _continued(model, start)
-    sampler = _sampler(examples, config, settings, seed)
+    sampler = patch_sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
     run = Optimisation(model.network, settings, budget, device, precision, seed)
     length = f"{seconds} seconds, {steps} steps"
@@ -137,7 +141,7 @@ def iter_train(
         keeper.take_up(run)
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
-        return weighted_cross_entropy(logits, *_cropped(batch, logits))
+        return weighted_cross_entropy(logits, *cropped(batch, logits))
 
     with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
@@ -247,20 +251,20 @@ def iter_finetune(
         If nothing is checked, or the channels are not the model's.
     """
     settings = settings or TEACH_SETTINGS
-    _check_examples(model, examples)
+    check_examples(model, examples)
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
     budget = Budget(seconds, steps)
-    examples = [_sized(example, model.config) for example in examples]
+    examples = [sized(example, model.config) for example in examples]
     taught, aside = keep_aside(examples, model.config.percentiles, seed=seed)
-    sampler = _sampler(taught, model.config, settings, seed)
+    sampler = patch_sampler(taught, model.config, settings, seed)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()
     judge = Judge(model, taught, aside, budget, device, precision)
     first = judge.judge(model.network)
     if first is not None:
         yield first
-    loss = _teaching_loss(run, model, keep)
+    loss = teaching_loss(run, model, keep)
     with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
             yield report
@@ -271,7 +275,7 @@ def iter_finetune(
     last = judge.judge(run.averaged())
     if last is not None:
         yield last
-    summary = judge.summary(sum(_count_cells(example) for example in taught))
+    summary = judge.summary(sum(count_cells(example) for example in taught))
     history = (*model.card.history, _history(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=_now())
     network = judge.best if judge.best is not None else run.averaged()
@@ -308,67 +312,6 @@ def finetune(
         except StopIteration as end:
             taught, summary = end.value
             return taught if summary.improved else model
-
-
-def _teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
-    teacher = Teacher(model.network, run, keep) if keep > 0 else None
-
-    def loss(logits: Tensor, batch: Batch) -> Tensor:
-        target, weight = _cropped(batch, logits)
-        value = weighted_cross_entropy(logits, target, weight)
-        if teacher is not None and not teacher.is_contradicted:
-            value = value + teacher.loss(logits, batch.image, target, weight)
-        return value
-
-    return loss
-
-
-def _cropped(batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut target and weight to the middle that valid convolutions leave."""
-    y = (batch.target.shape[1] - logits.shape[2]) // 2
-    x = (batch.target.shape[2] - logits.shape[3]) // 2
-    middle = (slice(None), slice(y, y + logits.shape[2]), slice(x, x + logits.shape[3]))
-    return batch.target[middle], batch.weight[middle]
-
-
-def _sampler(
-    examples: Sequence[Example], config: ModelConfig, settings: TrainSettings, seed: int
-) -> PatchSampler:
-    return PatchSampler(
-        examples,
-        side=network_geometry(config).patch_side(settings.patch),
-        batch=settings.batch,
-        percentiles=config.percentiles,
-        augment=settings.augment,
-        weights=settings.weights,
-        diameter=config.diameter,
-        seed=seed,
-    )
-
-
-def _sized(example: Example, config: ModelConfig) -> Example:
-    if config.diameter is None or example.diameter is not None:
-        return example
-    checked = np.where(example.mask, example.labels, 0)
-    diameter = median_diameter([checked])
-    return example if diameter is None else replace(example, diameter=max(1.0, diameter))
-
-
-def _check_examples(model: Model, examples: Sequence[Example]) -> None:
-    if not any(example.mask.any() for example in examples):
-        raise InputError("Nothing is checked yet; correct a few cells first.")
-    for example in examples:
-        channels, needed = len(example.image_cyx), model.config.in_channels
-        if channels != needed:
-            raise InputError(
-                f"The model takes {needed} channel{'s' * (needed != 1)} and an image has "
-                f"{channels}; choose which to use."
-            )
-
-
-def _count_cells(example: Example) -> int:
-    checked = example.labels[example.mask]
-    return len(set(checked[checked > 0].tolist()))
 
 
 def _history(what: str, budget: Budget) -> str:

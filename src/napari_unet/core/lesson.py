@@ -1,0 +1,94 @@
+"""What training, teaching and live teaching share: patches, loss, and the checks before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from napari_unet.core.config import ModelConfig
+from napari_unet.core.errors import InputError
+from napari_unet.core.example import Example
+from napari_unet.core.losses import weighted_cross_entropy
+from napari_unet.core.model_file import Model
+from napari_unet.core.optimise import Loss, Optimisation, TrainSettings
+from napari_unet.core.sampling import Batch, PatchSampler
+from napari_unet.core.size import median_diameter
+from napari_unet.core.teacher import Teacher
+from napari_unet.core.tiling import network_geometry
+
+__all__ = ["check_examples", "count_cells", "cropped", "patch_sampler", "sized", "teaching_loss"]
+
+
+def teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
+    """Return the loss of the checked pixels, and of how far what was known is left elsewhere."""
+    teacher = Teacher(model.network, run, keep) if keep > 0 else None
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        target, weight = cropped(batch, logits)
+        value = weighted_cross_entropy(logits, target, weight)
+        if teacher is not None and not teacher.is_contradicted:
+            value = value + teacher.loss(logits, batch.image, target, weight)
+        return value
+
+    return loss
+
+
+def cropped(batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut target and weight to the middle that valid convolutions leave."""
+    y = (batch.target.shape[1] - logits.shape[2]) // 2
+    x = (batch.target.shape[2] - logits.shape[3]) // 2
+    middle = (slice(None), slice(y, y + logits.shape[2]), slice(x, x + logits.shape[3]))
+    return batch.target[middle], batch.weight[middle]
+
+
+def patch_sampler(
+    examples: Sequence[Example], config: ModelConfig, settings: TrainSettings, seed: int
+) -> PatchSampler:
+    """Return what draws patches as the network needs them."""
+    return PatchSampler(
+        examples,
+        side=network_geometry(config).patch_side(settings.patch),
+        batch=settings.batch,
+        percentiles=config.percentiles,
+        augment=settings.augment,
+        weights=settings.weights,
+        diameter=config.diameter,
+        seed=seed,
+    )
+
+
+def sized(example: Example, config: ModelConfig) -> Example:
+    """Name the size of an example's objects, where it has none, from its checked cells."""
+    if config.diameter is None or example.diameter is not None:
+        return example
+    checked = np.where(example.mask, example.labels, 0)
+    diameter = median_diameter([checked])
+    return example if diameter is None else replace(example, diameter=max(1.0, diameter))
+
+
+def check_examples(model: Model, examples: Sequence[Example]) -> None:
+    """Refuse to learn from nothing, or from other channels than the model's.
+
+    Raises
+    ------
+    InputError
+        With a sentence that says what to do.
+    """
+    if not any(example.mask.any() for example in examples):
+        raise InputError("Nothing is checked yet; correct a few cells first.")
+    for example in examples:
+        channels, needed = len(example.image_cyx), model.config.in_channels
+        if channels != needed:
+            raise InputError(
+                f"The model takes {needed} channel{'s' * (needed != 1)} and an image has "
+                f"{channels}; choose which to use."
+            )
+
+
+def count_cells(example: Example) -> int:
+    """Return how many objects have a checked pixel."""
+    checked = example.labels[example.mask]
+    return len(set(checked[checked > 0].tolist()))

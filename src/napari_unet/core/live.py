@@ -1,0 +1,139 @@
+"""Teaching that goes on while cells are corrected: a few seconds at a time, one network."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from napari_unet.core.errors import InputError
+from napari_unet.core.events import TeachSummary, TrainProgress
+from napari_unet.core.example import Example
+from napari_unet.core.judge import is_worse
+from napari_unet.core.kept_aside import all_checked
+from napari_unet.core.lesson import (
+    check_examples,
+    count_cells,
+    patch_sampler,
+    sized,
+    teaching_loss,
+)
+from napari_unet.core.model_file import Model
+from napari_unet.core.optimise import Cancelled, OpenEndedBudget, Optimisation, TrainSettings
+from napari_unet.core.train import TEACH_SETTINGS
+
+__all__ = ["LiveTeaching"]
+
+
+class LiveTeaching:
+    """A model that learns in short turns, from what is checked at each of them.
+
+    Optimiser and average of the weights go on from turn to turn, at a rate that does not fall.
+    Nothing is kept aside: who corrects a cell wants to see it learnt.
+
+    Parameters
+    ----------
+    model : Model
+        The model to start from; it is not changed.
+    keep : float
+        0: learn freely; 1: stay close to what the model knows, see `iter_finetune`.
+    settings : TrainSettings, optional
+        Patches, rate, augmentation.
+    seed : int
+        Of patches.
+    device, precision : str
+        See `napari_unet.core.device`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        keep: float = 0.5,
+        settings: TrainSettings | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        if not 0 <= keep <= 1:
+            raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
+        self._before = model
+        self._settings = settings or TEACH_SETTINGS
+        self._seed = seed
+        self._where = {"device": device, "precision": precision}
+        self._budget = OpenEndedBudget()
+        self._seconds = 0.0
+        network = copy.deepcopy(model.network)
+        self._run = Optimisation(network, self._settings, self._budget, device, precision, seed)
+        self._run.freeze_batch_norm()
+        self._loss = teaching_loss(self._run, model, keep)
+
+    @property
+    def steps(self) -> int:
+        """How many steps were made so far."""
+        return self._budget.step
+
+    @property
+    def model(self) -> Model:
+        """What was learnt so far, ready for use."""
+        return replace(self._before, network=self._run.averaged())
+
+    def learn(
+        self,
+        examples: Sequence[Example],
+        *,
+        seconds: float,
+        cancelled: Cancelled | None = None,
+    ) -> Generator[TrainProgress, None, Model]:
+        """Learn for some seconds from what is checked now.
+
+        Yields
+        ------
+        TrainProgress
+            Its fraction is that of this turn.
+
+        Returns
+        -------
+        Model
+            See `model`.
+
+        Raises
+        ------
+        InputError
+            If nothing is checked, or the channels are not the model's.
+        """
+        start = time.monotonic()
+        config = self._before.config
+        check_examples(self._before, examples)
+        taught = [sized(example, config) for example in examples]
+        sampler = patch_sampler(taught, config, self._settings, self._seed)
+        self._budget.begin(seconds)
+        with closing(self._run.steps(sampler, self._loss, cancelled)) as reports:
+            yield from reports
+        self._seconds += time.monotonic() - start
+        return self.model
+
+    def finish(self, examples: Sequence[Example]) -> tuple[Model, TeachSummary]:
+        """Return the model, whether better or not, and how it went on the checked cells."""
+        config = self._before.config
+        model = self.model
+        cells = all_checked([sized(one, config) for one in examples], config.percentiles)
+        before = after = None
+        improved = True
+        if cells is not None and self.steps:
+            old, new = (cells.mark(one, **self._where) for one in (self._before, model))
+            before, after = old.score, new.score
+            improved = not is_worse(new, old, cells.cells)
+        summary = TeachSummary(
+            before=before,
+            after=after,
+            cells_taught=sum(count_cells(example) for example in examples),
+            cells_kept_aside=0,
+            improved=improved,
+            seconds=self._seconds,
+            steps=self.steps,
+            live=True,
+        )
+        return model, summary
