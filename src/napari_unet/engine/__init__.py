@@ -5,6 +5,8 @@ from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import InlineRunner, Job, Runner
 from napari_unet.engine.tasks import (
     DeviceInfo,
+    KeepLiveTask,
+    LearnTask,
     MeasureTask,
     PlaneSize,
     ProbeTask,
@@ -21,6 +23,8 @@ __all__ = [
     "InlineRunner",
     "Job",
     "JobCancelledError",
+    "KeepLiveTask",
+    "LearnTask",
     "MeasureTask",
     "PlaneSize",
     "ProbeTask",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any  # images come in any real dtype
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.events import KeptAsideScore, TileResult, TrainProgress
+from napari_unet.core.events import KeptAsideScore, TeachSummary, TileResult, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.library import find_model
 from napari_unet.core.rescale import to_model_size
@@ -21,6 +21,8 @@ from napari_unet.engine.errors import JobCancelledError
 from napari_unet.engine.tasks import (
     Cancelled,
     DeviceInfo,
+    KeepLiveTask,
+    LearnTask,
     MeasureTask,
     PlaneSize,
     ProbeTask,
@@ -35,7 +37,18 @@ if TYPE_CHECKING:
 
 # Imports of core inside functions: all for weight, they bring torch.
 
-__all__ = ["cached_model", "measure", "prepare_worker", "probe", "segment", "teach"]
+__all__ = [
+    "cached_model",
+    "check_name",
+    "give_back_gpu_memory",
+    "measure",
+    "prepare_worker",
+    "probe",
+    "saved",
+    "segment",
+    "sized",
+    "teach",
+]
 
 KEPT_MODELS = 3  # chosen: the one before, the one taught, and one to compare
 _models: OrderedDict[tuple[Path, int, int], Model] = OrderedDict()
@@ -60,9 +73,15 @@ def _processors() -> int:
 
 
 def cached_model(name_or_path: str) -> Model:
-    """Return a model, loaded once; a file that was written anew is loaded anew."""
-    from napari_unet.core.model_file import load_model
+    """Return a model, loaded once; a file that was written anew is loaded anew.
 
+    A name that begins with "live:" is one that is being taught live.
+    """
+    from napari_unet.core.model_file import load_model
+    from napari_unet.engine.live import LIVE, live_model
+
+    if name_or_path.startswith(LIVE):
+        return live_model(name_or_path)
     path = find_model(name_or_path).resolve()
     status = path.stat()
     key = (path, status.st_mtime_ns, status.st_size)
@@ -151,11 +170,10 @@ def teach(
     """Yield progress and scores, then save; see `TeachTask`."""
     from napari_unet.core.train import iter_finetune
 
-    if not task.save_to.endswith(".safetensors"):
-        raise InputError(f"The new model is named {task.save_to!r}; end it in .safetensors.")
+    check_name(task)
     start = cached_model(task.model)
     try:
-        examples = [_sized(example, start, task, cancelled) for example in task.examples]
+        examples = [sized(example, start, task, cancelled) for example in task.examples]
         model, summary = yield from iter_finetune(
             start,
             examples,
@@ -167,23 +185,42 @@ def teach(
             precision=task.precision,
             cancelled=cancelled,
         )
-        if not summary.improved or summary.steps == 0:
-            return TeachDone(summary, "")
-        name = Path(task.save_to).stem
-        card = replace(
-            model.card,
-            name=name,
-            title=task.title or name,
-            origin=task.origin or start.card.identity,
-            taught=asdict(summary),
-        )
-        saved = replace(model, card=card).save(task.save_to)
-        return TeachDone(summary, saved.card.path)
+        return saved(model, summary, task, start)
     finally:
-        _give_back_gpu_memory()
+        give_back_gpu_memory()
 
 
-def _sized(example: Example, model: Model, task: TeachTask, cancelled: Cancelled) -> Example:
+def check_name(task: TeachTask | KeepLiveTask) -> None:
+    """Refuse to save to anything but a model file.
+
+    Raises
+    ------
+    InputError
+    """
+    if not task.save_to.endswith(".safetensors"):
+        raise InputError(f"The new model is named {task.save_to!r}; end it in .safetensors.")
+
+
+def saved(
+    model: Model, summary: TeachSummary, task: TeachTask | KeepLiveTask, start: Model
+) -> TeachDone:
+    """Save what was taught, if it is better than what it was taught from."""
+    if not summary.improved or summary.steps == 0:
+        return TeachDone(summary, "")
+    name = Path(task.save_to).stem
+    card = replace(
+        model.card,
+        name=name,
+        title=task.title or name,
+        origin=task.origin or start.card.identity,
+        taught=asdict(summary),
+    )
+    return TeachDone(summary, replace(model, card=card).save(task.save_to).card.path)
+
+
+def sized(
+    example: Example, model: Model, task: TeachTask | LearnTask, cancelled: Cancelled
+) -> Example:
     """Name the size of an example's objects, as they will be segmented."""
     if model.config.diameter is None:
         return replace(example, diameter=None)
@@ -194,7 +231,7 @@ def _sized(example: Example, model: Model, task: TeachTask, cancelled: Cancelled
     return replace(example, diameter=diameter)
 
 
-def _give_back_gpu_memory() -> None:
+def give_back_gpu_memory() -> None:
     """Return what torch keeps for later: teaching needs far more than segmenting."""
     import torch
 

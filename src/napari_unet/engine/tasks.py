@@ -21,6 +21,8 @@ from napari_unet.engine.errors import as_sentence
 __all__ = [
     "Cancelled",
     "DeviceInfo",
+    "KeepLiveTask",
+    "LearnTask",
     "MeasureTask",
     "PlaneSize",
     "ProbeTask",
@@ -228,6 +230,74 @@ class TeachTask:
         from napari_unet.engine.compute import teach  # weight: runs torch
 
         return teach(self, cancelled)
+
+
+@dataclass(frozen=True, eq=False)
+class LearnTask:
+    """Learn for some seconds, going on from the last such task of the same name.
+
+    See `napari_unet.core.live.LiveTeaching`. What was learnt so far segments under that name. It
+    lives in the worker alone, one at a time: after a crash, or another name, it begins anew.
+
+    Attributes
+    ----------
+    name : str
+        Begins with "live:".
+    model : str
+        Name or path of the model to start from.
+    examples : tuple of Example
+        As those of `TeachTask`: all that is checked now.
+    seconds : float
+        How long.
+    keep, seed, device, precision
+        See `TeachTask`.
+    """
+
+    grace_s: ClassVar[float] = 10.0
+
+    name: str
+    model: str
+    examples: tuple[Example, ...]
+    seconds: float
+    keep: float = 0.5
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+
+    def run(self, cancelled: Cancelled) -> Generator[TrainProgress, None, int]:
+        """Yield progress; return how many steps were made since the beginning."""
+        from napari_unet.engine.live import learn  # weight: runs torch
+
+        return learn(self, cancelled)
+
+
+@dataclass(frozen=True, eq=False)
+class KeepLiveTask:
+    """End live teaching: judge what was learnt on what is checked, and save it if it is better.
+
+    Attributes
+    ----------
+    name : str
+        Of the `LearnTask`.
+    examples : tuple of Example
+        All that is checked.
+    save_to, title, origin
+        See `TeachTask`.
+    """
+
+    grace_s: ClassVar[float] = 60.0
+
+    name: str
+    examples: tuple[Example, ...]
+    save_to: str = ""
+    title: str = ""
+    origin: str = ""
+
+    def run(self, cancelled: Cancelled) -> Generator[object, None, TeachDone]:
+        """Yield nothing."""
+        from napari_unet.engine.live import keep  # weight: runs torch
+
+        return keep(self)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""Live teaching as the worker does it: turns under one name, segmented under that name, kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from napari_unet.core import load_model
+from napari_unet.core.errors import ComputeError, InputError
+from napari_unet.core.events import TrainProgress
+from napari_unet.core.example import Example
+from napari_unet.engine import InlineRunner, KeepLiveTask, LearnTask, SegmentTask
+from napari_unet.engine.compute import cached_model
+
+NAME = "live:test"
+
+
+@pytest.fixture
+def runner():
+    runner = InlineRunner()
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def learning(model_path, one_cell):
+    return LearnTask(
+        NAME, model_path, (Example(*one_cell),), 0.05, device="cpu", precision="float32"
+    )
+
+
+def keeping(one_cell, target, **others):
+    return KeepLiveTask(NAME, (Example(*one_cell),), save_to=str(target), **others)
+
+
+def probabilities(runner, image, model):
+    job = runner.submit(SegmentTask(image, model, precision="float32"))
+    job.result()
+    return np.concatenate([tile.probability.ravel() for tile in job.poll()[1:]])
+
+
+def test_turns_go_on_and_segment_under_their_name(runner, learning, one_cell):
+    job = runner.submit(learning)
+    first = job.result()
+    assert first >= 1 and isinstance(job.poll()[-1], TrainProgress)
+    image = one_cell[0][None]
+    before = probabilities(runner, image, NAME)
+    second = runner.submit(replace(learning, seconds=0.5)).result()
+    assert second > first
+    assert not np.array_equal(before, probabilities(runner, image, NAME))
+
+
+def test_another_name_begins_anew_and_the_old_one_is_gone(runner, learning):
+    steps = runner.submit(replace(learning, seconds=0.5)).result()
+    again = runner.submit(replace(learning, name="live:other", seconds=0.01)).result()
+    assert again < steps
+    with pytest.raises(ComputeError, match="is lost"):
+        cached_model(NAME)
+
+
+def test_it_is_kept_as_a_version(runner, learning, one_cell, model_path, tmp_path):
+    steps = runner.submit(replace(learning, seconds=1.0)).result()
+    target = tmp_path / "kept.safetensors"
+    done = runner.submit(keeping(one_cell, target, title="Mine", origin="root")).result()
+    assert done.summary.live and done.summary.steps == steps
+    assert done.summary.improved and done.model == str(target)
+    card = load_model(target).card
+    start = load_model(model_path).card
+    assert (card.name, card.title, card.parent, card.origin) == ("kept", "Mine", start.name, "root")
+    assert card.taught == asdict(done.summary)
+    assert card.history[:-1] == start.history and card.history[-1].endswith("live)")
+    with pytest.raises(ComputeError, match="is lost"):
+        runner.submit(keeping(one_cell, target)).result()
+
+
+def test_what_did_not_help_is_not_written(runner, learning, one_cell, tmp_path):
+    image, labels = one_cell
+    wrong = Example(image, np.roll(labels, 20, axis=1))
+    good = replace(learning, seconds=1.0)
+    runner.submit(good).result()
+    better = runner.submit(keeping(one_cell, tmp_path / "good.safetensors")).result().model
+    assert better
+    runner.submit(replace(good, model=better, examples=(wrong,))).result()
+    done = runner.submit(keeping(one_cell, tmp_path / "bad.safetensors")).result()
+    assert done.model == "" and not (tmp_path / "bad.safetensors").exists()
+
+
+def test_a_name_to_save_to_is_asked_for_and_nothing_is_lost(runner, learning, one_cell, tmp_path):
+    runner.submit(learning).result()
+    with pytest.raises(InputError, match="end it in"):
+        runner.submit(keeping(one_cell, tmp_path / "kept")).result()
+    target = tmp_path / "kept.safetensors"
+    assert runner.submit(keeping(one_cell, target)).result().summary.steps >= 1
