@@ -9,7 +9,8 @@ import pytest
 
 from napari_unet.core.errors import InputError, ModelFileError
 from napari_unet.core.events import TeachSummary
-from napari_unet.session.session import DEFAULT_MODEL, Session
+from napari_unet.session.model_shelf import DEFAULT_MODEL
+from napari_unet.session.session import Session
 from session.fakes import FakeRunner
 
 SUMMARY = TeachSummary(0.5, 0.8, 9, 3, True, 1.0, 10)

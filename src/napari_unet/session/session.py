@@ -11,9 +11,8 @@ from pathlib import Path
 
 from psygnal import Signal
 
-from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError, NapariUnetError
-from napari_unet.core.library import find_model, read_model_header
 from napari_unet.core.rescale import usual_min_size
 from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import Job, Runner
@@ -21,22 +20,20 @@ from napari_unet.engine.tasks import DeviceInfo, ProbeTask
 from napari_unet.session.image import Image, Place
 from napari_unet.session.label_maker import LabelMaker
 from napari_unet.session.measure_run import MeasureRun
-from napari_unet.session.model_list import model_cards
+from napari_unet.session.model_shelf import ModelShelf
 from napari_unet.session.object_size import ObjectSize, SizeKey, size_text
 from napari_unet.session.pair import UNSET, ObjectSettings, Pair, Proposal
 from napari_unet.session.segment_run import SegmentRun
 from napari_unet.session.sentences import error_sentence
 from napari_unet.session.teach_run import Curve, TeachRun
-from napari_unet.session.versions import Versions, save_version
+from napari_unet.session.versions import Versions
 
 __all__ = ["Session"]
-
-DEFAULT_MODEL = "nuclei-fluorescence"
 
 log = logging.getLogger(__name__)
 
 
-class Session:
+class Session(ModelShelf):
     """The loop of segmenting, correcting and teaching, without any widget.
 
     All methods are for one thread, the viewer's; `pump` has to be called there every few
@@ -48,93 +45,26 @@ class Session:
         Where networks run; a worker process of its own if None.
     """
 
-    state_changed = Signal()
-    """What can be pressed may have changed."""
     progress = Signal(float, str)
     """Fraction done, and what is being done."""
     labels_changed = Signal(object, tuple)
     """New labels were written: pair and place."""
     curve_changed = Signal(Curve, str)
     """The loss curve has grown; the score in words."""
-    models_changed = Signal()
-    """There are other models to choose from, or another is current."""
     size_changed = Signal()
     """How wide objects are was measured, typed or forgotten."""
-    versions_changed = Signal()
-    """A version was added or made current."""
-    said = Signal(str, bool)
-    """A sentence for the user, and whether it is about a failure."""
 
     def __init__(self, runner: Runner | None = None) -> None:
+        super().__init__()
         self._runner: Runner = runner or ProcessRunner()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
         self._run: SegmentRun | MeasureRun | TeachRun | None = None
         self._probe: Job[DeviceInfo] | None = None
-        self._extra_models: list[str] = []
-        self._versions: dict[str, Versions] = {}
         self._then: tuple[Pair, list[Place]] | None = None
         self._taught_versions: Versions | None = None
         self._after_teaching = False
         self.settings = UNSET
-        self.model_path = str(find_model(DEFAULT_MODEL))
-
-    # The model
-
-    def models(self) -> list[ModelCard]:
-        """Return the cards of the models that can be chosen."""
-        return model_cards(self._extra_models)
-
-    def choose_model(self, name: str) -> None:
-        """Make another model current; `name` is in the library or a path."""
-        path = str(find_model(name))
-        if path != self.model_path:
-            self._versions.setdefault(path, Versions.of(path))
-            self.model_path = path
-            self.models_changed.emit()
-            self.versions_changed.emit()
-            self.state_changed.emit()
-
-    def load_model_file(self, path: str) -> None:
-        """Add a model from a file and make it current.
-
-        Raises
-        ------
-        ModelFileError
-            If it is not a model.
-        """
-        path = str(Path(path).absolute())
-        read_model_header(path)
-        if path not in self._extra_models:
-            self._extra_models.append(path)
-        self.choose_model(path)
-
-    def save_model_as(self, title: str) -> Path:
-        """Save the current version among the user's own models, under a title."""
-        path = save_version(self.versions.current, title)
-        self.models_changed.emit()
-        self.said.emit(
-            f"Saved as {title.strip()!r}; it is in the list of models from now on.", False
-        )
-        return path
-
-    @property
-    def versions(self) -> Versions:
-        """The current model and what was taught to it."""
-        if self.model_path not in self._versions:
-            self._versions[self.model_path] = Versions.of(self.model_path)
-        return self._versions[self.model_path]
-
-    def go_to_version(self, index: int) -> None:
-        """Make a version current; it segments from the next press on."""
-        if index != self.versions.index:
-            self.versions.go_to(index)
-            self.versions_changed.emit()
-
-    @property
-    def model(self) -> tuple[ModelConfig, ModelCard]:
-        """Settings and card of the current version."""
-        return read_model_header(find_model(self.versions.current.model))
 
     # The size of objects
 

@@ -1,0 +1,89 @@
+"""Which models there are to choose from, which one is current, and its versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from psygnal import Signal
+
+from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.library import find_model, read_model_header
+from napari_unet.session.model_list import model_cards
+from napari_unet.session.versions import Versions, save_version
+
+__all__ = ["DEFAULT_MODEL", "ModelShelf"]
+
+DEFAULT_MODEL = "nuclei-fluorescence"
+
+
+class ModelShelf:
+    """The part of a session that knows of models."""
+
+    state_changed = Signal()
+    """What can be pressed may have changed."""
+    models_changed = Signal()
+    """There are other models to choose from, or another is current."""
+    versions_changed = Signal()
+    """A version was added, made current, renamed or deleted."""
+    said = Signal(str, bool)
+    """A sentence for the user, and whether it is about a failure."""
+
+    def __init__(self) -> None:
+        self._extra_models: list[str] = []
+        self._versions: dict[str, Versions] = {}
+        self.model_path = str(find_model(DEFAULT_MODEL))
+
+    def models(self) -> list[ModelCard]:
+        """Return the cards of the models that can be chosen."""
+        return model_cards(self._extra_models)
+
+    def choose_model(self, name: str) -> None:
+        """Make another model current; `name` is in the library or a path."""
+        path = str(find_model(name))
+        if path != self.model_path:
+            self._versions.setdefault(path, Versions.of(path))
+            self.model_path = path
+            self.models_changed.emit()
+            self.versions_changed.emit()
+            self.state_changed.emit()
+
+    def load_model_file(self, path: str) -> None:
+        """Add a model from a file and make it current.
+
+        Raises
+        ------
+        ModelFileError
+            If it is not a model.
+        """
+        path = str(Path(path).absolute())
+        read_model_header(path)
+        if path not in self._extra_models:
+            self._extra_models.append(path)
+        self.choose_model(path)
+
+    def save_model_as(self, title: str) -> Path:
+        """Save the current version among the user's own models, under a title."""
+        path = save_version(self.versions.current, title)
+        self.models_changed.emit()
+        self.said.emit(
+            f"Saved as {title.strip()!r}; it is in the list of models from now on.", False
+        )
+        return path
+
+    @property
+    def versions(self) -> Versions:
+        """The current model and what was taught to it."""
+        if self.model_path not in self._versions:
+            self._versions[self.model_path] = Versions.of(self.model_path)
+        return self._versions[self.model_path]
+
+    def go_to_version(self, index: int) -> None:
+        """Make a version current; it segments from the next press on."""
+        if index != self.versions.index:
+            self.versions.go_to(index)
+            self.versions_changed.emit()
+
+    @property
+    def model(self) -> tuple[ModelConfig, ModelCard]:
+        """Settings and card of the current version."""
+        return read_model_header(find_model(self.versions.current.model))
