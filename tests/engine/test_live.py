@@ -75,6 +75,24 @@ def test_it_is_kept_as_a_version(runner, learning, one_cell, model_path, tmp_pat
         runner.submit(keeping(one_cell, target)).result()
 
 
+def test_each_turn_is_saved_so_that_a_crash_costs_no_more(
+    runner, learning, one_cell, model_path, tmp_path
+):
+    target = tmp_path / "turn.safetensors"
+    turn = replace(learning, save_to=str(target), title="Mine", origin="root")
+    runner.submit(turn).result()
+    first = load_model(target)
+    assert (first.card.name, first.card.title, first.card.origin) == ("turn", "Mine", "root")
+    assert first.card.parent == load_model(model_path).card.name and first.card.taught == {}
+    expected = probabilities(runner, one_cell[0][None], NAME)
+    from_disk = probabilities(runner, one_cell[0][None], str(target))  # half precision
+    np.testing.assert_allclose(from_disk.astype(int), expected.astype(int), atol=1)
+    runner.submit(replace(turn, seconds=0.5)).result()
+    assert load_model(target).card.history[-1] != first.card.history[-1]
+    with pytest.raises(InputError, match="end it in"):
+        runner.submit(replace(turn, save_to="x")).result()
+
+
 def test_what_did_not_help_is_not_written(runner, learning, one_cell, tmp_path):
     image, labels = one_cell
     wrong = Example(image, np.roll(labels, 20, axis=1))
@@ -82,7 +100,8 @@ def test_what_did_not_help_is_not_written(runner, learning, one_cell, tmp_path):
     runner.submit(good).result()
     better = runner.submit(keeping(one_cell, tmp_path / "good.safetensors")).result().model
     assert better
-    runner.submit(replace(good, model=better, examples=(wrong,))).result()
+    bad = str(tmp_path / "bad.safetensors")
+    runner.submit(replace(good, model=better, examples=(wrong,), save_to=bad)).result()
     done = runner.submit(keeping(one_cell, tmp_path / "bad.safetensors")).result()
     assert done.model == "" and not (tmp_path / "bad.safetensors").exists()
 

@@ -185,12 +185,14 @@ def teach(
             precision=task.precision,
             cancelled=cancelled,
         )
-        return saved(model, summary, task, start)
+        if not summary.improved or summary.steps == 0:
+            return TeachDone(summary, "")
+        return TeachDone(summary, saved(model, summary, task, start))
     finally:
         give_back_gpu_memory()
 
 
-def check_name(task: TeachTask | KeepLiveTask) -> None:
+def check_name(task: TeachTask | LearnTask | KeepLiveTask) -> None:
     """Refuse to save to anything but a model file.
 
     Raises
@@ -202,20 +204,21 @@ def check_name(task: TeachTask | KeepLiveTask) -> None:
 
 
 def saved(
-    model: Model, summary: TeachSummary, task: TeachTask | KeepLiveTask, start: Model
-) -> TeachDone:
-    """Save what was taught, if it is better than what it was taught from."""
-    if not summary.improved or summary.steps == 0:
-        return TeachDone(summary, "")
+    model: Model,
+    summary: TeachSummary | None,
+    task: TeachTask | LearnTask | KeepLiveTask,
+    start: Model,
+) -> str:
+    """Save what was taught to `start`, and return its path."""
     name = Path(task.save_to).stem
     card = replace(
         model.card,
         name=name,
         title=task.title or name,
         origin=task.origin or start.card.identity,
-        taught=asdict(summary),
+        taught={} if summary is None else asdict(summary),
     )
-    return TeachDone(summary, replace(model, card=card).save(task.save_to).card.path)
+    return replace(model, card=card).save(task.save_to).card.path
 
 
 def sized(

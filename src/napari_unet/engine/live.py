@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet.core.errors import ComputeError
@@ -49,8 +50,10 @@ def live_model(name: str) -> Model:
 def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, None, int]:
     """Go on learning; see `LearnTask`."""
     from napari_unet.core.live import LiveTeaching
-    from napari_unet.engine.compute import cached_model, sized
+    from napari_unet.engine.compute import cached_model, check_name, saved, sized
 
+    if task.save_to:
+        check_name(task)
     if not _pupil or _pupil[0].name != task.name:
         start = cached_model(task.model)
         teaching = LiveTeaching(
@@ -66,6 +69,9 @@ def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, Non
     pupil.model = yield from pupil.teaching.learn(
         examples, seconds=task.seconds, cancelled=cancelled
     )
+    if task.save_to:
+        line = f"taught live so far ({pupil.teaching.steps} steps)"
+        saved(_with_history(pupil, pupil.model, line), None, task, pupil.start)
     return pupil.teaching.steps
 
 
@@ -77,18 +83,22 @@ def keep(task: KeepLiveTask) -> Generator[object, None, TeachDone]:
     check_name(task)
     pupil = _known(task.name)
     model, summary = pupil.teaching.finish(task.examples)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    line = f"{now}: {summary.sentence} ({summary.steps} steps, {summary.seconds:.0f} s, live)"
-    card = replace(
-        model.card,
-        parent=pupil.start.card.name,
-        history=(*model.card.history, line),
-        created=now,
-    )
-    done = saved(replace(model, card=card), summary, task, pupil.start)
+    path = ""
+    if summary.improved and summary.steps:
+        line = f"{summary.sentence} ({summary.steps} steps, {summary.seconds:.0f} s, live)"
+        path = saved(_with_history(pupil, model, line), summary, task, pupil.start)
+    else:
+        Path(task.save_to).unlink(missing_ok=True)  # saved after a turn
     _pupil.clear()
     give_back_gpu_memory()
-    return done
+    return TeachDone(summary, path)
+
+
+def _with_history(pupil: _Pupil, model: Model, line: str) -> Model:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    start = pupil.start.card
+    history = (*start.history, f"{now}: {line}")
+    return replace(model, card=replace(start, parent=start.name, history=history, created=now))
 
 
 def _known(name: str) -> _Pupil:

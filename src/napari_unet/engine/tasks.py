@@ -236,8 +236,8 @@ class TeachTask:
 class LearnTask:
     """Learn for some seconds, going on from the last such task of the same name.
 
-    See `napari_unet.core.live.LiveTeaching`. What was learnt so far segments under that name. It
-    lives in the worker alone, one at a time: after a crash, or another name, it begins anew.
+    See `napari_unet.core.live.LiveTeaching`. What was learnt so far segments under that name. One
+    such model lives in the worker at a time: after a crash, or another name, it begins anew.
 
     Attributes
     ----------
@@ -249,6 +249,9 @@ class LearnTask:
         As those of `TeachTask`: all that is checked now.
     seconds : float
         How long.
+    save_to, title, origin : str
+        See `TeachTask`: after each turn what was learnt is saved, so that no crash costs more
+        than a turn. Empty: it is not.
     keep, seed, device, precision
         See `TeachTask`.
     """
@@ -259,6 +262,9 @@ class LearnTask:
     model: str
     examples: tuple[Example, ...]
     seconds: float
+    save_to: str = ""
+    title: str = ""
+    origin: str = ""
     keep: float = 0.5
     seed: int = 0
     device: str = "auto"

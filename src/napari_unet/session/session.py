@@ -19,6 +19,7 @@ from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import DeviceInfo, ProbeTask
 from napari_unet.session.image import Image, Place
 from napari_unet.session.label_maker import LabelMaker
+from napari_unet.session.live_run import LiveRun, Looking
 from napari_unet.session.measure_run import MeasureRun
 from napari_unet.session.model_shelf import ModelShelf
 from napari_unet.session.object_size import ObjectSize, SizeKey, size_text
@@ -59,7 +60,7 @@ class Session(ModelShelf):
         self._runner: Runner = runner or ProcessRunner()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
-        self._run: SegmentRun | MeasureRun | TeachRun | None = None
+        self._run: SegmentRun | MeasureRun | TeachRun | LiveRun | None = None
         self._probe: Job[DeviceInfo] | None = None
         self._then: tuple[Pair, list[Place]] | None = None
         self._taught_versions: Versions | None = None
@@ -104,7 +105,12 @@ class Session(ModelShelf):
     @property
     def busy(self) -> str:
         """What runs: "Segment", "Measure", "Teach", or nothing."""
-        names = {SegmentRun: "Segment", MeasureRun: "Measure", TeachRun: "Teach"}
+        names = {
+            SegmentRun: "Segment",
+            MeasureRun: "Measure",
+            TeachRun: "Teach",
+            LiveRun: "Teach",
+        }
         return "" if self._run is None else names[type(self._run)]
 
     def works_on(self, pair: Pair) -> bool:
@@ -176,6 +182,47 @@ class Session(ModelShelf):
         self.curve_changed.emit(run.curve, "")
         self._started("starting")
 
+    def learn_live(
+        self, pairs: Callable[[], Sequence[Pair]], looking: Looking, *, keep: float
+    ) -> None:
+        """Teach the current version while cells are corrected, until it is stopped.
+
+        Parameters
+        ----------
+        pairs : callable
+            Returns all that is open.
+        looking : callable
+            Returns what is shown now: pair, plane, and the middle of what is seen.
+        keep : float
+            See `teach`.
+
+        Raises
+        ------
+        InputError
+            If something runs.
+        """
+        self._must_be_idle()
+        versions = self.versions
+        run = LiveRun(
+            self._runner,
+            self._reader,
+            pairs,
+            looking,
+            lambda pair: self.size_key(pair.image),
+            versions.current.model,
+            keep=keep,
+            title=f"{versions.base.title}, {versions.next_title}",
+            origin=versions.origin,
+        )
+        self._run, self._taught_versions = run, versions
+        self.curve_changed.emit(run.curve, "")
+        self._started("starting")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it learns while cells are corrected."""
+        return isinstance(self._run, LiveRun) and not self._run.cancelled
+
     def stop(self) -> None:
         """Stop what runs: tiles that are done stay, the best taught so far is kept."""
         if self._run is not None:
@@ -231,6 +278,7 @@ class Session(ModelShelf):
             step()
         except Exception as error:
             if ends_run:
+                self._rescue_what_was_learnt()
                 self._drop_run()
             self._failed(error)
 
@@ -239,6 +287,12 @@ class Session(ModelShelf):
         self.state_changed.emit()
         if self._run is None:
             self.progress.emit(0.0, "")
+
+    def _rescue_what_was_learnt(self) -> None:
+        """The last turn of live teaching is on disk, whatever happened to the worker."""
+        if isinstance(self._run, LiveRun) and self._run.saved and self._taught_versions is not None:
+            self._taught_versions.add(self._run.saved, None, Path(self._run.model).stem)
+            self.versions_changed.emit()
 
     def _drop_run(self) -> None:
         run, self._run = self._run, None
@@ -258,6 +312,8 @@ class Session(ModelShelf):
             self._pump_measure(run)
         elif isinstance(run, TeachRun):
             self._pump_teach(run)
+        elif isinstance(run, LiveRun):
+            self._pump_live(run)
 
     def _pump_segment(self, run: SegmentRun) -> None:
         place = run.pump()
@@ -287,16 +343,30 @@ class Session(ModelShelf):
     def _pump_teach(self, run: TeachRun) -> None:
         if run.pump():
             self.curve_changed.emit(run.curve, run.score_text)
+        self._tell_of_teaching(run)
+
+    def _pump_live(self, run: LiveRun) -> None:
+        changed = run.pump()
+        if changed is not None:
+            self._request_labels(*changed)
+        if run.take_news_of_curve():
+            self.curve_changed.emit(run.curve, "")
+        if run.finished:
+            self._then = run.shown()
+        self._tell_of_teaching(run)
+
+    def _tell_of_teaching(self, run: TeachRun | LiveRun) -> None:
         if run.take_news_of_size():
             self.size_changed.emit()
-        self.progress.emit(run.fraction, run.text)
+        if not run.cancelled:
+            self.progress.emit(run.fraction, run.text)
         if run.finished:
             self._run = None
             self.progress.emit(0.0, "")
             self._taught(run)
             self.state_changed.emit()
 
-    def _taught(self, run: TeachRun) -> None:
+    def _taught(self, run: TeachRun | LiveRun) -> None:
         then, self._then = self._then, None
         versions, self._taught_versions = self._taught_versions, None
         done = run.done
@@ -304,10 +374,11 @@ class Session(ModelShelf):
             self.said.emit("Stopped before anything was learnt; the model is as before.", False)
             return
         self.said.emit(done.summary.sentence, False)
-        if not done.model:
-            return
-        versions.add(done.model, done.summary, Path(run.model).stem)
-        self.versions_changed.emit()
+        if done.model:
+            versions.add(done.model, done.summary, Path(run.model).stem)
+            self.versions_changed.emit()
+        elif isinstance(run, TeachRun):
+            return  # nothing else is shown than before
         if then is not None and versions is self.versions:  # no other model was chosen meanwhile
             self.segment(*then)
             self._after_teaching = True  # its sentence stays to be read

@@ -15,7 +15,7 @@ from napari_unet.session.object_size import SizeKey, checked_diameter
 from napari_unet.session.pair import Pair
 from napari_unet.session.versions import new_version_path
 
-__all__ = ["Curve", "TeachRun"]
+__all__ = ["Curve", "Gathered", "TeachRun", "gathering"]
 
 # On images of a kind that it does not know, the model also measures wrongly: where it is off by
 # more than this factor, the cells that a person has checked say how wide objects are (chosen).
@@ -31,7 +31,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class _Gathered:
+class Gathered:
     """What is learnt from one pair, and the size of its objects if that was found out."""
 
     pair: Pair
@@ -45,13 +45,13 @@ def _is_near(one: float, other: float) -> bool:
     return max(one / other, other / one) < BELIEVED
 
 
-def _gathering(pair: Pair, key: SizeKey | None) -> Callable[[], _Gathered]:
+def gathering(pair: Pair, key: SizeKey | None) -> Callable[[], Gathered]:
     """Copy what is checked now, and return what a second thread makes of it."""
     planes = pair.taught_planes()
     known = None if key is None else pair.size.diameter(key)
     may_measure = key is not None and not pair.size.is_typed
 
-    def gather() -> _Gathered:
+    def gather() -> Gathered:
         measured = None
         if may_measure:
             measured = checked_diameter([(labels, checked) for _, labels, checked in planes])
@@ -59,7 +59,7 @@ def _gathering(pair: Pair, key: SizeKey | None) -> Callable[[], _Gathered]:
                 measured = None
         diameter = known if measured is None else measured
         examples = [pair.read_example(*plane, diameter) for plane in planes]
-        return _Gathered(pair, key, examples, measured)
+        return Gathered(pair, key, examples, measured)
 
     return gather
 
@@ -96,10 +96,8 @@ class TeachRun:
         self._origin = origin
         self._elapsed = 0.0
         self._has_news_of_size = False
-        works = [
-            _gathering(pair, None if keys is None else keys[n]) for n, pair in enumerate(pairs)
-        ]
-        self._reading: Future[list[_Gathered]] | None = reader.submit(
+        works = [gathering(pair, None if keys is None else keys[n]) for n, pair in enumerate(pairs)]
+        self._reading: Future[list[Gathered]] | None = reader.submit(
             lambda: [work() for work in works]
         )
         self._job: Job[TeachDone] | None = None

@@ -99,7 +99,7 @@ class Versions:
         found = (n for n, item in enumerate(self.items) if Path(item.model).stem == parent)
         return next(found, 0)
 
-    def add(self, model: str, summary: TeachSummary, parent: str = "") -> Version:
+    def add(self, model: str, summary: TeachSummary | None, parent: str = "") -> Version:
         """Add what was taught to a parent, a file's stem, and make it current; the others stay."""
         version = Version(model, self.next_title, summary, parent, _now())
         self.items.append(version)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from magicgui.widgets import Label
 
 from napari_unet.bridge import corrections
@@ -9,6 +11,7 @@ from napari_unet.bridge.look import Ring
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.core.uncertainty import Doubt
 from napari_unet.session.image import Place
+from napari_unet.session.pair import Pair
 from napari_unet.widgets.parts import Note, Panel, button, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
@@ -64,8 +67,15 @@ class NextRow(Panel):
         self._at = None
         self._ring.remove()
 
-    def _on_found(self, _: object) -> None:
-        self._leave()  # objects have other numbers now
+    def _on_found(self, pair: Pair) -> None:
+        """Objects have other numbers now; the ring stays while each correction is learnt."""
+        if self._at is not None and self._at[0].pair is pair:
+            item, place, doubt = self._at
+            number = int(pair.labels[place][tuple(map(round, doubt.center))])
+            if self._bench.session.is_live and bool(number) == bool(doubt.number):
+                self._at = item, place, replace(doubt, number=number)
+            else:
+                self._leave()
         self._show()
 
     def _show(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from magicgui.widgets import FloatSlider, ProgressBar
+from magicgui.widgets import CheckBox, FloatSlider, ProgressBar
 
 from napari_unet.core.errors import NapariUnetError
+from napari_unet.session.image import Place
+from napari_unet.session.pair import Pair
 from napari_unet.session.teach_run import Curve
 from napari_unet.widgets.curve import CurveView
 from napari_unet.widgets.header import Header
@@ -26,6 +28,7 @@ __all__ = ["TeachPanel"]
 
 TEACH_TIP = "Learn from everything that is checked, in all open images, then segment again."
 STOP_TIP = "Stop; the best so far is kept."
+LIVE_TIP = "Learn each correction within seconds and show it; Stop keeps it as a version."
 NOTHING = "Correct a few cells first: what you touch is checked, and learnt."
 TIMES = [("quick, 30 s", 30.0), ("normal, 2 min", 120.0), ("thorough, 10 min", 600.0)]
 KEEP = 0.5  # as `iter_finetune`
@@ -42,6 +45,7 @@ class TeachPanel(Panel):
         self.teach = button("Teach", TEACH_TIP, self.press)
         self.stop = button("Stop", STOP_TIP, bench.session.stop)
         self.stop.native.setFixedWidth(60)
+        self.live = CheckBox(text="Learn while I correct", value=False, label="", tooltip=LIVE_TIP)
         self.progress = ProgressBar(min=0, max=1000, value=0, label="")
         self.progress.native.setTextVisible(False)
         self.progress.native.setFixedHeight(8)
@@ -58,6 +62,7 @@ class TeachPanel(Panel):
                 heading("3  Teach"),
                 fields(self.time, self.keep),
                 row(self.teach, self.stop),
+                self.live,
                 self.progress,
                 self.note,
                 frame(self.curve),
@@ -65,6 +70,7 @@ class TeachPanel(Panel):
                 self.versions.row,
             ]
         )
+        self.live.changed.connect(self._on_live)
         session, workspace = bench.session, bench.workspace
         for signal in (session.state_changed, workspace.corrected, workspace.chosen_changed):
             signal.connect(self._show_state)
@@ -84,7 +90,36 @@ class TeachPanel(Panel):
         except NapariUnetError as error:
             self.note.say(str(error), failure=True)
 
+    def _on_live(self, is_on: bool) -> None:
+        session = self._bench.session
+        if not is_on:
+            session.stop()
+            return
+        try:
+            session.learn_live(self._bench.workspace.pairs, self._looking, keep=self.keep.value)
+        except NapariUnetError as error:
+            self.note.say(str(error), failure=True)
+            self._show_live()
+
+    def _looking(self) -> tuple[Pair, Place, tuple[float, float]] | None:
+        """Return what is shown now."""
+        workspace = self._bench.workspace
+        item = workspace.current
+        if item is None:
+            return None
+        return item.pair, workspace.shown(item), workspace.center(item)
+
+    def _show_live(self) -> None:
+        session = self._bench.session
+        with self.live.changed.blocked():
+            self.live.value = session.is_live
+        reason = self._header.reason()
+        if session.busy and not session.is_live:
+            reason = f"{session.busy} is running; stop it first or wait."
+        set_enabled(self.live, reason, LIVE_TIP)
+
     def _show_state(self) -> None:
+        self._show_live()
         busy = self._bench.session.busy
         reason = self._header.reason()
         if busy:
