@@ -83,7 +83,7 @@ class LiveRun:
         self._turns = 0
         self._turns_of_edits = 0
         self._edits = -1
-        self._cells = 0  # that the turn learns from
+        self._cells = self._coming = 0  # that it learns from, in this turn and in the next
         self._gathered: list[Gathered] = []
         self._reading: Future[list[Gathered]] | None = None
         self._learning: Job[int] | None = None
@@ -148,7 +148,7 @@ class LiveRun:
         if self._turns_of_edits >= TURNS_AFTER or not self._has_checked:
             return
         self._turns_of_edits += 1
-        self._cells = sum(pair.checked_cells for pair in self._pairs())
+        self._coming = sum(pair.checked_cells for pair in self._pairs())
         works = [gathering(pair, self._key(pair)) for pair in self._pairs()]
         self._reading = self._reader.submit(lambda: [work() for work in works])
 
@@ -156,7 +156,7 @@ class LiveRun:
         self._reading = None
         if self.cancelled:
             return
-        self._gathered = reading.result()
+        self._gathered, self._cells = reading.result(), self._coming
         for one in self._gathered:
             if one.key is not None and one.measured is not None:
                 one.pair.size.measured(one.key, one.measured)
