@@ -1,4 +1,4 @@
-"""Learn while I correct, in the dock, with a network that runs here."""
+"""Learn as I correct, in the dock, with a network that runs here."""
 
 import numpy as np
 import pytest

@@ -45,7 +45,7 @@ class TeachPanel(Panel):
         self.teach = button("Teach", TEACH_TIP, self.press)
         self.stop = button("Stop", STOP_TIP, bench.session.stop)
         self.stop.native.setFixedWidth(60)
-        self.live = CheckBox(text="Learn while I correct", value=False, label="", tooltip=LIVE_TIP)
+        self.live = CheckBox(text="Learn as I correct", value=False, label="", tooltip=LIVE_TIP)
         self.progress = ProgressBar(min=0, max=1000, value=0, label="")
         self.progress.native.setTextVisible(False)
         self.progress.native.setFixedHeight(8)
@@ -61,8 +61,7 @@ class TeachPanel(Panel):
             [
                 heading("3  Teach"),
                 fields(self.time, self.keep),
-                row(self.teach, self.stop),
-                self.live,
+                row(self.teach, self.stop, self.live),
                 self.progress,
                 self.note,
                 frame(self.curve),

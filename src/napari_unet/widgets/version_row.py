@@ -27,7 +27,7 @@ class VersionRow:
         self.version = Choice(tooltip="The version that segments.")
         self.back = button("Go back", BACK_TIP, self._go_back)
         self.menu = PushButton(text="…", tooltip=MENU_TIP, label="")
-        self.menu.native.setFixedWidth(30)
+        self.menu.native.setFixedWidth(36)
         menu = QMenu(self.menu.native)
         menu.addAction("Rename this version…", self._ask_and_rename)
         menu.addAction("Delete this version", self.delete)
