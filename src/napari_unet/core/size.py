@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 __all__ = ["choose_min_size", "diameter_of", "median_diameter"]
 
-# Of a hundred objects so many are smaller than the smallest that is kept (chosen: on predictions
-# there are more crumbs of this size than objects).
+# The smallest that is kept has this part of the area that all but so many of a hundred objects
+# have. Below it predictions have more crumbs than objects. Chosen on looks held out, where all of
+# that area cost nuclei of a look that had small ones: AP at IoU 0.5 0.78 instead of 0.83.
 SMALLEST_PERCENT = 2.0
+PART = 0.5
 LEAST_SIZE = 4
 
 # With fewer whole objects than this, those that the border cuts count too (chosen).
@@ -52,12 +54,12 @@ def diameter_of(areas: NDArray[Any]) -> float | None:
 
 
 def choose_min_size(planes: Iterable[NDArray[Any]]) -> int | None:
-    """Return the size in pixels that nearly all whole objects exceed; None if there are none."""
+    """Return half the size in pixels that nearly all whole objects have; None if there are none."""
     areas = [_areas(np.asarray(labels)) for labels in planes]
     together = np.concatenate([np.zeros(0, np.intp), *areas])
     if not together.size:
         return None
-    return max(LEAST_SIZE, round(float(np.percentile(together, SMALLEST_PERCENT))))
+    return max(LEAST_SIZE, round(PART * float(np.percentile(together, SMALLEST_PERCENT))))
 
 
 def _areas(labels: NDArray[Any]) -> NDArray[np.intp]:

@@ -1,0 +1,232 @@
+"""A simulated annotator: correct the worst objects in view, teach, and so on, against baselines.
+
+python tests/benchmarks/teach.py --sets phase --rounds 10 --cells 5 --seconds 60
+python tests/benchmarks/teach.py --sets phase wbc own --rounds 5 --cells 10 --seconds 60
+
+In each round the annotator goes to the next of a few images, segments it as the dock would, puts
+the worst objects right, erases as many false ones, and teaches for some seconds. Printed are AP
+at IoU 0.5 and 0.9 on images that are never corrected, against the number of objects corrected;
+at the end, with the seconds of all rounds together, a network from scratch on the same
+corrections, and the bundled one trained on whole images annotated densely (as many objects at the
+least) with plain cross-entropy. "known" are held-out images of the model's own set.
+"""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pictures import DATA, NUCLEI, Picture, images_of, pictures
+from tally import Tally, pooled, tally_of
+
+from napari_unet.core import Example, Model, iter_finetune, load_model, segment
+from napari_unet.core.checked import Box, grow_checked, keep_checked
+from napari_unet.core.matching import overlap_of
+from napari_unet.core.size import median_diameter
+from napari_unet.core.train import TEACH_SETTINGS, iter_train
+
+SIDE = 512  # of the part of an image that is in view
+KNOWN = 9  # every so many of the held-out images
+FALSE_IOU = 0.1  # with less of any true object it is false
+
+
+@dataclass(frozen=True)
+class Set:
+    """Where images come from, and which are corrected and which are tested on."""
+
+    folder: str
+    taught: slice
+    tested: slice
+
+
+SETS = {
+    "phase": Set("cells-phase-t98g", slice(0, 4), slice(8, 13)),
+    "wbc": Set("wbc-multiclass", slice(0, 8), slice(20, 40)),
+    "own": Set(NUCLEI, slice(0, 3), slice(3, 12)),
+}
+
+
+def main() -> int:
+    """Print a table for each set."""
+    options = parsed()
+    model = load_model(options.model)
+    known = [in_view(p) for p in pictures(options.data / NUCLEI, model.card.held_out[::KNOWN])]
+    for name in options.sets:
+        where = SETS[name]
+        folder = options.data / where.folder
+        names = images_of(folder)
+        if name == "own":  # never seen by the model
+            names = [one for one in names if one in model.card.held_out]
+        if not names:
+            print(f"No images in {folder}: name the folder of sets with --data.")
+            return 2
+        desks = [Desk(in_view(p)) for p in pictures(folder, names[where.taught])]
+        tested = [in_view(p) for p in pictures(folder, names[where.tested])]
+        print(f"{name}: {len(desks)} images corrected in turn, {len(tested)} others tested")
+        print("round  corrected  seconds  AP.50  AP.90  known AP.50")
+        run(model, desks, tested, known, options)
+    return 0
+
+
+def parsed() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of sets")
+    parser.add_argument("--model", default="nuclei-fluorescence", help="to start from")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--cells", type=int, default=5, help="corrected in a round (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of a round (%(default)s)")
+    parser.add_argument("--keep", type=float, default=0.5)
+    parser.add_argument("--no-baselines", action="store_true")
+    return parser.parse_args()
+
+
+def in_view(picture: Picture) -> Picture:
+    """Return the upper left part of an image, in grey, and the objects wholly or partly in it."""
+    image = picture.image.mean(axis=-1) if picture.image.ndim == 3 else picture.image
+    part = np.s_[:SIDE, :SIDE]
+    truth = picture.truth[part]
+    return Picture(picture.name, image[part], truth)
+
+
+class Desk:
+    """One image that is being corrected."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.labels = np.zeros(picture.truth.shape, np.int32)
+        self.checked = np.zeros(picture.truth.shape, np.uint8)
+        self.corrected: set[int] = set()
+
+    def correct(self, prediction: NDArray[np.int32], count: int) -> int:
+        """Put the worst objects right and erase false ones; return how many were put right."""
+        self.labels = keep_checked(self.labels, prediction, self.checked)
+        truth = self.picture.truth
+        best = best_iou(truth, self.labels)
+        left = sorted((iou, number) for number, iou in best.items() if number not in self.corrected)
+        chosen = [number for iou, number in left[:count] if iou < 0.9]
+        for number in chosen:
+            there = truth == number
+            sizes = np.bincount(self.labels.ravel())
+            inside = np.bincount(self.labels[there], minlength=len(sizes))
+            fragments = np.flatnonzero(2 * inside > sizes)
+            self._edit(np.isin(self.labels, fragments[fragments > 0]), 0)
+            self._edit(there, int(self.labels.max()) + 1)
+        self.corrected.update(chosen)
+        false = [number for number, iou in best_iou(self.labels, truth).items() if iou < FALSE_IOU]
+        sizes = np.bincount(self.labels.ravel())
+        for number in sorted(false, key=lambda n: -sizes[n])[:count]:
+            self._edit(self.labels == number, 0)
+        return len(chosen)
+
+    def _edit(self, where: NDArray[np.bool_], value: int) -> Box | None:
+        before = self.labels.copy()
+        self.labels[where] = value
+        return grow_checked(self.checked, before, self.labels)
+
+    @property
+    def example(self) -> Example:
+        """What is learnt from it, at the size of its checked cells."""
+        checked = self.checked != 0
+        known = median_diameter([np.where(checked, self.labels, 0)])
+        return Example(self.picture.image, self.labels.copy(), checked, "YX", known)
+
+
+def run(
+    model: Model,
+    desks: Sequence[Desk],
+    tested: Sequence[Picture],
+    known: Sequence[Picture],
+    options: argparse.Namespace,
+) -> None:
+    """Correct and teach round after round, then the baselines."""
+    start, corrected = model, 0
+    print(line("0", 0, 0, model, tested, known), flush=True)
+    for number in range(1, options.rounds + 1):
+        desk = desks[(number - 1) % len(desks)]
+        found = segment(desk.picture.image, model, axes="YX").labels
+        corrected += desk.correct(found, options.cells)
+        examples = [desk.example for desk in desks if desk.checked.any()]
+        taught, summary = ended(
+            iter_finetune(model, examples, seconds=options.seconds, keep=options.keep, seed=number)
+        )
+        model = taught if summary.improved else model
+        seconds = number * options.seconds
+        print(line(str(number), corrected, seconds, model, tested, known), flush=True)
+    if not options.no_baselines:
+        for name, baseline, count in baselines(start, desks, corrected, options):
+            print(line(name, count, seconds, baseline, tested, known), flush=True)
+
+
+def baselines(
+    start: Model, desks: Sequence[Desk], corrected: int, options: argparse.Namespace
+) -> Iterator[tuple[str, Model, int]]:
+    """Train from scratch on the same corrections, and densely on whole images."""
+    seconds = options.rounds * options.seconds
+    examples = [desk.example for desk in desks if desk.checked.any()]
+    scratch = ended(
+        iter_train(examples, start.config, settings=TEACH_SETTINGS, seconds=seconds, seed=1)
+    )
+    yield "scratch", replace(scratch, card=start.card), corrected
+    whole, count = [], 0
+    for desk in desks:
+        if count < corrected or not whole:
+            picture = desk.picture
+            count += int(np.count_nonzero(np.unique(picture.truth)))
+            whole.append(Example(picture.image, picture.truth, None, "YX", picture.diameter))
+    plain = replace(TEACH_SETTINGS, weights=replace(TEACH_SETTINGS.weights, w0=0.0))
+    dense, _ = ended(iter_finetune(start, whole, seconds=seconds, keep=0.0, settings=plain, seed=1))
+    yield "dense", dense, count
+
+
+def line(
+    name: str,
+    corrected: int,
+    seconds: float,
+    model: Model,
+    tested: Sequence[Picture],
+    known: Sequence[Picture],
+) -> str:
+    """Return one row of the table."""
+    here, before = (pooled(tally(p, model) for p in images) for images in (tested, known))
+    figures = (
+        f"{here.precision(0.5):5.3f}  {here.precision(0.9):5.3f}  {before.precision(0.5):5.3f}"
+    )
+    return f"{name:7}  {corrected:7d}  {seconds:7.0f}  {figures}"
+
+
+def tally(picture: Picture, model: Model) -> Tally:
+    """Compare what a user would get with the truth."""
+    return tally_of(picture.truth, segment(picture.image, model, axes="YX").labels)
+
+
+def best_iou(truth: NDArray[np.int32], prediction: NDArray[np.int32]) -> dict[int, float]:
+    """Return the largest IoU of each object with one of the others."""
+    overlap = overlap_of(truth, prediction)
+    best = dict.fromkeys((int(number) for number in np.unique(truth) if number), 0.0)
+    for row, _, iou in zip(*overlap.iou_pairs(), strict=True):
+        number = int(overlap.truth_names[row])
+        best[number] = max(best[number], float(iou))
+    return best
+
+
+def ended(rounds):  # type: ignore[no-untyped-def]  # whatever the generator returns
+    """Run a generator to its end and return its value."""
+    while True:
+        try:
+            next(rounds)
+        except StopIteration as end:
+            return end.value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
