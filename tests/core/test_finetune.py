@@ -287,3 +287,29 @@ def test_a_model_that_knows_nothing_of_the_image_is_soon_not_asked_any_more(brig
 
 def test_the_default_settings_are_for_seconds():
     assert TEACH_SETTINGS.patch * TEACH_SETTINGS.patch * TEACH_SETTINGS.batch <= 2 * 128**2
+
+
+def test_earlier_rounds_are_learnt_along_and_not_tested_on(bright):
+    """Dark discs are taught, bright ones replayed: they are told from the ground still."""
+    old = replace(example(SIX), replayed=True)
+    new = dark(SIX)
+    free = {"keep": 0.0, "steps": 60}
+    _, (forgetful, alone) = taught(bright, [new], **free)
+    events, (mindful, summary) = taught(bright, [new, old], **free)
+    assert (alone.replayed, summary.replayed) == (0, 1)
+    assert summary.cells_taught == alone.cells_taught == 4 and summary.cells_kept_aside == 2
+    assert "4 checked cells and 1 image of earlier rounds" in summary.sentence
+    assert any(isinstance(event, KeptAsideScore) for event in events)
+    shown = example([(20, 20), (44, 44)])
+    seen = shown.labels > 0
+
+    def told_apart(model):
+        belief = segment(shown.image, model, axes="YX", **CPU).probability[1]
+        return belief[seen].mean() - belief[~seen].mean()
+
+    assert told_apart(mindful) > told_apart(forgetful) + 0.2
+
+
+def test_earlier_rounds_alone_teach_nothing(bright):
+    with pytest.raises(InputError, match="Nothing is checked"):
+        taught(bright, [replace(example(SIX), replayed=True)])

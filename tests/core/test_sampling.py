@@ -1,5 +1,7 @@
 """Patches for training: where they come from, what they hold, what they weigh."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,13 @@ from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.optimise import TrainSettings
-from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
+from napari_unet.core.sampling import (
+    REPLAYED,
+    Batch,
+    PatchSampler,
+    WeightSettings,
+    prefetched,
+)
 from napari_unet.core.targets import labels_to_classes
 from napari_unet.core.train import TEACH_SETTINGS
 from napari_unet.core.weight_map import touching_cell_weights
@@ -326,3 +334,16 @@ def test_a_checked_area_of_which_nothing_is_left_teaches_nothing():
 def test_where_nothing_is_left_of_all_that_is_checked_it_is_told():
     with pytest.raises(InputError, match="Nothing is checked"):
         sampler(checked_line(), augment=STILL, diameter=20.0)
+
+
+def test_examples_of_earlier_rounds_give_no_more_than_their_part():
+    new = example(TWO, square(0, 32, 0, 32))
+    old = [replace(example(TWO), image=example(TWO).image + 100, replayed=True) for _ in range(20)]
+    settings = {"percentiles": (0.0, 100.0), "augment": STILL, "batch": 8}
+    chance = sampler(new, *old, **settings)._chance
+    assert chance[1:].sum() / chance.sum() == pytest.approx(REPLAYED)
+    assert (chance[1:] == chance[1]).all()
+    few = sampler(*[example(TWO)] * 9, old[0], **settings)._chance
+    assert few[-1] == few[0]  # less than its part as it is
+    alone = sampler(*old, **settings)._chance
+    assert (alone == alone[0]).all() and alone[0] > 0

@@ -118,6 +118,7 @@ def test_stopping_keeps_a_version_and_shows_it(session, runner, pair, live, hear
     assert isinstance(again.task, SegmentTask) and again.task.model == tiny_model
     assert session.busy == "Segment" and not session.is_live
     assert curves[-1] == 1
+    pump_until(session, lambda: session.memory.count == 1)  # for later rounds
 
 
 def test_what_did_not_help_leaves_the_model_before_and_shows_that(session, runner, pair, live):

@@ -283,3 +283,32 @@ def test_an_image_without_a_stroke_is_not_read(session, runner):
     )
     assert len(teach(session, runner, unread, corrected()).task.examples) == 1
     assert not data.begun.is_set()
+
+
+def test_corrections_are_remembered_and_learnt_along_in_later_rounds(session, runner):
+    first, second = corrected(), corrected()
+    second.image = Image("other", np.ones(second.image.shape, np.uint8), "YX")
+    job = teach(session, runner, first)
+    assert len(job.task.examples) == 1 and session.memory.count == 1
+    job.finish(TeachDone(WORSE, ""))
+    pump_until(session, lambda: not session.busy)
+    new, old = teach(session, runner, second, count=2).task.examples
+    assert not new.replayed and (new.image == 1).all()
+    assert old.replayed and (old.image == 0).all()
+    np.testing.assert_array_equal(old.labels, first.labels)
+    np.testing.assert_array_equal(old.mask, first.checked != 0)
+
+
+def test_nothing_is_remembered_where_that_is_switched_off(session, runner):
+    session.remembers = False
+    assert len(teach(session, runner, corrected()).task.examples) == 1
+    assert session.memory.count == 0
+
+
+def test_a_full_disk_does_not_keep_from_teaching(session, runner, monkeypatch, caplog):
+    def refuse(*_):
+        raise InputError("The image could not be written.")
+
+    monkeypatch.setattr("napari_unet.session.memory.write_image", refuse)
+    assert len(teach(session, runner, corrected()).task.examples) == 1
+    assert "not remembered" in caplog.text

@@ -9,8 +9,10 @@ import pytest
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TeachSummary
+from napari_unet.core.example import Example
 from napari_unet.core.model_file import Model
 from napari_unet.engine.runner import InlineRunner
+from napari_unet.session.memory import Remembered
 from napari_unet.session.versions import Version, new_version_path
 from napari_unet.widgets.version_row import described
 from person import SCREEN, Shared, User, settle
@@ -58,7 +60,8 @@ def test_what_was_taught_before_can_be_chosen_and_gone_back_from(at_desk):
     dock = at_desk.dock()
     row, session = dock.steps[2].versions, at_desk.bench.session
     assert texts(row) == ["before teaching", "taught 1 (0.84)", "taught 2 (0.84)"]
-    assert row.version.value == 0 and not row.back.enabled and not row.menu.enabled
+    assert row.version.value == 0 and not row.back.enabled
+    assert not actions(row)["Delete this version"].isEnabled()
     at_desk.press(dock.steps[0].segment)
     at_desk.wait()
     row.version.value = 2
@@ -104,6 +107,25 @@ def test_the_question_for_a_name_offers_the_one_it_has(at_desk, monkeypatch):
     assert texts(row)[1] == "taught 1 (0.84)"
     actions(row)["Rename this version…"].trigger()
     assert texts(row)[1] == "better (0.84)" and asked == ["taught 1", "taught 1"]
+
+
+def test_what_is_remembered_can_be_seen_and_forgotten(at_desk):
+    dock = at_desk.dock()
+    row, session = dock.steps[2].versions, at_desk.bench.session
+    menu = row.menu.native.menu()
+    menu.aboutToShow.emit()
+    forget = actions(row)["Forget what is remembered (0 images)"]
+    assert not forget.isEnabled()
+    image = np.arange(400.0).reshape(20, 20)
+    session.memory.keep([Remembered("a", Example(image, np.ones((20, 20), np.int32)))])
+    menu.aboutToShow.emit()
+    assert forget.text() == "Forget what is remembered (1 image)" and forget.isEnabled()
+    forget.trigger()
+    assert session.memory.count == 0 and dock.status.value == "1 image forgotten; versions stay."
+    remember = actions(row)["Remember corrections for later rounds"]
+    assert remember.isChecked() and session.memory_if_wanted is session.memory
+    remember.trigger()
+    assert session.memory_if_wanted is None
 
 
 def test_a_day_is_named_where_it_is_not_today():

@@ -79,6 +79,8 @@ class TeachSummary:
         What the round took.
     live : bool
         Whether it was learnt while cells were corrected: then none is kept aside.
+    replayed : int
+        How many images of earlier rounds were learnt along.
     """
 
     before: float | None
@@ -89,11 +91,14 @@ class TeachSummary:
     seconds: float
     steps: int
     live: bool = False
+    replayed: int = 0
 
     @property
     def sentence(self) -> str:
         """What is told to the user."""
         cells = _count(self.cells_taught)
+        if self.replayed:
+            cells += f" and {_count(self.replayed, 'image')} of earlier rounds"
         if self.before is None or self.after is None:
             return f"Learnt from {cells}; too few were checked to keep any aside and test on them."
         scores = f"before {self.before:.2f}, after {self.after:.2f}"

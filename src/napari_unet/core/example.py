@@ -31,6 +31,9 @@ class Example:
     diameter : float or None
         Of the objects in the image, in pixels, as `segment` takes it: the model learns from the
         image rescaled to the size that it knows. None leaves it as it is.
+    replayed : bool
+        From an earlier round: learnt along with the others, so that it is not forgotten, less
+        often than they, and not tested on.
     """
 
     image: NDArray[Any]
@@ -38,6 +41,7 @@ class Example:
     checked: NDArray[np.bool_] | None = None
     axes: str | None = None
     diameter: float | None = None
+    replayed: bool = False
 
     def __post_init__(self) -> None:
         if self.diameter is not None and not 1 <= self.diameter <= 10_000:

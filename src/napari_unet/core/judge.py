@@ -99,8 +99,8 @@ class Judge:
         steps, seconds = self._budget.step, self._budget.elapsed
         return KeptAsideScore(steps, seconds, mark.score, self._cells.cells)
 
-    def summary(self, cells_taught: int) -> TeachSummary:
-        """Say how it went."""
+    def summary(self, cells_taught: int, replayed: int = 0) -> TeachSummary:
+        """Say how it went; for the numbers see `TeachSummary`."""
         before, after = self._before, self._best_mark
         improved = True
         if self._cells is not None and before is not None and after is not None:
@@ -113,6 +113,7 @@ class Judge:
             improved=improved,
             seconds=self._budget.elapsed,
             steps=self._budget.step,
+            replayed=replayed,
         )
 
     def _keep_time_back(self, seconds: float) -> None:

@@ -77,7 +77,7 @@ def check_examples(model: Model, examples: Sequence[Example]) -> None:
     InputError
         With a sentence that says what to do.
     """
-    if not any(example.mask.any() for example in examples):
+    if not any(example.mask.any() for example in examples if not example.replayed):
         raise InputError("Nothing is checked yet; correct a few cells first.")
     for example in examples:
         channels, needed = len(example.image_cyx), model.config.in_channels

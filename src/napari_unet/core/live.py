@@ -119,7 +119,8 @@ class LiveTeaching:
         """Return the model, whether better or not, and how it went on the checked cells."""
         config = self._before.config
         model = self.model
-        cells = all_checked([sized(one, config) for one in examples], config.percentiles)
+        fresh = [sized(one, config) for one in examples if not one.replayed]
+        cells = all_checked(fresh, config.percentiles)
         before = after = None
         improved = True
         if cells is not None and self.steps:
@@ -129,11 +130,12 @@ class LiveTeaching:
         summary = TeachSummary(
             before=before,
             after=after,
-            cells_taught=sum(count_cells(example) for example in examples),
+            cells_taught=sum(count_cells(example) for example in fresh),
             cells_kept_aside=0,
             improved=improved,
             seconds=self._seconds,
             steps=self.steps,
             live=True,
+            replayed=len(examples) - len(fresh),
         )
         return model, summary

@@ -30,6 +30,9 @@ from napari_unet.core.weight_map import touching_cell_weights
 
 __all__ = ["Batch", "PatchSampler", "WeightSettings", "prefetched"]
 
+# Examples of earlier rounds give at the most this part of the patches (chosen).
+REPLAYED = 0.35
+
 # Of the patches, this many are centred on an object; the rest lie anywhere in what is checked.
 ON_OBJECT = 0.75
 
@@ -84,6 +87,7 @@ class _Source:
     zoom: float  # that the model's size of objects asks for still
     objects: list[Tensor]  # of each checked object, its pixels (n, 2)
     anywhere: Tensor  # checked pixels (n, 2)
+    replayed: bool
 
 
 class PatchSampler:
@@ -130,7 +134,7 @@ class PatchSampler:
         self._sources = sources
         # Large images hold more than small ones, but not in proportion: their cells are alike.
         areas = torch.tensor([len(source.anywhere) * source.zoom**2 for source in sources])
-        self._chance = areas.sqrt()
+        self._chance = _with_replay(areas.sqrt(), [source.replayed for source in sources])
         self._side = side
         self._batch = batch
         self._augment = augment
@@ -208,7 +212,18 @@ def _prepare(example: Example, percentiles: tuple[float, float], diameter: float
         zoom=zoom,
         objects=objects,
         anywhere=torch.from_numpy(np.argwhere(mask)),
+        replayed=example.replayed,
     )
+
+
+def _with_replay(chance: Tensor, replayed: Sequence[bool]) -> Tensor:
+    """Let examples of earlier rounds have no more than their part."""
+    old = torch.tensor(replayed)
+    now, before = chance[~old].sum(), chance[old].sum()
+    most = now * REPLAYED / (1 - REPLAYED)
+    if now > 0 and before > most:
+        chance = torch.where(old, chance * most / before, chance)
+    return chance
 
 
 def _with_gaps(

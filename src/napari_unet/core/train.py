@@ -226,7 +226,8 @@ def iter_finetune(
         The model to start from; it is not changed.
     examples : sequence of Example
         Images with labels and checked areas. One without a diameter gets that of its checked
-        cells, if the model works at one size of objects.
+        cells, if the model works at one size of objects. Those of earlier rounds (`replayed`) are
+        learnt along, and not kept aside.
     seconds, steps : optional
         How long; at least one. Seconds include preparing and scoring.
     keep : float
@@ -256,8 +257,10 @@ def iter_finetune(
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
     budget = Budget(seconds, steps)
     examples = [sized(example, model.config) for example in examples]
-    taught, aside = keep_aside(examples, model.config.percentiles, seed=seed)
-    sampler = patch_sampler(taught, model.config, settings, seed)
+    fresh = [example for example in examples if not example.replayed]
+    replayed = [example for example in examples if example.replayed]
+    taught, aside = keep_aside(fresh, model.config.percentiles, seed=seed)
+    sampler = patch_sampler([*taught, *replayed], model.config, settings, seed)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()
     judge = Judge(model, taught, aside, budget, device, precision)
@@ -275,7 +278,7 @@ def iter_finetune(
     last = judge.judge(run.averaged())
     if last is not None:
         yield last
-    summary = judge.summary(sum(count_cells(example) for example in taught))
+    summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
     history = (*model.card.history, _history(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=_now())
     network = judge.best if judge.best is not None else run.averaged()

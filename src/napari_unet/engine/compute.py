@@ -227,7 +227,7 @@ def sized(
     """Name the size of an example's objects, as they will be segmented."""
     if model.config.diameter is None:
         return replace(example, diameter=None)
-    if example.diameter is not None:
+    if example.diameter is not None or example.replayed:  # then its checked cells tell
         return example
     precision = _device_info(task.device, task.precision).precision
     diameter = _measured(example.image_cyx, model, task.device, precision, cancelled)

@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 
 from napari_unet.core.errors import InputError
 
-__all__ = ["IMAGE_SUFFIXES", "read_image", "read_labels", "write_labels"]
+__all__ = ["IMAGE_SUFFIXES", "read_image", "read_labels", "write_image", "write_labels"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".stk")
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
@@ -109,24 +109,45 @@ def write_labels(path: str | Path, labels: NDArray[Any], axes: str | None = None
     InputError
         If the file cannot be written.
     """
-    path = Path(path)
     largest = int(labels.max(initial=0))
     dtype = np.uint16 if largest <= np.iinfo(np.uint16).max else np.int32
+    _write_tiff(Path(path), labels.astype(dtype, copy=False), axes, "labels")
+
+
+def write_image(path: str | Path, image: NDArray[Any], axes: str) -> None:
+    """Write an image as a compressed TIFF, as `write_labels` does.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder is made if need be.
+    image : ndarray
+        Any real dtype; yes and no become 1 and 0.
+    axes : str
+        One letter a dimension, stored in the file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    if image.dtype == bool:
+        image = image.astype(np.uint8)
+    _write_tiff(Path(path), image, axes, "image")
+
+
+def _write_tiff(path: Path, array: NDArray[Any], axes: str | None, what: str) -> None:
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part")
     metadata = {"axes": axes} if axes else {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tifffile.imwrite(
-            beside,
-            labels.astype(dtype, copy=False),
-            compression="zlib",
-            photometric="minisblack",
-            metadata=metadata,
+            beside, array, compression="zlib", photometric="minisblack", metadata=metadata
         )
         beside.replace(path)
     except OSError as error:
         reason = error.strerror or error
-        raise InputError(f"The labels could not be written to {path}: {reason}.") from error
+        raise InputError(f"The {what} could not be written to {path}: {reason}.") from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

@@ -9,14 +9,16 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from napari_unet.core.events import TrainProgress
+from napari_unet.core.example import Example
 from napari_unet.engine.errors import JobCancelledError
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import KeepLiveTask, LearnTask, TeachDone
 from napari_unet.session.image import Place
+from napari_unet.session.memory import Memory
 from napari_unet.session.object_size import SizeKey
 from napari_unet.session.pair import Pair
 from napari_unet.session.segment_run import SegmentRun
-from napari_unet.session.teach_run import Curve, Gathered, gathering
+from napari_unet.session.teach_run import Curve, Gathered, gathering, with_memory
 from napari_unet.session.versions import new_version_path
 
 __all__ = ["LiveRun", "Looking"]
@@ -27,6 +29,7 @@ TURNS_AFTER = 8  # without another correction, then it waits: learning on would 
 SHOWN_S = 60.0  # of the loss curve at the least
 
 Looking = Callable[[], tuple[Pair, Place, tuple[float, float]] | None]
+Read = tuple[list[Gathered], tuple[Example, ...]]
 _numbers = itertools.count(1)
 
 
@@ -51,7 +54,11 @@ class LiveRun:
         0 learns freely, 1 stays close to what the model knows.
     title, origin : str
         Of the new version.
+    memory : Memory, optional
+        What was learnt from before is learnt along; what is now, remembered at the end.
     """
+
+    WHAT = "Teach"  # as the button is called
 
     def __init__(
         self,
@@ -65,6 +72,7 @@ class LiveRun:
         keep: float,
         title: str = "",
         origin: str = "",
+        memory: Memory | None = None,
     ) -> None:
         self.model = model
         self.curve = Curve()
@@ -74,6 +82,7 @@ class LiveRun:
         self.done: TeachDone | None = None
         self._runner, self._reader = runner, reader
         self._pairs, self._looking, self._key = pairs, looking, key
+        self._memory = memory
         self._keep, self._title, self._origin = keep, title, origin
         self._name = f"live:{next(_numbers)}"
         self._path = str(new_version_path(model))
@@ -85,7 +94,8 @@ class LiveRun:
         self._edits = -1
         self._cells = self._coming = 0  # that it learns from, in this turn and in the next
         self._gathered: list[Gathered] = []
-        self._reading: Future[list[Gathered]] | None = None
+        self._examples: tuple[Example, ...] = ()
+        self._reading: Future[Read] | None = None
         self._learning: Job[int] | None = None
         self._showing: SegmentRun | None = None
         self._keeping: Job[TeachDone] | None = None
@@ -150,13 +160,19 @@ class LiveRun:
         self._turns_of_edits += 1
         self._coming = sum(pair.checked_cells for pair in self._pairs())
         works = [gathering(pair, self._key(pair)) for pair in self._pairs()]
-        self._reading = self._reader.submit(lambda: [work() for work in works])
+        memory = self._memory
 
-    def _learn(self, reading: Future[list[Gathered]]) -> None:
+        def read() -> Read:
+            gathered = [work() for work in works]
+            return gathered, with_memory(gathered, memory, keep=False)
+
+        self._reading = self._reader.submit(read)
+
+    def _learn(self, reading: Future[Read]) -> None:
         self._reading = None
         if self.cancelled:
             return
-        self._gathered, self._cells = reading.result(), self._coming
+        (self._gathered, self._examples), self._cells = reading.result(), self._coming
         for one in self._gathered:
             if one.key is not None and one.measured is not None:
                 one.pair.size.measured(one.key, one.measured)
@@ -164,7 +180,7 @@ class LiveRun:
         task = LearnTask(
             self._name,
             self.model,
-            tuple(example for one in self._gathered for example in one.examples),
+            self._examples,
             TURN_S if self._turns else FIRST_TURN_S,
             save_to=self._path,
             title=self._title,
@@ -205,9 +221,9 @@ class LiveRun:
         if not self._turns:
             self.finished = True
             return
-        examples = tuple(example for one in self._gathered for example in one.examples)
+        self._reader.submit(with_memory, self._gathered, self._memory)
         task = KeepLiveTask(
-            self._name, examples, save_to=self._path, title=self._title, origin=self._origin
+            self._name, self._examples, save_to=self._path, title=self._title, origin=self._origin
         )
         self._keeping = self._runner.submit(task)
 

@@ -23,6 +23,8 @@ class MeasureRun:
 
     fraction = 0.0
 
+    WHAT = "Measure"  # as the button is called
+
     def __init__(
         self,
         runner: Runner,

@@ -8,6 +8,7 @@ from psygnal import Signal
 
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.library import find_model, read_model_header
+from napari_unet.session.memory import Memory, memory_dir
 from napari_unet.session.model_list import model_cards
 from napari_unet.session.versions import Versions, save_version
 
@@ -31,6 +32,8 @@ class ModelShelf:
     def __init__(self) -> None:
         self._extra_models: list[str] = []
         self._versions: dict[str, Versions] = {}
+        self._memories: dict[Path, Memory] = {}
+        self.remembers = True
         self.model_path = str(find_model(DEFAULT_MODEL))
 
     def models(self) -> list[ModelCard]:
@@ -87,3 +90,14 @@ class ModelShelf:
     def model(self) -> tuple[ModelConfig, ModelCard]:
         """Settings and card of the current version."""
         return read_model_header(find_model(self.versions.current.model))
+
+    @property
+    def memory(self) -> Memory:
+        """What was taught to the current model, in any of its versions."""
+        folder = memory_dir(find_model(self.versions.base.model).stem)
+        return self._memories.setdefault(folder, Memory(folder))
+
+    @property
+    def memory_if_wanted(self) -> Memory | None:
+        """What teaching reads and writes: nothing where `remembers` is off."""
+        return self.memory if self.remembers else None

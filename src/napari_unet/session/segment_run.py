@@ -43,6 +43,8 @@ class SegmentRun:
         Row and column where the user is looking.
     """
 
+    WHAT = "Segment"  # as the button is called
+
     def __init__(
         self,
         runner: Runner,

@@ -105,13 +105,7 @@ class Session(ModelShelf):
     @property
     def busy(self) -> str:
         """What runs: "Segment", "Measure", "Teach", or nothing."""
-        names = {
-            SegmentRun: "Segment",
-            MeasureRun: "Measure",
-            TeachRun: "Teach",
-            LiveRun: "Teach",
-        }
-        return "" if self._run is None else names[type(self._run)]
+        return "" if self._run is None else self._run.WHAT
 
     def works_on(self, pair: Pair) -> bool:
         """Whether the pair is being segmented."""
@@ -177,6 +171,7 @@ class Session(ModelShelf):
             keys=keys or None,
             title=f"{versions.base.title}, {versions.next_title}",
             origin=versions.origin,
+            memory=self.memory_if_wanted,
         )
         self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
@@ -213,6 +208,7 @@ class Session(ModelShelf):
             keep=keep,
             title=f"{versions.base.title}, {versions.next_title}",
             origin=versions.origin,
+            memory=self.memory_if_wanted,
         )
         self._run, self._taught_versions = run, versions
         self.curve_changed.emit(run.curve, "")

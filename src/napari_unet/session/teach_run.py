@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
-from napari_unet.core.errors import NapariUnetError
+from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import TeachDone, TeachTask
+from napari_unet.session.memory import Memory, Remembered, name_of
 from napari_unet.session.object_size import SizeKey, checked_diameter
 from napari_unet.session.pair import Pair
 from napari_unet.session.versions import new_version_path
 
-__all__ = ["Curve", "Gathered", "TeachRun", "gathering"]
+__all__ = ["Curve", "Gathered", "TeachRun", "gathering", "with_memory"]
+
+log = logging.getLogger(__name__)
 
 # On images of a kind that it does not know, the model also measures wrongly: where it is off by
 # more than this factor, the cells that a person has checked say how wide objects are (chosen).
@@ -64,11 +68,35 @@ def gathering(pair: Pair, key: SizeKey | None) -> Callable[[], Gathered]:
     return gather
 
 
+def with_memory(
+    gathered: Sequence[Gathered], memory: Memory | None, *, keep: bool = True
+) -> tuple[Example, ...]:
+    """Return what is learnt from, with what is remembered of other images; for a second thread.
+
+    What is learnt from now is remembered, if it is to be kept. Where that fails it is learnt all
+    the same.
+    """
+    fresh = [(one.pair.image.name, example) for one in gathered for example in one.examples]
+    examples = tuple(example for _, example in fresh)
+    if memory is None or not fresh:
+        return examples
+    corrections = [Remembered(*one) for one in fresh]
+    try:
+        names = memory.keep(corrections) if keep else set(map(name_of, corrections))
+    except InputError as error:
+        log.warning("The corrections are not remembered: %s", error)
+        return examples
+    return (*examples, *memory.recall(len(examples[0].image_cyx), names))
+
+
 class TeachRun:
     """Teaches a model what is checked in the given pairs; see `SegmentRun` for its use.
 
     `keys` says whose objects of each pair have which size; None where the model knows none.
+    With a memory, what was learnt from before is learnt along.
     """
+
+    WHAT = "Teach"  # as the button is called
 
     def __init__(
         self,
@@ -82,6 +110,7 @@ class TeachRun:
         keys: Sequence[SizeKey] | None = None,
         title: str = "",
         origin: str = "",
+        memory: Memory | None = None,
     ) -> None:
         self.model = model
         self.budget_s = seconds
@@ -97,8 +126,13 @@ class TeachRun:
         self._elapsed = 0.0
         self._has_news_of_size = False
         works = [gathering(pair, None if keys is None else keys[n]) for n, pair in enumerate(pairs)]
-        self._reading: Future[list[Gathered]] | None = reader.submit(
-            lambda: [work() for work in works]
+
+        def read() -> tuple[list[Gathered], tuple[Example, ...]]:
+            gathered = [work() for work in works]
+            return gathered, with_memory(gathered, memory)
+
+        self._reading: Future[tuple[list[Gathered], tuple[Example, ...]]] | None = reader.submit(
+            read
         )
         self._job: Job[TeachDone] | None = None
 
@@ -167,7 +201,7 @@ class TeachRun:
         if self.cancelled:
             self.finished = True
             return
-        gathered = reading.result()
+        gathered, examples = reading.result()
         for one in gathered:
             if one.key is not None and one.measured is not None:
                 one.pair.size.measured(one.key, one.measured)
@@ -175,7 +209,7 @@ class TeachRun:
         path = new_version_path(self.model)
         task = TeachTask(
             self.model,
-            tuple(example for one in gathered for example in one.examples),
+            examples,
             self.budget_s,
             keep=self._keep,
             save_to=str(path),

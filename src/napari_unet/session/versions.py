@@ -22,7 +22,7 @@ from napari_unet.core.library import (
     user_models_dir,
 )
 
-__all__ = ["Version", "Versions", "new_version_path", "save_version"]
+__all__ = ["Version", "Versions", "new_version_path", "save_version", "slug"]
 
 KEPT_VERSIONS = 50  # files of taught versions that are never saved by name, a few MB each
 
@@ -199,7 +199,7 @@ def new_version_path(base: str) -> Path:
     folder = versions_dir()
     _drop_oldest(folder)
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")
-    return folder / f"{stamp}-{_slug(STAMP.sub('', Path(base).stem))}.safetensors"
+    return folder / f"{stamp}-{slug(STAMP.sub('', Path(base).stem))}.safetensors"
 
 
 def _drop_oldest(folder: Path) -> None:
@@ -219,7 +219,7 @@ def save_version(version: Version, title: str) -> Path:
     ModelFileError
         If the file cannot be read or written.
     """
-    name = _slug(title)
+    name = slug(title)
     if not name:
         raise InputError("Give the model a name with at least one letter or digit.")
     target = user_models_dir() / f"{name}.safetensors"
@@ -250,7 +250,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _slug(title: str) -> str:
+def slug(title: str) -> str:
     """Return letters and digits of any script, in lower case, with single hyphens between."""
     plain = unicodedata.normalize("NFKC", title).lower()
     return re.sub(r"[\W_]+", "-", plain)[:60].strip("-")

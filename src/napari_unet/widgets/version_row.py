@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from magicgui.widgets import Container, PushButton, Widget
 from qtpy.QtWidgets import QInputDialog, QMenu
@@ -15,7 +17,7 @@ from napari_unet.widgets.workbench import Workbench
 __all__ = ["VersionRow"]
 
 BACK_TIP = "Segment with the version that this one was taught from again."
-MENU_TIP = "Rename or delete this version."
+MENU_TIP = "Rename or delete this version; what is remembered for later rounds."
 UNTAUGHT = "before teaching"
 
 
@@ -29,8 +31,16 @@ class VersionRow:
         self.menu = PushButton(text="…", tooltip=MENU_TIP, label="")
         self.menu.native.setFixedWidth(36)
         menu = QMenu(self.menu.native)
-        menu.addAction("Rename this version…", self._ask_and_rename)
-        menu.addAction("Delete this version", self.delete)
+        self._of_version = [
+            entry(menu, "Rename this version…", self._ask_and_rename),
+            entry(menu, "Delete this version", self.delete),
+        ]
+        menu.addSeparator()
+        self._remember = entry(menu, "Remember corrections for later rounds", self._on_remember)
+        self._remember.setCheckable(True)
+        self._remember.setChecked(bench.session.remembers)
+        self._forget = entry(menu, "Forget what is remembered", self.forget)
+        menu.aboutToShow.connect(self._show_memory)
         self.menu.native.setMenu(menu)
         self.row: Container[Widget] = row(self.version, self.back, self.menu)
         self.version.changed.connect(self._on_version)
@@ -58,6 +68,28 @@ class VersionRow:
         session.versions_changed.emit()
         session.said.emit(f"{title.capitalize()} was deleted.", False)
         self._segment_again()
+
+    def forget(self) -> None:
+        """Forget what was taught to this model in earlier rounds; its versions stay."""
+        session = self._bench.session
+        count = session.memory.count
+
+        def forget() -> None:
+            session.memory.forget()
+            session.said.emit(f"{images(count).capitalize()} forgotten; versions stay.", False)
+
+        session.guarded(forget)
+
+    def _on_remember(self) -> None:
+        self._bench.session.remembers = self._remember.isChecked()
+
+    def _show_memory(self) -> None:
+        """When the menu opens: another dock may have changed it."""
+        session = self._bench.session
+        self._remember.setChecked(session.remembers)
+        count = session.memory.count
+        self._forget.setEnabled(count > 0)
+        self._forget.setText(f"Forget what is remembered ({images(count)})")
 
     def _ask_and_rename(self) -> None:
         title, agreed = QInputDialog.getText(
@@ -104,9 +136,22 @@ class VersionRow:
         set_enabled(
             self.back, "There is no version before this one." if is_base else reason, BACK_TIP
         )
-        untaught = "The model before teaching stays as it is."
-        set_enabled(self.menu, untaught if is_base else reason, MENU_TIP)
+        set_enabled(self.menu, reason, MENU_TIP)
+        for action in self._of_version:
+            action.setEnabled(not is_base)
         self.version.enabled = not reason and len(versions.items) > 1
+
+
+def entry(menu: QMenu, text: str, chosen: Callable[[], None]) -> Any:  # a QAction of any binding
+    """Add an entry to a menu and return it."""
+    action: Any = menu.addAction(text)
+    action.triggered.connect(lambda _=False: chosen())
+    return action
+
+
+def images(count: int) -> str:
+    """Return a number of images in words."""
+    return f"{count} image{'s' * (count != 1)}"
 
 
 def described(version: Version) -> str:
