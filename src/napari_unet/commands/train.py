@@ -22,11 +22,13 @@ from napari_unet.commands.data import (
 )
 from napari_unet.commands.inputs import Reading
 from napari_unet.commands.learning import budget_seconds, checked_target, settings_of, stop_key
+from napari_unet.core.calibrate import iter_calibrate
 from napari_unet.core.choose_split import choose_split
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.metrics import Scores, pool, score
 from napari_unet.core.model_file import Model, load_model
+from napari_unet.core.optimise import Cancelled
 from napari_unet.core.rescale import resize_labels, scaled_shape
 from napari_unet.core.segmentation import segment
 from napari_unet.core.size import choose_min_size, median_diameter
@@ -64,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             cancelled=stop,
         )
-        model = follow(events, "Training")
-    model = model.save(target)  # before the test, which may take long
+        model = follow(events, "Training").save(target)  # what follows may take long
+        model = _calibrated(model, taught, args, stop).save(target)
     if tested:
         scores = _test(model, tested, args.device, args.precision)
         card = replace(model.card, scores=card_scores(scores))
@@ -75,6 +77,23 @@ def run(args: argparse.Namespace) -> int:
     planes = "plane" if len(taught) == 1 else "planes"
     say(f"Learnt from {len(taught)} {planes}; written to {target}.")
     return 0
+
+
+def _calibrated(
+    model: Model, taught: list[NamedExample], args: argparse.Namespace, stop: Cancelled
+) -> Model:
+    """Choose how objects are made by what the model finds in some of what it learnt from."""
+    some = [named.example for named in _mixed(taught)]
+    rounds = iter_calibrate(
+        model, some, device=args.device, precision=args.precision, cancelled=stop
+    )
+    with progress_bar("Calibrating", 100, "%") as bar:
+        try:
+            while True:
+                bar.update(round(100 * next(rounds)) - bar.n)
+        except StopIteration as end:
+            calibrated: Model = end.value
+    return calibrated
 
 
 def _measured(examples: list[NamedExample]) -> list[NamedExample]:
