@@ -22,10 +22,13 @@ SCREEN += ["pydantic", "psygnal", "npe2"]
 # The modules of core that are torch's own; every other one must do without it.
 TORCH = {
     "augment",
+    "calibrate",
     "checkpoint",
     "device",
     "judge",
     "kept_aside",
+    "lesson",
+    "live",
     "measure",
     "segmentation",
     "losses",

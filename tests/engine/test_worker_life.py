@@ -125,10 +125,12 @@ def test_ctrl_c_in_the_terminal_leaves_the_worker_at_work(tmp_path):
     script = write_script(
         tmp_path,
         """
+        import signal
         import time
         from engine.odd_tasks import Count, Wait
         from napari_unet.engine import ProcessRunner
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # off where tests run behind "&"
         runner = ProcessRunner(preload=False)
         job = runner.submit(Wait("still there"))
         while not job.poll():
