@@ -20,7 +20,7 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 from PIL import Image
-from qtpy.QtWidgets import QAbstractButton, QApplication, QDoubleSpinBox, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
 
 from napari_unet.sample_data import coins
 
@@ -71,22 +71,12 @@ class Story:
         self._viewer.open_sample(PLUGIN, "coins_negative")
         settle(2)
         self._press("Segment")
-        self._type_size("40 px")  # it measured what it took for nuclei
-        self._press("Segment")
         self._picture("2_segmented")
         self._correct()
         self._picture("3_corrected")
         self._press("Teach")
         self._picture("4_taught")
         self._picture("dock", in_readme=True)
-
-    def _type_size(self, text: str) -> None:
-        """Say how wide the objects are, in the box whose tooltip asks for it."""
-        boxes = self._dock.findChildren(QDoubleSpinBox)
-        box = next(box for box in boxes if box.toolTip().startswith("How wide your objects are"))
-        box.lineEdit().setText(text)
-        box.interpretText()
-        settle(0.5)
 
     def _correct(self) -> None:
         """On the left half, delete what is no coin and draw the coins, as a user does."""
