@@ -16,6 +16,7 @@ from napari_unet.engine import (
     PlaneSize,
     SegmentDone,
     TeachDone,
+    WorkerDiedError,
 )
 from napari_unet.session.image import Image
 from napari_unet.session.measure_run import NOTHING
@@ -108,6 +109,42 @@ def test_the_size_of_checked_cells_needs_three_of_them():
     half = checked_diameter([(labels[:, :28], checked[:, :28]), (labels[:, 28:], checked[:, 28:])])
     assert half == pytest.approx(np.sqrt(4 / np.pi) * 12)
     assert checked_diameter([]) is None
+
+
+def squares(side, count, *, step=40):
+    labels = np.zeros((step, step * count), np.int32)
+    for number in range(count):
+        labels[2 : 2 + side, number * step + 2 : number * step + 2 + side] = number + 1
+    return labels, labels > 0
+
+
+def test_checked_cells_overrule_a_measurement_by_area_or_number():
+    of = np.sqrt(4 / np.pi)
+    assert checked_diameter([squares(20, 3)], known=15.5) is None  # near enough: 22.6 px
+    assert checked_diameter([squares(20, 3)], known=15.0) == pytest.approx(of * 20)
+    assert checked_diameter([squares(20, 3)], known=100.0) is None  # three crumbs
+    # 7 of 400 pixels are less than three discs of 35 px, 8 are more.
+    assert checked_diameter([squares(20, 7)], known=35.0) is None
+    assert checked_diameter([squares(20, 8)], known=35.0) == pytest.approx(of * 20)
+    assert checked_diameter([squares(20, 11)], known=200.0) is None
+    assert checked_diameter([squares(20, 12)], known=200.0) == pytest.approx(of * 20)
+
+
+def test_what_checked_cells_say_stands_before_a_measurement_and_can_be_taken_back():
+    size, key = ObjectSize(), ("model", (0,))
+    assert size.source(key) == ""
+    size.measured(key, 50.0)
+    size.set_checked(key, 21.0)
+    assert (size.diameter(key), size.source(key)) == (21.0, "checked")
+    size.measured(key, 51.0)
+    assert size.diameter(key) == 21.0
+    size.set_checked(key, None)
+    assert (size.diameter(key), size.source(key)) == (51.0, "measured")
+    size.set_checked(key, 21.0)
+    size.type(30.0)
+    assert (size.diameter(key), size.source(key)) == (30.0, "typed")
+    size.type(None)
+    assert size.diameter(key) is None
 
 
 # Segment
@@ -330,9 +367,53 @@ def test_examples_have_the_size_that_is_known(sized, runner):
 
 def test_checked_cells_count_more_than_what_the_model_measured_far_off(sized, runner):
     pair, key = painted(3), sized.size_key(painted(3).image)
-    pair.size.measured(key, 30.0)
+    pair.size.measured(key, 4.0)
     (one,) = taught(sized, runner, pair)
     assert one.diameter == pair.size.diameter(key) == pytest.approx(np.sqrt(4 / np.pi) * 6)
+
+
+def test_a_few_checked_crumbs_do_not_change_the_size_of_what_was_measured(sized, runner):
+    pair, key = painted(3), sized.size_key(painted(3).image)
+    pair.size.measured(key, 30.0)
+    (one,) = taught(sized, runner, pair)
+    assert one.diameter == pair.size.diameter(key) == 30.0
+
+
+def fail(job):
+    job.fail(WorkerDiedError("The worker died."))
+
+
+def not_help(job):
+    job.finish(TeachDone(TeachSummary(0.8, 0.5, 3, 3, False, 1.0, 30), ""))
+
+
+@pytest.mark.parametrize("end", [fail, not_help])
+def test_where_nothing_is_kept_of_teaching_the_size_is_as_before(sized, runner, end):
+    pair, key, told = painted(3), sized.size_key(painted(3).image), []
+    pair.size.measured(key, 4.0)
+    sized.size_changed.connect(lambda: told.append(pair.size.diameter(key)))
+    taught(sized, runner, pair)
+    by_area = pytest.approx(np.sqrt(4 / np.pi) * 6)
+    assert told == [by_area]
+    end(runner.job)
+    pump_until(sized, lambda: sized.settled)
+    assert told == [by_area, 4.0]
+
+
+def test_live_teaching_that_did_not_help_gives_the_size_back(sized, runner):
+    pair, key = painted(3), sized.size_key(painted(3).image)
+    pair.size.measured(key, 4.0)
+    pair.absorb(())
+    sized.learn_live(lambda: [pair], lambda: None, keep=0.5)
+    sent(sized, runner).finish(10)
+    pump_until(sized, lambda: len(runner.jobs) == 2)
+    assert pair.size.diameter(key) == pytest.approx(np.sqrt(4 / np.pi) * 6)
+    sized.stop()
+    runner.job.finish(10)
+    keeping = sent(sized, runner, 3)
+    keeping.finish(TeachDone(TeachSummary(0.8, 0.5, 3, 3, False, 1.0, 30, live=True), ""))
+    pump_until(sized, lambda: not sized.busy)
+    assert pair.size.diameter(key) == 4.0
 
 
 def test_a_model_without_a_size_learns_images_as_they_are(session, runner, tiny_model):

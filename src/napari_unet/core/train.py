@@ -37,17 +37,17 @@ __all__ = ["TEACH_SETTINGS", "TRAIN_SETTINGS", "finetune", "iter_finetune", "ite
 CHECKPOINT_EVERY_S = 120.0
 
 # For a set of many images: what a microscope, a stain and a camera may vary, and objects of
-# half to nearly twice the usual size.
+# two thirds to one and a half times the usual size.
 TRAIN_SETTINGS = TrainSettings(
     learning_rate=2e-3,
     augment=AugmentConfig(
-        scale=(0.6, 1.65),
+        scale=(0.7, 1.45),
         brightness=0.05,
         contrast=(0.7, 1.4),
         gamma=(0.7, 1.4),
-        noise=0.06,
-        blur=1.5,
-        shade=0.4,
+        noise=0.04,
+        blur=1.0,
+        shade=0.3,
     ),
 )
 

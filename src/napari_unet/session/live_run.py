@@ -18,7 +18,7 @@ from napari_unet.session.memory import Memory
 from napari_unet.session.object_size import SizeKey
 from napari_unet.session.pair import Pair
 from napari_unet.session.segment_run import SegmentRun
-from napari_unet.session.teach_run import Curve, Gathered, gathering, with_memory
+from napari_unet.session.teach_run import Curve, FoundSizes, Gathered, gathering, with_memory
 from napari_unet.session.versions import new_version_path
 
 __all__ = ["LiveRun", "Looking"]
@@ -88,7 +88,7 @@ class LiveRun:
         self._path = str(new_version_path(model))
         self._started = time.monotonic()
         self._loss: list[tuple[float, float]] = []
-        self._has_news_of_size = False
+        self.sizes = FoundSizes()
         self._turns = 0
         self._turns_of_edits = 0
         self._edits = -1
@@ -112,11 +112,6 @@ class LiveRun:
     @property
     def _has_checked(self) -> bool:
         return any(pair.has_checked for pair in self._pairs())
-
-    def take_news_of_size(self) -> bool:
-        """Whether the size of objects was found out since the last call."""
-        news, self._has_news_of_size = self._has_news_of_size, False
-        return news
 
     def cancel(self) -> None:
         """Stop; what was learnt is judged and kept if it is better."""
@@ -173,10 +168,7 @@ class LiveRun:
         if self.cancelled:
             return
         (self._gathered, self._examples), self._cells = reading.result(), self._coming
-        for one in self._gathered:
-            if one.key is not None and one.measured is not None:
-                one.pair.size.measured(one.key, one.measured)
-                self._has_news_of_size = True
+        self.sizes.take(self._gathered)
         task = LearnTask(
             self._name,
             self.model,
@@ -212,7 +204,8 @@ class LiveRun:
 
     def _take_shown(self, run: SegmentRun) -> tuple[Pair, Place] | None:
         place = run.pump()
-        self._has_news_of_size |= run.take_news_of_size()
+        if run.take_news_of_size():
+            self.sizes.tell()
         if run.finished:
             self._showing = None
         return None if place is None else (run.pair, place)

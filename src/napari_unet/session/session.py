@@ -289,6 +289,9 @@ class Session(ModelShelf):
         if isinstance(self._run, LiveRun) and self._run.saved and self._taught_versions is not None:
             self._taught_versions.add(self._run.saved, None, Path(self._run.model).stem)
             self.versions_changed.emit()
+        elif isinstance(self._run, TeachRun | LiveRun):
+            self._run.sizes.take_back()
+            self.size_changed.emit()
 
     def _drop_run(self) -> None:
         run, self._run = self._run, None
@@ -352,7 +355,9 @@ class Session(ModelShelf):
         self._tell_of_teaching(run)
 
     def _tell_of_teaching(self, run: TeachRun | LiveRun) -> None:
-        if run.take_news_of_size():
+        if run.finished and (run.done is None or not run.done.model):
+            run.sizes.take_back()
+        if run.sizes.take_news():
             self.size_changed.emit()
         if not run.cancelled:
             self.progress.emit(run.fraction, run.text)

@@ -13,17 +13,13 @@ from napari_unet.core.example import Example
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import TeachDone, TeachTask
 from napari_unet.session.memory import Memory, Remembered, name_of
-from napari_unet.session.object_size import SizeKey, checked_diameter
+from napari_unet.session.object_size import ObjectSize, SizeKey, checked_diameter
 from napari_unet.session.pair import Pair
 from napari_unet.session.versions import new_version_path
 
-__all__ = ["Curve", "Gathered", "TeachRun", "gathering", "with_memory"]
+__all__ = ["Curve", "FoundSizes", "Gathered", "TeachRun", "gathering", "with_memory"]
 
 log = logging.getLogger(__name__)
-
-# On images of a kind that it does not know, the model also measures wrongly: where it is off by
-# more than this factor, the cells that a person has checked say how wide objects are (chosen).
-BELIEVED = 1.5
 
 
 @dataclass
@@ -44,9 +40,37 @@ class Gathered:
     measured: float | None
 
 
-def _is_near(one: float, other: float) -> bool:
-    """Whether a measured size may stand beside that of the checked cells."""
-    return max(one / other, other / one) < BELIEVED
+class FoundSizes:
+    """The sizes that checked cells gave during a run, and those from before it."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[ObjectSize, SizeKey], float | None] = {}
+        self._has_news = False
+
+    def take(self, gathered: Sequence[Gathered]) -> None:
+        """Let what was found count from now on."""
+        for one in gathered:
+            if one.key is not None and one.measured is not None:
+                size = one.pair.size
+                self._before.setdefault((size, one.key), size.from_checked(one.key))
+                size.set_checked(one.key, one.measured)
+                self.tell()
+
+    def take_back(self) -> None:
+        """Let count again what did before: nothing was learnt at these sizes."""
+        for (size, key), diameter in self._before.items():
+            size.set_checked(key, diameter)
+            self.tell()
+        self._before.clear()
+
+    def tell(self) -> None:
+        """Have it said that a size has changed."""
+        self._has_news = True
+
+    def take_news(self) -> bool:
+        """Whether a size has changed since the last call."""
+        news, self._has_news = self._has_news, False
+        return news
 
 
 def gathering(pair: Pair, key: SizeKey | None) -> Callable[[], Gathered]:
@@ -58,9 +82,7 @@ def gathering(pair: Pair, key: SizeKey | None) -> Callable[[], Gathered]:
     def gather() -> Gathered:
         measured = None
         if may_measure:
-            measured = checked_diameter([(labels, checked) for _, labels, checked in planes])
-            if measured is not None and known is not None and _is_near(measured, known):
-                measured = None
+            measured = checked_diameter([(labels, checked) for _, labels, checked in planes], known)
         diameter = known if measured is None else measured
         examples = [pair.read_example(*plane, diameter) for plane in planes]
         return Gathered(pair, key, examples, measured)
@@ -124,7 +146,7 @@ class TeachRun:
         self._title = title
         self._origin = origin
         self._elapsed = 0.0
-        self._has_news_of_size = False
+        self.sizes = FoundSizes()
         works = [gathering(pair, None if keys is None else keys[n]) for n, pair in enumerate(pairs)]
 
         def read() -> tuple[list[Gathered], tuple[Example, ...]]:
@@ -152,11 +174,6 @@ class TeachRun:
         if not self.curve.score:
             return ""
         return f"kept aside: before {self.curve.score[0][1]:.2f}, now {self.curve.score[-1][1]:.2f}"
-
-    def take_news_of_size(self) -> bool:
-        """Whether the size of objects was found out since the last call."""
-        news, self._has_news_of_size = self._has_news_of_size, False
-        return news
 
     def cancel(self) -> None:
         """Stop; the best so far is kept."""
@@ -202,10 +219,7 @@ class TeachRun:
             self.finished = True
             return
         gathered, examples = reading.result()
-        for one in gathered:
-            if one.key is not None and one.measured is not None:
-                one.pair.size.measured(one.key, one.measured)
-                self._has_news_of_size = True
+        self.sizes.take(gathered)
         path = new_version_path(self.model)
         task = TeachTask(
             self.model,

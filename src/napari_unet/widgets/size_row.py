@@ -78,11 +78,9 @@ class SizeRow:
             key = self._bench.session.size_key(image)
             reason = UNKNOWN if key is None else ""
             diameter = None if key is None else size.diameter(key)
-            word = "typed" if size.is_typed else "measured"
+            word = "" if key is None else size.source(key)
         except NapariUnetError as error:
             reason = str(error)
-        if diameter is None:
-            word = ""
         self._enable(reason)
         self._show(diameter)
         self.box.native.setMinimumWidth(NARROW)
