@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 
 from napari_unet.core.checked import check_objects, count_checked, grow_checked, keep_checked
 
@@ -324,3 +325,54 @@ def test_objects_that_a_cell_is_painted_over_are_not_vouched_for():
     checked, _ = grown(before, after, margin=0)
     assert checked[after == 9].all()
     assert not checked[after != 9].any()
+
+
+def ground():
+    """A ground of 120 x 120 pixels, all but three discs of 20 pixels, segmented as one object."""
+    y, x = np.mgrid[:140, :140]
+    before = np.zeros((140, 140), np.int32)
+    before[10:130, 10:130] = 1
+    for at in (40, 70, 100):
+        before[(y - at) ** 2 + (x - at) ** 2 < 10**2] = 0
+    return before
+
+
+def test_the_border_of_a_large_deleted_object_may_be_that_of_true_ones():
+    before = ground()
+    checked = np.zeros(before.shape, np.uint8)
+    grow_checked(checked, before, np.zeros_like(before))
+    depth = ndimage.distance_transform_edt(before)
+    wide = 0.05 * np.sqrt(4 / np.pi * before.sum())
+    assert 6 < wide < 7
+    np.testing.assert_array_equal(checked != 0, depth >= wide)
+
+
+def test_more_than_half_of_a_thin_deleted_object_is_checked():
+    before = np.zeros((40, 600), np.int32)
+    before[15:25, 5:595] = 3  # 0.05 of its diameter is more than half of its width
+    checked = np.zeros(before.shape, np.uint8)
+    grow_checked(checked, before, np.zeros_like(before))
+    assert 0.5 < checked.sum() / (10 * 590) < 0.7
+    assert not checked[15].any() and checked[19, 10:-10].all()
+    again = keep_checked(np.zeros_like(before), (before > 0).astype(np.int32), checked)
+    assert not again.any()  # it stays deleted
+
+
+def test_a_small_deleted_object_is_checked_with_its_rim():
+    before = np.zeros((80, 80), np.int32)
+    before[15:65, 15:65] = 3
+    checked = np.zeros(before.shape, np.uint8)
+    grow_checked(checked, before, np.zeros_like(before))
+    assert checked[15:65, 15:65].all() and checked[12, 40]
+
+
+@pytest.mark.parametrize(("usual", "is_said"), [(None, True), (33.0, True), (32.0, False)])
+def test_what_is_left_of_a_giant_is_not_vouched_for(usual, is_said):
+    before = ground()  # its diameter is 131 px
+    for value in (0, 2):
+        after = before.copy()
+        after[50:60, 60:70] = value
+        checked = np.zeros(before.shape, np.uint8)
+        grow_checked(checked, before, after, usual=usual)
+        assert checked[50:60, 60:70].all()
+        assert checked[after == 1].any() == is_said

@@ -121,7 +121,7 @@ class Pair:
         """
         live, seen = self.labels[place], self._seen[place]
         with self._lock:
-            box = grow_checked(self.checked[place], seen, live)
+            box = grow_checked(self.checked[place], seen, live, usual=self.used_diameter)
             if box is None:
                 return None
             self._in_users_hands = max(self._in_users_hands, int(seen.max()), int(live.max()))
