@@ -7,10 +7,12 @@ import pytest
 from scipy import ndimage
 
 from napari_unet.core import calibrate as calibrate_module
-from napari_unet.core.calibrate import MAX_PIXELS, iter_calibrate
+from napari_unet.core.calibrate import MAX_PIXELS_OF_LOOKS, iter_calibrate
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
+from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
+from napari_unet.core.object_score import LOOKS
 from small_scenes import discs, ended
 
 CENTERS = [(20, 20), (20, 60), (20, 100), (60, 20), (60, 60), (60, 100)]
@@ -95,8 +97,8 @@ def test_partly_checked_images_and_more_than_enough_are_left_out(finds):
     assert len(seen) == 1 and 0 < reports[0] < 1
     large = Example(np.zeros((1500, 1200), np.float32), np.zeros((1500, 1200), np.int32))
     seen.clear()
-    reports, _ = calibrated(model_of(), [large] * 5)
-    assert len(seen) == 2 and reports[-1] == 1 and 2 * large.labels.size >= MAX_PIXELS
+    reports, _ = calibrated(model_of(), [large] * 6)
+    assert len(seen) == 5 and reports[-1] == 1 and 5 * large.labels.size >= MAX_PIXELS_OF_LOOKS
 
 
 def test_it_is_cancelled_between_images(finds):
@@ -119,3 +121,41 @@ def test_images_are_looked_at_in_the_size_that_the_model_knows(monkeypatch):
     assert calibrated(before, [sized])[1] is before  # all found, at half the size
     calibrated(model_of(min_size=10), [sized])
     assert asked == [20.0, None]
+
+
+def hazy(image):
+    """Rows of discs within a haze that joins them, and faint blots."""
+    belief = 0.6 * ndimage.binary_dilation(image > 0, iterations=12)
+    belief[image > 0] = 0.95
+    belief[::40, ::40] = 0.55
+    return ndimage.gaussian_filter(belief, 0.7)
+
+
+def many(count):
+    places = [(y, x) for y in range(20, 300, 28) for x in range(20, 300, 28)]
+    labels = discs((320, 320), places, radius=10)
+    return [
+        Example(np.roll(labels, n, 0).astype(np.float32), np.roll(labels, n, 0))
+        for n in range(count)
+    ]
+
+
+def test_the_looks_of_right_objects_are_learnt_where_that_is_better(finds):
+    finds(hazy)
+    _, model = calibrated(model_of(min_size=10, split=0.0, diameter=20.0), many(3))
+    assert len(model.config.object_score) == len(LOOKS) + 1
+    assert model.config.score.diameter == 20.0
+    labels = many(1)[0].labels
+    found = probability_to_labels(hazy(labels), min_size=10, score=model.config.score)
+    assert found.max() == labels.max()
+
+
+def test_looks_are_not_learnt_without_a_size_or_where_nothing_is_gained(finds):
+    finds(hazy)
+    _, model = calibrated(model_of(min_size=10, split=0.0), many(3))
+    assert model.config.object_score == ()
+    finds(lambda image: image > 0)
+    start = replace(model_of(min_size=10, split=0.0, diameter=20.0))
+    start = replace(start, config=replace(start.config, object_score=(9.0,) * (len(LOOKS) + 1)))
+    _, model = calibrated(start, many(3))
+    assert model.config.object_score == ()  # all are right without

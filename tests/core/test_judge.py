@@ -1,10 +1,15 @@
 """Verdicts on few cells: which model is kept, and what is told."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from napari_unet.core import judge as judge_module
-from napari_unet.core.judge import Judge, is_worse
-from napari_unet.core.kept_aside import KeptAside, Mark
+from napari_unet.core import kept_aside as kept_aside_module
+from napari_unet.core.judge import Judge, is_worse, with_fitting_score
+from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
+from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import Budget
 from small_scenes import example, small_model
 
@@ -33,7 +38,7 @@ class Marks:
 
     def __init__(self, monkeypatch, *marks, cells=2):
         self.left = list(marks)
-        monkeypatch.setattr(KeptAside, "mark", lambda *_, **__: self.left.pop(0))
+        monkeypatch.setattr(KeptAside, "marks", lambda *_, **__: [self.left.pop(0)])
         monkeypatch.setattr(KeptAside, "cells", cells)
 
 
@@ -47,7 +52,7 @@ def judged(monkeypatch, *marks, cells=2, aside=True):
     judging = judge(KeptAside(()) if aside else None)
     networks = [small_model(seed).network for seed in range(len(marks))]
     events = [judging.judge(network) for network in networks]
-    best = None if judging.best is None else networks.index(judging.best)
+    best = None if judging.best is None else networks.index(judging.best.network)
     return best, judging.summary(6), events
 
 
@@ -112,7 +117,7 @@ def test_without_any_cell_the_last_network_is_kept():
     networks = [small_model(seed).network for seed in (0, 1)]
     for network in networks:
         assert judging.judge(network) is None
-    assert judging.best is networks[1]
+    assert judging.best.network is networks[1]
     summary = judging.summary(0)
     assert (summary.before, summary.after, summary.improved) == (None, None, True)
 
@@ -138,3 +143,45 @@ def test_a_slow_verdict_is_not_repeated_in_between(monkeypatch):
     judging._budget.step = 90
     assert judging._budget.seconds == 9.0
     assert not judging.is_due()
+
+
+def scored(*, likes_objects):
+    """A small model that judges all objects to be right, or none."""
+    model = small_model()
+    constant = 9.0 if likes_objects else -9.0
+    score = (*[0.0] * len(LOOKS), constant)
+    return replace(model, config=replace(model.config, diameter=16.0, object_score=score))
+
+
+@pytest.fixture
+def sees_all(monkeypatch):
+    """Let every network find the bright discs."""
+
+    def predict(image_cyx, model, **_):
+        belief = (image_cyx[0] > image_cyx[0].mean()).astype(np.float32)
+        return np.stack([1 - belief, belief])
+
+    monkeypatch.setattr(kept_aside_module, "predict_plane", predict)
+
+
+@pytest.mark.parametrize("likes_objects", [True, False])
+def test_a_score_that_is_not_true_of_the_checked_cells_is_given_up(sees_all, likes_objects):
+    model = scored(likes_objects=likes_objects)
+    cells = all_checked([example([(20, 20), (44, 44)])])
+    fitting, mark = with_fitting_score(model, cells, device="cpu", precision="float32")
+    assert (fitting.config.score is not None) == likes_objects
+    assert mark.score > 0.5
+    assert fitting.network is model.network
+    assert cells.mark(fitting) == mark
+    if not likes_objects:
+        assert cells.mark(model).score == 0
+
+
+def test_the_taught_model_has_the_score_that_fits(sees_all):
+    model = scored(likes_objects=False)
+    judging = Judge(model, [example([(20, 20), (44, 44)])], None, Budget(None, 9), "cpu", "float32")
+    for seed in (0, 1):
+        judging.judge(small_model(seed).network)
+    summary = judging.summary(1)
+    assert summary.before == 0 and summary.after > 0.5  # the model before is judged as it is
+    assert judging.best.config == replace(model.config, object_score=())

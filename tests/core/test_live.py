@@ -10,6 +10,7 @@ import torch
 from napari_unet.core import score, segment
 from napari_unet.core.errors import InputError
 from napari_unet.core.live import LiveTeaching
+from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import OpenEndedBudget, TrainSettings
 from napari_unet.core.train import iter_train
 from small_scenes import SMALL, ended, example, small_model
@@ -145,3 +146,17 @@ def test_the_rate_rises_and_stays():
         budget.count_step()
     assert rates[0] == 0.1 and rates[9] == rates[-1] == 1.0
     assert rates == sorted(rates)
+
+
+def test_a_score_of_objects_that_is_not_true_here_is_given_up_from_the_first_turn():
+    model = small_model()
+    score = (*[0.0] * len(LOOKS), -9.0)  # nothing looks right
+    model = replace(model, config=replace(model.config, diameter=16.0, object_score=score))
+    live = LiveTeaching(model, settings=SETTINGS, keep=0.0, **CPU)
+    for _ in range(60):
+        if turn(live, [example(CENTERS)], seconds=0.3)[1].config.score is None:
+            break
+    assert live.model.config == replace(model.config, object_score=())
+    taught, summary = live.finish([example(CENTERS)])
+    assert taught.config == live.model.config
+    assert summary.before == 0 and summary.after > 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
+from napari_unet.core.object_score import LOOKS
 from napari_unet.engine import JobCancelledError, SegmentDone, SegmentTask, WorkerDiedError
-from napari_unet.engine.tasks import KeepLiveTask, LearnTask, TeachDone
+from napari_unet.engine.tasks import KeepLiveTask, LearnTask, PlaneSize, TeachDone
 from napari_unet.session.live_run import TURN_S, TURNS_AFTER
 from session.fakes import pair_of, pump_until, sent, tile_of
 
@@ -80,6 +83,25 @@ def test_it_waits_for_a_correction_and_learns_it_turn_by_turn(session, runner, p
     assert second.examples[0].checked[2:6, 12:16].all()
     pump_until(session, lambda: (pair.labels[20:28, 20:30] > 0).all())  # what it shows
     assert (pair.labels[CELL] == 5).all() and (pair.labels[2:6, 12:16] == 6).all()
+
+
+def test_objects_are_judged_as_what_was_learnt_does(session, runner, pair, tmp_path):
+    """The model before may find nothing right in an image of another kind."""
+    from napari_unet.core.model_file import Model
+
+    score = (*[0.0] * len(LOOKS), -9.0)
+    config = ModelConfig(width=4, depth=2, diameter=8.0, object_score=score)
+    judging = Model.fresh(config)
+    session.load_model_file(judging.save(tmp_path / "none.safetensors").card.path)
+    session.learn_live(lambda: [pair], lambda: (pair, (), (4.0, 10.0)), keep=0.25)
+    correct(pair)
+    turn = sent(session, runner)
+    path = Path(turn.task.save_to)
+    replace(judging, config=replace(config, object_score=())).save(path)  # as the worker does
+    job = learnt(session, runner, 2)
+    job.add_event(PlaneSize(8.0, (30, 40), False))
+    shown(session, runner, job, np.s_[20:28, 20:30])
+    pump_until(session, lambda: (pair.labels[20:28, 20:30] > 0).all())
 
 
 def test_without_another_correction_it_rests(session, runner, pair, live):

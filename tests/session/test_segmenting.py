@@ -10,7 +10,9 @@ import time
 import numpy as np
 import pytest
 
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError
+from napari_unet.core.object_score import LOOKS
 from napari_unet.engine import (
     JobCancelledError,
     ProbeTask,
@@ -264,6 +266,30 @@ def test_sliders_make_objects_anew_without_the_network(session, runner):
     pump_until(session, lambda: session.settled)
     assert (pair.labels[2:4, 12:14] == 2).all()
     assert len(runner.jobs) == 1
+
+
+def judging_model(path, constant):
+    """Save a model that judges all objects alike."""
+    from napari_unet.core.model_file import Model
+
+    score = (*[0.0] * len(LOOKS), constant)
+    config = ModelConfig(width=4, depth=2, diameter=8.0, object_score=score)
+    Model.fresh(config, name="judging").save(path)
+    return str(path)
+
+
+def test_objects_are_judged_as_the_current_model_does(session, runner, tmp_path):
+    pair = pair_of((8, 20))
+    session.settings = ALL_SIZES
+    session.load_model_file(judging_model(tmp_path / "none.safetensors", -9.0))
+    session.segment(pair, [()])
+    sent(session, runner)
+    finish(session, runner, tile_of((8, 20), LEFT))
+    assert not pair.labels.any()  # to its mind nothing is right
+    session.load_model_file(judging_model(tmp_path / "all.safetensors", 9.0))
+    session.set_objects(ALL_SIZES, pair, ())
+    pump_until(session, lambda: session.settled)
+    assert (pair.labels[LEFT] == 1).all()
 
 
 def test_the_plane_that_is_shown_comes_first(session, runner, monkeypatch):

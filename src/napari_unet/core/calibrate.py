@@ -1,16 +1,20 @@
-"""How objects are best made of what a trained network finds: smallest object and split."""
+"""How objects are best made of what a trained network finds: smallest object, split, score."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import Any  # probabilities come as float or quantised
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.model_file import Model
+from napari_unet.core.object_score import fit_score, looks_of, upper_threshold
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import resize_labels
@@ -24,8 +28,12 @@ IOUS = (0.5, 0.7, 0.9)
 # Settings whose mean precision differs by less are equally good: what was there stays.
 SAME = 0.005
 
-# More pixels, at the model's scale, change the answer no more (chosen: a minute's work).
+# More pixels, at the model's scale, change the answer no more (chosen: a minute's work), or what
+# objects that are right look like.
 MAX_PIXELS = 3_000_000
+MAX_PIXELS_OF_LOOKS = 8_000_000
+
+Floats = NDArray[np.float64]
 
 
 def iter_calibrate(
@@ -36,7 +44,7 @@ def iter_calibrate(
     precision: str = "auto",
     cancelled: Cancelled | None = None,
 ) -> Generator[float, None, Model]:
-    """Choose `min_size` and `split` by what the model finds in images that it learnt from.
+    """Choose `min_size`, `split` and `object_score` by what is found in images learnt from.
 
     Labels alone do not tell: how many crumbs a network leaves, and where it has doubts within an
     object, depends on the images. The threshold stays.
@@ -62,41 +70,102 @@ def iter_calibrate(
     Model
         With the settings whose mean precision at IoU 0.5, 0.7 and 0.9 is best.
     """
-    config = model.config
+    config = replace(model.config, object_score=())
     grid = [(max(1, round(f * config.min_size)), split) for f in FACTORS for split in SPLITS]
     own = (config.min_size, config.split)
     grid = list(dict.fromkeys([own, *grid]))
-    hits = np.zeros((len(grid), len(IOUS)))
-    objects = np.zeros((len(grid), 1))
+    ways = [replace(config, min_size=min_size, split=split) for min_size, split in grid]
+    tally = _Tally(len(ways))
+    planes = []
     pixels = 0
     for example in examples:
-        if pixels >= MAX_PIXELS or (cancelled is not None and cancelled()):
+        if pixels >= MAX_PIXELS_OF_LOOKS or (cancelled is not None and cancelled()):
             break
         if not example.mask.all():
             continue
-        probability = (
-            1
-            - predict_plane(
-                example.image_cyx,
-                model,
-                diameter=None if config.diameter is None else example.diameter,
-                device=device,
-                precision=precision,
-            )[0]
-        )
+        diameter = None if config.diameter is None else example.diameter
+        background = predict_plane(
+            example.image_cyx, model, diameter=diameter, device=device, precision=precision
+        )[0]
+        probability = 1 - background
         truth = resize_labels(example.labels.astype(np.int32), probability.shape)
-        for row, (min_size, split) in enumerate(grid):
-            found = probability_to_labels(
-                probability, threshold=config.threshold, min_size=min_size, split=split
-            )
-            overlap = overlap_of(truth, found)
-            objects[row] += overlap.n_truth + overlap.n_predicted
-            hits[row] += [len(overlap.matched(iou)[0]) for iou in IOUS]
+        if pixels < MAX_PIXELS:
+            tally.add(truth, probability, ways)
+        planes.append((truth, _as_bytes(probability)))
         pixels += probability.size
-        yield min(1.0, pixels / MAX_PIXELS)
-    best = hits / np.maximum(1, objects - hits)
-    value = best.mean(axis=1)
-    if value[0] >= value.max() - SAME:  # its own settings are the first
-        return model
-    min_size, split = grid[int(value.argmax())]
-    return replace(model, config=replace(config, min_size=min_size, split=split))
+        yield min(1.0, pixels / MAX_PIXELS_OF_LOOKS)
+    value = tally.precision
+    if value[0] < value.max() - SAME:  # its own settings are the first
+        config = ways[int(value.argmax())]
+    config = _with_score(config, planes)
+    return model if config == model.config else replace(model, config=config)
+
+
+class _Tally:
+    """Hits and objects of several ways to make objects."""
+
+    def __init__(self, ways: int) -> None:
+        self._hits = np.zeros((ways, len(IOUS)))
+        self._objects = np.zeros((ways, 1))
+
+    def add(
+        self, truth: NDArray[np.int32], probability: NDArray[Any], ways: Sequence[ModelConfig]
+    ) -> None:
+        """Count what each way finds in a plane."""
+        for row, way in enumerate(ways):
+            overlap = overlap_of(truth, _found(probability, way))
+            self._objects[row] += overlap.n_truth + overlap.n_predicted
+            self._hits[row] += [len(overlap.matched(iou)[0]) for iou in IOUS]
+
+    @property
+    def precision(self) -> Floats:
+        """Mean precision of each way over the IoUs."""
+        each: Floats = (self._hits / np.maximum(1, self._objects - self._hits)).mean(axis=1)
+        return each
+
+
+def _found(probability: NDArray[Any], way: ModelConfig) -> NDArray[np.int32]:
+    return probability_to_labels(
+        probability,
+        threshold=way.threshold,
+        min_size=way.min_size,
+        split=way.split,
+        score=way.score,
+    )
+
+
+def _with_score(
+    config: ModelConfig, planes: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8]]]
+) -> ModelConfig:
+    """Learn what objects look like that are right; keep it where choosing by it is better."""
+    if config.diameter is None or not planes:
+        return config
+    looks, ious = [], []
+    for truth, probability in planes:
+        belief = probability.astype(np.float32) / np.float32(255)
+        for threshold in (config.threshold, upper_threshold(config.threshold)):
+            found = _found(probability, replace(config, threshold=threshold))
+            is_upper = threshold != config.threshold
+            looks.append(looks_of(found, belief, config.diameter, is_upper=is_upper))
+            ious.append(_best_iou(truth, found))
+    score = fit_score(looks, ious, config.diameter)
+    if score is None:
+        return config
+    ways = [config, replace(config, object_score=score.coefficients)]
+    tally = _Tally(len(ways))
+    for truth, probability in planes:
+        tally.add(truth, probability, ways)
+    return ways[int(tally.precision.argmax())]
+
+
+def _best_iou(truth: NDArray[np.int32], found: NDArray[np.int32]) -> Floats:
+    """IoU of each found object with the true one that it fits best."""
+    overlap = overlap_of(truth, found)
+    _, rows, ious = overlap.iou_pairs()
+    best = np.zeros(int(found.max(initial=0)))
+    np.maximum.at(best, overlap.predicted_names[rows] - 1, ious)
+    return best
+
+
+def _as_bytes(probability: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.round(probability * 255).astype(np.uint8)

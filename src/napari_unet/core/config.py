@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any  # JSON values: their types are checked in from_json
 
 from napari_unet.core.errors import InputError, ModelFileError
+from napari_unet.core.object_score import ObjectScore
 
 __all__ = ["ModelCard", "ModelConfig"]
 
@@ -45,6 +46,9 @@ class ModelConfig:
         How eagerly touching objects are parted, 0 to 1; 0.5 was measured on nuclei.
     diameter : float or None
         Median diameter of the objects the model was trained on, in pixels.
+    object_score : tuple of float
+        What the looks of an object say about how right it is, see
+        `napari_unet.core.object_score`; empty if nothing was learnt about that.
     """
 
     architecture: str = "unet"
@@ -59,6 +63,7 @@ class ModelConfig:
     min_size: int = 20
     split: float = 0.5
     diameter: float | None = None
+    object_score: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -88,6 +93,14 @@ class ModelConfig:
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
             raise InputError(f"Percentiles are {low} and {high}; they must rise within 0 to 100.")
+        self.score  # noqa: B018  (refuses what is none)
+
+    @property
+    def score(self) -> ObjectScore | None:
+        """How objects are judged by their looks, None if they are not."""
+        if not self.object_score or self.diameter is None:
+            return None
+        return ObjectScore(self.object_score, self.diameter)
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of plain JSON values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any  # probabilities come as float or quantised
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.object_score import ObjectScore, choose_objects, upper_threshold
 from napari_unet.core.rescale import resize_image, resize_labels
 from napari_unet.core.split_touching import split_objects
 from napari_unet.core.targets import fill_gaps
@@ -26,6 +28,7 @@ def probability_to_labels(
     min_size: int = 20,
     split: float = 0.0,
     shape: tuple[int, int] | None = None,
+    score: ObjectScore | None = None,
 ) -> NDArray[np.int32]:
     """Label the connected pixels above a threshold, fill small holes and close the gaps.
 
@@ -44,6 +47,9 @@ def probability_to_labels(
         Rows and columns of the image, where the probability is of that image rescaled: objects
         are told apart as the network saw them and then brought to the image's pixels.
         `min_size` counts these.
+    score : ObjectScore, optional
+        With it objects are made at a second, higher threshold too, and those that look most like
+        true ones are chosen; see `napari_unet.core.object_score`.
 
     Returns
     -------
@@ -51,12 +57,25 @@ def probability_to_labels(
         Objects are numbered from 1 without holes in the numbering.
     """
     check_settings(threshold, split)
-    if shape is not None and shape != probability.shape:
-        scaled_size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
-        labels = probability_to_labels(
-            probability, threshold=threshold, min_size=scaled_size, split=split
-        )
-        return remove_small(_at_shape(labels, probability, threshold, shape), min_size)
+    is_rescaled = shape is not None and shape != probability.shape
+    size = min_size
+    if shape is not None and is_rescaled:
+        size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
+    labels = _at_threshold(probability, threshold, size, split)
+    upper, is_upper = None, np.zeros(0, bool)
+    if score is not None:
+        upper = upper_threshold(threshold)
+        higher = _at_threshold(probability, upper, size, split)
+        labels, is_upper = choose_objects(labels, higher, _belief(probability), score, threshold)
+    if shape is None or not is_rescaled:
+        return labels
+    cut = _Cut(threshold, upper, is_upper)
+    return remove_small(_at_shape(labels, probability, cut, shape), min_size)
+
+
+def _at_threshold(
+    probability: NDArray[Any], threshold: float, min_size: int, split: float
+) -> NDArray[np.int32]:
     foreground = fill_holes(_foreground(probability, threshold))
     if split > 0:
         labels = split_objects(foreground, _belief(probability), split, min_size=min_size)
@@ -67,6 +86,22 @@ def probability_to_labels(
     return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """At which threshold each object was made."""
+
+    lower: float
+    upper: float | None
+    is_upper: NDArray[np.bool_]  # by number
+
+    def foreground(self, probability: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which pixels are above the threshold of the object that they belong to."""
+        above = _foreground(probability, self.lower)
+        if self.upper is not None:
+            above &= ~self.is_upper[labels] | _foreground(probability, self.upper)
+        return above
+
+
 def _belief(probability: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities as float32 from 0 to 1."""
     scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
@@ -74,18 +109,15 @@ def _belief(probability: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _at_shape(
-    labels: NDArray[np.int32],
-    probability: NDArray[Any],
-    threshold: float,
-    shape: tuple[int, int],
+    labels: NDArray[np.int32], probability: NDArray[Any], cut: _Cut, shape: tuple[int, int]
 ) -> NDArray[np.int32]:
     """Bring labels to another grid; on a finer one their outline follows the probability."""
     out = resize_labels(labels, shape)
     step = labels.shape[0] / shape[0]
     if step < 1:
-        fine = _foreground(resize_image(_belief(probability)[None], shape)[0], threshold)
-        coarse = resize_labels(_foreground(probability, threshold).astype(np.int32), shape) > 0
+        coarse = resize_labels(cut.foreground(probability, labels).astype(np.int32), shape) > 0
         grown = _grown(out, 1 / step)
+        fine = cut.foreground(resize_image(_belief(probability)[None], shape)[0], grown)
         # What is labelled though it is not foreground is a hole or a gap that was filled.
         out = np.where(fine, grown, np.where(coarse, 0, out))
     return out

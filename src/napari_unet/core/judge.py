@@ -15,7 +15,7 @@ from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget
 
-__all__ = ["Judge", "is_worse"]
+__all__ = ["Judge", "is_worse", "with_fitting_score"]
 
 # The IoU of one cell varies by about this much from one good model to the next (chosen).
 NOISE = 0.2
@@ -32,6 +32,27 @@ def is_worse(new: Mark, old: Mark, cells: int) -> bool:
     if abs(change) > NOISE / math.sqrt(max(1, cells)):
         return change < 0
     return new.loss > old.loss
+
+
+def with_fitting_score(
+    model: Model, cells: KeptAside, *, device: str = "auto", precision: str = "auto"
+) -> tuple[Model, Mark]:
+    """Judge objects by their looks only where that is true of the cells that are checked.
+
+    What a model has learnt about the looks of nuclei is not true of everything it is taught.
+
+    Returns
+    -------
+    tuple of Model and Mark
+        The model, without its score of objects if these cells are found better without, and how
+        good it is on them.
+    """
+    configs = [model.config]
+    if model.config.score is not None:
+        configs.append(replace(model.config, object_score=()))
+    marks = cells.marks(model, configs, device=device, precision=precision)
+    best = max(range(len(marks)), key=lambda n: marks[n].score)
+    return replace(model, config=configs[best]), marks[best]
 
 
 class Judge:
@@ -64,13 +85,12 @@ class Judge:
         device: str,
         precision: str,
     ) -> None:
-        self.best: nn.Module | None = None
+        self.best: Model | None = None
         self._model = model
         self._is_aside = aside is not None
         self._cells = aside or all_checked(taught, model.config.percentiles)
         self._budget = budget
-        self._device = device
-        self._precision = precision
+        self._where = {"device": device, "precision": precision}
         self._before: Mark | None = None
         self._best_mark: Mark | None = None
         self._judged_at = 0.0
@@ -83,17 +103,18 @@ class Judge:
     def judge(self, network: nn.Module) -> KeptAsideScore | None:
         """Score a network; the first one judged is the model before teaching."""
         self._judged_at = self._budget.fraction
+        model = replace(self._model, network=network)
         if self._cells is None:
-            self.best = network
+            self.best = model
             return None
         start = time.monotonic()
-        model = replace(self._model, network=network)
-        mark = self._cells.mark(model, device=self._device, precision=self._precision)
         if self._before is None:
-            self._before = mark
+            mark = self._before = self._cells.mark(model, **self._where)
             self._keep_time_back(time.monotonic() - start)
-        elif self._best_mark is None or not is_worse(mark, self._best_mark, self._cells.cells):
-            self.best, self._best_mark = network, mark
+        else:
+            model, mark = with_fitting_score(model, self._cells, **self._where)
+            if self._best_mark is None or not is_worse(mark, self._best_mark, self._cells.cells):
+                self.best, self._best_mark = model, mark
         if not self._is_aside:
             return None
         steps, seconds = self._budget.step, self._budget.elapsed

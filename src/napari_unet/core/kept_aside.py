@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
@@ -88,23 +89,30 @@ class KeptAside:
 
     def mark(self, model: Model, *, device: str = "auto", precision: str = "auto") -> Mark:
         """Say how good a model is on these cells."""
-        total, count, losses, weights = 0.0, 0, 0.0, 0.0
+        return self.marks(model, [model.config], device=device, precision=precision)[0]
+
+    def marks(
+        self,
+        model: Model,
+        configs: Sequence[ModelConfig],
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> list[Mark]:
+        """Say how good a model is on these cells, with other ways to make objects too."""
+        totals, counts = np.zeros(len(configs)), np.zeros(len(configs))
+        losses, weights = 0.0, 0.0
         for region in self.regions:
             probability = region.foreground(model, device, precision)
-            found = probability_to_labels(
-                probability,
-                threshold=model.config.threshold,
-                min_size=usual_min_size(model.config, region.diameter),
-                split=model.config.split,
-                shape=region.labels.shape,
-            )
-            overlaps, false_objects = _match(region, found)
-            total += sum(overlaps)
-            count += len(overlaps) + false_objects
+            for n, config in enumerate(configs):
+                overlaps, false_objects = _match(region, _found(region, probability, config))
+                totals[n] += sum(overlaps)
+                counts[n] += len(overlaps) + false_objects
             loss, weight = _weighted_loss(region, probability)
             losses += loss
             weights += weight
-        return Mark(total / max(1, count), losses / max(1.0, weights))
+        scores = totals / np.maximum(1, counts)
+        return [Mark(float(score), losses / max(1.0, weights)) for score in scores]
 
 
 def all_checked(
@@ -239,6 +247,19 @@ def _weighted_loss(region: _Region, probability: NDArray[np.float32]) -> tuple[f
     probability = resize_image(probability[None], region.labels.shape)[0]
     right = np.where(classes > 0, probability, 1 - probability).astype(np.float64)
     return float(-(weight * np.log(np.maximum(right, 1e-6))).sum()), float(weight.sum())
+
+
+def _found(
+    region: _Region, probability: NDArray[np.float32], config: ModelConfig
+) -> NDArray[np.int32]:
+    return probability_to_labels(
+        probability,
+        threshold=config.threshold,
+        min_size=usual_min_size(config, region.diameter),
+        split=config.split,
+        shape=region.labels.shape,
+        score=config.score,
+    )
 
 
 def _match(region: _Region, found: NDArray[np.int32]) -> tuple[list[float], int]:

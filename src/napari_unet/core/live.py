@@ -8,11 +8,12 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
-from napari_unet.core.judge import is_worse
-from napari_unet.core.kept_aside import all_checked
+from napari_unet.core.judge import is_worse, with_fitting_score
+from napari_unet.core.kept_aside import KeptAside, all_checked
 from napari_unet.core.lesson import (
     check_examples,
     count_cells,
@@ -60,6 +61,7 @@ class LiveTeaching:
         if not 0 <= keep <= 1:
             raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
         self._before = model
+        self._config = model.config
         self._settings = settings or TEACH_SETTINGS
         self._seed = seed
         self._where = {"device": device, "precision": precision}
@@ -78,7 +80,7 @@ class LiveTeaching:
     @property
     def model(self) -> Model:
         """What was learnt so far, ready for use."""
-        return replace(self._before, network=self._run.averaged())
+        return replace(self._before, config=self._config, network=self._run.averaged())
 
     def learn(
         self,
@@ -112,19 +114,22 @@ class LiveTeaching:
         self._budget.begin(seconds)
         with closing(self._run.steps(sampler, self._loss, cancelled)) as reports:
             yield from reports
+        cells = _cells(taught, config) if self._config.score is not None else None
+        if cells is not None:
+            self._config = with_fitting_score(self.model, cells, **self._where)[0].config
         self._seconds += time.monotonic() - start
         return self.model
 
     def finish(self, examples: Sequence[Example]) -> tuple[Model, TeachSummary]:
         """Return the model, whether better or not, and how it went on the checked cells."""
         config = self._before.config
-        model = self.model
         fresh = [sized(one, config) for one in examples if not one.replayed]
-        cells = all_checked(fresh, config.percentiles)
+        model, cells = self.model, _cells(fresh, config)
         before = after = None
         improved = True
         if cells is not None and self.steps:
-            old, new = (cells.mark(one, **self._where) for one in (self._before, model))
+            old = cells.mark(self._before, **self._where)
+            model, new = with_fitting_score(replace(model, config=config), cells, **self._where)
             before, after = old.score, new.score
             improved = not is_worse(new, old, cells.cells)
         summary = TeachSummary(
@@ -139,3 +144,8 @@ class LiveTeaching:
             replayed=len(examples) - len(fresh),
         )
         return model, summary
+
+
+def _cells(examples: Sequence[Example], config: ModelConfig) -> KeptAside | None:
+    """Return what is checked now; not what earlier rounds have checked."""
+    return all_checked([one for one in examples if not one.replayed], config.percentiles)

@@ -122,7 +122,12 @@ def segment(
         )
         np.moveaxis(probability, 0, -3)[place] = resize_image(planewise, shape_yx)
         labels[place] = probability_to_labels(
-            1 - planewise[0], threshold=threshold, min_size=min_size, split=split, shape=shape_yx
+            1 - planewise[0],
+            threshold=threshold,
+            min_size=min_size,
+            split=split,
+            shape=shape_yx,
+            score=config.score,
         )
     wanted = [in_order.index(axis) for axis in axes if axis != "C"]
     return Segmentation(

@@ -281,8 +281,8 @@ def iter_finetune(
     summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
     history = (*model.card.history, _history(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=_now())
-    network = judge.best if judge.best is not None else run.averaged()
-    return replace(model, card=card, network=network), summary
+    best = judge.best or replace(model, network=run.averaged())
+    return replace(best, card=card), summary
 
 
 def finetune(

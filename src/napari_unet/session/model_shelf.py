@@ -7,9 +7,13 @@ from pathlib import Path
 from psygnal import Signal
 
 from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.errors import NapariUnetError
 from napari_unet.core.library import find_model, read_model_header
+from napari_unet.core.object_score import ObjectScore
+from napari_unet.core.rescale import usual_min_size
 from napari_unet.session.memory import Memory, memory_dir
 from napari_unet.session.model_list import model_cards
+from napari_unet.session.pair import Pair
 from napari_unet.session.versions import Versions, save_version
 
 __all__ = ["DEFAULT_MODEL", "ModelShelf"]
@@ -90,6 +94,21 @@ class ModelShelf:
     def model(self) -> tuple[ModelConfig, ModelCard]:
         """Settings and card of the current version."""
         return read_model_header(find_model(self.versions.current.model))
+
+    def usual_min_size(self, pair: Pair | None) -> int:
+        """Return the smallest object that the model usually finds, in pixels of the image."""
+        try:
+            config = self.model[0]
+        except NapariUnetError:  # the file is gone, and those who need it say so
+            config = ModelConfig()
+        return usual_min_size(config, None if pair is None else pair.used_diameter)
+
+    def object_score(self, path: str = "") -> ObjectScore | None:
+        """Return how objects are judged by the current version, or by a model in a file."""
+        try:
+            return (read_model_header(Path(path)) if path else self.model)[0].score
+        except NapariUnetError:
+            return None
 
     @property
     def memory(self) -> Memory:

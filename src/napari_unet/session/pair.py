@@ -14,6 +14,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
+from napari_unet.core.object_score import ObjectScore
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
 from napari_unet.session.image import Image, Place
@@ -37,6 +38,7 @@ class ObjectSettings:
     threshold: float = 0.5
     min_size: int | None = None
     split: float = 0.0
+    score: ObjectScore | None = None
 
 
 UNSET = ObjectSettings()  # until somebody has chosen
@@ -208,6 +210,7 @@ class Pair:
             min_size=USUAL_MIN_SIZE if settings.min_size is None else settings.min_size,
             split=settings.split,
             shape=self.image.plane_shape,
+            score=settings.score,
         )
         if above or checked.any():
             predicted = keep_checked(current, predicted, checked, above=above)

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from psygnal import Signal
 
-from napari_unet.core.config import ModelConfig
-from napari_unet.core.errors import InputError, NapariUnetError
-from napari_unet.core.rescale import usual_min_size
+from napari_unet.core.errors import InputError
 from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import DeviceInfo, ProbeTask
@@ -91,14 +89,6 @@ class Session(ModelShelf):
         model = self.versions.current.model
         self._run = MeasureRun(self._runner, self._reader, image, place, model, size, key)
         self._started("starting")
-
-    def usual_min_size(self, pair: Pair | None) -> int:
-        """Return the smallest object that the model usually finds, in pixels of the image."""
-        try:
-            config = self.model[0]
-        except NapariUnetError:  # the file is gone, and those who need it say so
-            config = ModelConfig()
-        return usual_min_size(config, None if pair is None else pair.used_diameter)
 
     # Work
 
@@ -385,7 +375,8 @@ class Session(ModelShelf):
             self._after_teaching = True  # its sentence stays to be read
 
     def _request_labels(self, pair: Pair, place: Place, *, first: bool = False) -> None:
-        settings = self.settings
+        live = self._run.saved if isinstance(self._run, LiveRun) else ""
+        settings = replace(self.settings, score=self.object_score(live))
         if settings.min_size is None:
             settings = replace(settings, min_size=self.usual_min_size(pair))
 
