@@ -51,7 +51,6 @@ def test_shapes_are_as_scikit_image_measures_them(scene):
     regions = regionprops(labels, probability)
     size = [np.log(r.area / (np.pi / 4 * DIAMETER**2)) for r in regions]
     np.testing.assert_allclose(look(looks, "size"), size)
-    np.testing.assert_allclose(look(looks, "size squared"), np.square(size))
     mean = [r.intensity_mean for r in regions]
     np.testing.assert_allclose(look(looks, "probability"), mean, rtol=1e-5)
     # Principal axes of pixels that are squares, not points.
@@ -93,13 +92,6 @@ def test_rims_by_hand(scene):
     expected = (np.sum(sides) + np.sum(ends)) / (len(sides) + len(ends)) * 0.01
     np.testing.assert_allclose(look(looks, "probability around")[4], expected, rtol=1e-2)
     assert look(looks, "is cut by the border").tolist() == [0, 0, 0, 0, 0, 0, 1]
-
-
-def test_depth_of_a_disc_and_of_a_bar(scene):
-    looks = looks_of(*scene, DIAMETER)
-    assert look(looks, "depth")[0] > 0.9
-    assert look(looks, "depth")[2] == pytest.approx(np.pi * 3**2 / (6 * 30))
-    np.testing.assert_allclose(look(looks, "depth squared"), look(looks, "depth") ** 2)
 
 
 def test_nothing_has_no_looks():

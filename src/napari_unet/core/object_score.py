@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_unet.core.errors import InputError
 
@@ -24,7 +23,6 @@ __all__ = ["LOOKS", "ObjectScore", "choose_objects", "fit_score", "looks_of", "u
 
 LOOKS = (
     "size",
-    "size squared",
     "is of the upper threshold",
     "probability",
     "fill of the ellipse",
@@ -33,8 +31,6 @@ LOOKS = (
     "steepness of the rim",
     "probability of the rim",
     "probability around",
-    "depth",
-    "depth squared",
     "is cut by the border",
     "size against the others",
 )
@@ -142,13 +138,11 @@ def looks_of(
     spread = np.sqrt(np.maximum((yy + xx) ** 2 / 4 - determinant, 0))
     size = _limited_log(area / (math.pi / 4 * diameter**2))
     rim = _Rim(labels, probability, count)
-    depth = np.minimum(math.pi * _depth(labels, count) ** 2 / area, 1.5)
     cut = np.zeros(count + 1)
     cut[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 1
     return np.stack(
         [
             size,
-            size**2,
             np.full(count, float(is_upper)),
             mean(probability.ravel()[inside].astype(np.float64)),
             np.minimum(area / (4 * math.pi * np.sqrt(determinant)), 1.5),
@@ -157,8 +151,6 @@ def looks_of(
             rim.steepness,
             rim.probability,
             rim.around,
-            depth,
-            depth**2,
             cut[1:],
             _limited_log(area / np.median(area)),
         ],
@@ -205,21 +197,6 @@ class _Rim:
             np.concatenate([belief[p[f]] for p, f in zip(outside, is_free, strict=True)]),
             np.concatenate([own[f] for f in is_free]),
         )
-
-
-def _depth(labels: NDArray[np.int32], count: int) -> Floats:
-    """How deep the deepest pixel of each object lies."""
-    apart = labels == 0
-    for axis in (0, 1):
-        differs = np.diff(labels, axis=axis) != 0
-        first, second = [slice(None)] * 2, [slice(None)] * 2
-        first[axis], second[axis] = slice(None, -1), slice(1, None)
-        apart[tuple(first)] |= differs
-        apart[tuple(second)] |= differs
-    depth = np.where(labels > 0, ndimage.distance_transform_edt(~apart) + 1, 0)
-    deepest: Floats = np.zeros(count + 1)
-    np.maximum.at(deepest, labels[labels > 0], depth[labels > 0])
-    return deepest[1:]
 
 
 def choose_objects(
