@@ -30,9 +30,10 @@ from napari_unet.session.session import Session
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["Workspace"]
+__all__ = ["COMPARED", "Workspace"]
 
 REFRESH_EVERY_S = 0.1
+COMPARED = "napari_unet compared"  # in the metadata of a layer that only shows something
 
 
 class Workspace:
@@ -103,12 +104,14 @@ class Workspace:
         return [layer for layer in reversed(self.viewer.layers) if isinstance(layer, ImageLayer)]
 
     def labels_layers(self) -> list[Labels]:
-        """Return the labels layers that are not a checked area, topmost first."""
+        """Return the labels layers that can be corrected, topmost first."""
         checked = {item.checked.unique_id for item in self._open.values() if item.checked}
         return [
             layer
             for layer in reversed(self.viewer.layers)
-            if isinstance(layer, Labels) and layer.unique_id not in checked
+            if isinstance(layer, Labels)
+            and layer.unique_id not in checked
+            and COMPARED not in layer.metadata
         ]
 
     def pairs(self) -> list[Pair]:

@@ -80,6 +80,7 @@ class Pair:
         self.image = image
         self.size = size or ObjectSize()
         self.used_diameter: float | None = None  # at which it was segmented last
+        self.made_by = ""  # the model that it was segmented with last
         self.labels = labels
         self.checked = checked
         self.probability: dict[Place, NDArray[np.uint8]] = {}

@@ -183,6 +183,7 @@ class SegmentRun:
         return any_came
 
     def _take_size(self, place: Place, size: PlaneSize) -> None:
+        self.pair.made_by = self.model
         self.pair.begin_plane(place, size.shape_yx, size.diameter)
         self._diameter = size.diameter
         self._has_news_of_size = True

@@ -110,11 +110,14 @@ class Session(ModelShelf):
         pair: Pair,
         places: Sequence[Place],
         center: tuple[float, float] | None = None,
+        *,
+        model: str | None = None,
     ) -> None:
-        """Segment planes with the current version, the first one first."""
+        """Segment planes with the current version or another one, the first plane first."""
         self._must_be_idle()
         self._after_teaching = False
-        model, key = self.versions.current.model, self.size_key(pair.image)
+        key = self.size_key(pair.image)
+        model = self.versions.current.model if model is None else model
         self._run = SegmentRun(self._runner, self._reader, pair, model, key, places, center)
         self._started("starting")
 
@@ -376,7 +379,7 @@ class Session(ModelShelf):
 
     def _request_labels(self, pair: Pair, place: Place, *, first: bool = False) -> None:
         live = self._run.saved if isinstance(self._run, LiveRun) else ""
-        settings = replace(self.settings, score=self.object_score(live))
+        settings = replace(self.settings, score=self.object_score(live or pair.made_by))
         if settings.min_size is None:
             settings = replace(settings, min_size=self.usual_min_size(pair))
 

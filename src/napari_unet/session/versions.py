@@ -22,10 +22,11 @@ from napari_unet.core.library import (
     user_models_dir,
 )
 
-__all__ = ["Version", "Versions", "new_version_path", "save_version", "slug"]
+__all__ = ["UNTAUGHT", "Version", "Versions", "new_version_path", "save_version", "slug"]
 
 KEPT_VERSIONS = 50  # files of taught versions that are never saved by name, a few MB each
 
+UNTAUGHT = "before teaching"
 TAUGHT = re.compile(r"taught (\d+)$")
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d-\d{6}-\d{6}-")  # of a taught version's file
 
@@ -85,6 +86,10 @@ class Versions:
     def base(self) -> Version:
         """The model before teaching."""
         return self.items[0]
+
+    def title(self, index: int) -> str:
+        """Return what a version is called among the others."""
+        return self.items[index].title if index else UNTAUGHT
 
     @property
     def next_title(self) -> str:

@@ -8,6 +8,7 @@ from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.image import Place
 from napari_unet.session.pair import Pair
 from napari_unet.session.teach_run import Curve
+from napari_unet.widgets.compare_row import CompareRow
 from napari_unet.widgets.curve import CurveView
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.parts import (
@@ -57,6 +58,7 @@ class TeachPanel(Panel):
         self.curve = CurveView()
         self.score = Note()
         self.versions = VersionRow(bench)
+        self.compared = CompareRow(bench)
         super().__init__(
             [
                 heading("3  Teach"),
@@ -67,6 +69,8 @@ class TeachPanel(Panel):
                 frame(self.curve),
                 self.score,
                 self.versions.row,
+                self.compared.row,
+                self.compared.note,
             ]
         )
         self.live.changed.connect(self._on_live)

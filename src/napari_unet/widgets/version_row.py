@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from magicgui.widgets import Container, PushButton, Widget
 from qtpy.QtWidgets import QInputDialog, QMenu
 
 from napari_unet.core.errors import NapariUnetError
-from napari_unet.session.versions import Version
+from napari_unet.session.versions import UNTAUGHT, Version
 from napari_unet.widgets.parts import Choice, button, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["VersionRow"]
 
 BACK_TIP = "Segment with the version that this one was taught from again."
-MENU_TIP = "Rename or delete this version; what is remembered for later rounds."
-UNTAUGHT = "before teaching"
+MENU_TIP = (
+    "Rename or delete this version, compare it with another; what is remembered for later rounds."
+)
 
 
 class VersionRow:
@@ -35,12 +37,13 @@ class VersionRow:
             entry(menu, "Rename this version…", self._ask_and_rename),
             entry(menu, "Delete this version", self.delete),
         ]
+        self._others: Any = menu.addMenu("Compare with")
         menu.addSeparator()
         self._remember = entry(menu, "Remember corrections for later rounds", self._on_remember)
         self._remember.setCheckable(True)
         self._remember.setChecked(bench.session.remembers)
         self._forget = entry(menu, "Forget what is remembered", self.forget)
-        menu.aboutToShow.connect(self._show_memory)
+        menu.aboutToShow.connect(self._show_menu)
         self.menu.native.setMenu(menu)
         self.row: Container[Widget] = row(self.version, self.back, self.menu)
         self.version.changed.connect(self._on_version)
@@ -83,9 +86,20 @@ class VersionRow:
     def _on_remember(self) -> None:
         self._bench.session.remembers = self._remember.isChecked()
 
-    def _show_memory(self) -> None:
+    def compare(self, index: int) -> None:
+        """Show another version beside the current one; a problem is shown in the dock."""
+        self._bench.session.guarded(lambda: self._bench.compare.start(index))
+
+    def _show_menu(self) -> None:
         """When the menu opens: another dock may have changed it."""
         session = self._bench.session
+        versions = session.versions
+        self._others.clear()
+        for n, item in enumerate(versions.items):
+            if n != versions.index:
+                name = described(item) if n else UNTAUGHT
+                entry(self._others, name, partial(self.compare, n))
+        self._others.setEnabled(len(versions.items) > 1)
         self._remember.setChecked(session.remembers)
         count = session.memory.count
         self._forget.setEnabled(count > 0)

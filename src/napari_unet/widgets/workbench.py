@@ -10,6 +10,7 @@ from psygnal import Signal
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
+from napari_unet.bridge.compare import Compare
 from napari_unet.bridge.layers import warm_up
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.engine.runner import Runner
@@ -40,6 +41,7 @@ class Workbench(QObject):
         self.session = Session(runner)
         self.workspace = Workspace(viewer, self.session)
         self.review = Review(self.session)
+        self.compare = Compare(viewer, self.session, self.workspace)
         self.status = ""
         self.status_is_failure = False
         self.session.said.connect(self._on_said)
@@ -118,6 +120,7 @@ class Workbench(QObject):
         if self._window is not None and _is_alive(self._window):
             self._window.destroyed.disconnect(self.close)
         self.closing.emit()
+        self.compare.close()
         self.review.close()
         self.session.close()
         self.workspace.close()
