@@ -215,10 +215,17 @@ def test_train_then_finetune(capsys, tmp_path, data, monkeypatch):
     assert len(card.held_out) == 1
     assert "AP 0.50" in card.scores
     taught = tmp_path / "taught.safetensors"
-    words = ("--steps", 2, "--patch", 32, "--batch", 1, "--device", "cpu")
+    words = ("--epochs", 0.1, "--freeze", 1, "--patch", 32, "--batch", 1, "--device", "cpu")
     code, out, said = _run(capsys, "finetune", model, data, "-o", taught, *words)
     assert code == (0 if taught.exists() else 1)
     assert "Learnt from" in out or "did not help" in said
+
+
+def test_more_levels_to_freeze_than_there_are_is_one_sentence(capsys, tmp_path, data, tiny_model):
+    words = ("finetune", tiny_model, data, "-o", tmp_path / "m.safetensors", "--freeze", 8)
+    code, _, said = _run(capsys, *words)
+    assert code == 2
+    assert "8 levels are to stay as they are; the network's contracting path has" in said
 
 
 def test_finetune_takes_only_images_with_a_checked_mask(data):

@@ -271,7 +271,7 @@ def _add_budget(parser: argparse.ArgumentParser, seconds: float) -> None:
     parser.add_argument(
         "--seconds",
         type=_number(0.001, 1e7),
-        help=f"how long to learn ({seconds:.0f}, or free where --steps is given)",
+        help=f"how long to learn ({seconds:.0f}, or free where --steps or --epochs is given)",
     )
     parser.add_argument("--steps", type=_whole(1, 10**9), help="how many steps to learn")
     parser.add_argument("--seed", type=_whole(0, 2**31), default=0, help="(%(default)s)")
@@ -282,6 +282,17 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patch", type=_whole(16, 4096), help="side of a patch in pixels")
     parser.add_argument("--batch", type=_whole(1, 4096), help="patches a step")
     parser.add_argument("--learning-rate", type=_number(1e-8, 1), help="highest of the run")
+    parser.add_argument(
+        "--epochs",
+        type=_number(0.001, 1e7),
+        help="how long, as --steps: in an epoch patches cover what is checked once",
+    )
+    parser.add_argument(
+        "--freeze",
+        dest="frozen",
+        type=_whole(0, 8),
+        help="so many levels of the contracting path stay as they are (0)",
+    )
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:

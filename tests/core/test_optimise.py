@@ -1,8 +1,10 @@
 """The training loop: what it keeps to, what it keeps as it is, and how it ends."""
 
 import time
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from torch import nn
 from napari_unet.core import optimise
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
+from napari_unet.core.lesson import steps_of
 from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.optimise import Budget, Optimisation, TrainSettings
 from napari_unet.core.sampling import PatchSampler, WeightSettings
@@ -176,6 +179,42 @@ def test_batch_norm_that_is_not_frozen_moves():
     before = statistics(model.network).clone()
     run, _ = optimised(5, model=model)
     assert not torch.equal(statistics(run.network), before)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_frozen_levels_stay_and_the_others_learn(levels):
+    model = small_model()
+    before = [[p.clone() for p in block.parameters()] for block in model.network.down]
+    settings = replace(SETTINGS, frozen=levels)
+    run = Optimisation(model.network, settings, Budget(None, 5), "cpu", "float32", 0)
+    run.freeze_batch_norm()
+    ended(run.steps(a_sampler(), loss_of, None))
+    for network in (run.network, run.averaged()):
+        for number, block in enumerate(network.down):
+            same = [
+                torch.equal(a, b) for a, b in zip(block.parameters(), before[number], strict=True)
+            ]
+            assert all(same) if number < levels else not any(same)
+    assert all(p.requires_grad for p in run.averaged().parameters())  # ready to learn on
+
+
+@pytest.mark.parametrize("levels", [-1, 9])
+def test_more_levels_than_there_are_cannot_stay(levels):
+    settings = replace(SETTINGS, frozen=levels)
+    with pytest.raises(InputError, match="contracting path has"):
+        Optimisation(small_model().network, settings, Budget(None, 5), "cpu", "float32", 0)
+
+
+def test_an_epoch_covers_what_is_checked_once():
+    whole = example([(20, 20)])
+    pixels = whole.labels.size
+    half = replace(whole, checked=np.indices(whole.labels.shape)[0] * 2 < whole.labels.shape[0])
+    settings = TrainSettings(patch=16, batch=2)
+    assert steps_of(1, [whole], settings) == -(-pixels // 512)
+    assert steps_of(4, [whole, half], settings) == -(-6 * pixels // 512)
+    assert steps_of(0.001, [half], settings) == 1
+    sized = replace(whole, diameter=10.0)
+    assert steps_of(1, [sized], settings, 20.0) == -(-4 * pixels // 512)
 
 
 def test_the_average_is_that_of_the_formula():

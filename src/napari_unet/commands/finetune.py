@@ -9,7 +9,13 @@ from pathlib import Path
 from napari_unet.commands.console import follow, say, say_aside
 from napari_unet.commands.data import read_examples
 from napari_unet.commands.inputs import Reading
-from napari_unet.commands.learning import budget_seconds, checked_target, settings_of, stop_key
+from napari_unet.commands.learning import (
+    budget_seconds,
+    budget_steps,
+    checked_target,
+    settings_of,
+    stop_key,
+)
 from napari_unet.core.model_file import load_model
 from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
 
@@ -21,14 +27,16 @@ def run(args: argparse.Namespace) -> int:
     target = checked_target(args.out)
     model = load_model(args.model)
     examples = read_examples(Path(args.data), Reading(args.axes, args.channel))
+    settings = settings_of(args, TEACH_SETTINGS)
+    learnt = [named.example for named in examples]
     with stop_key() as stop:
         events = iter_finetune(
             model,
-            [named.example for named in examples],
+            learnt,
             seconds=budget_seconds(args),
-            steps=args.steps,
+            steps=budget_steps(args, learnt, settings, model.config.diameter),
             keep=args.keep,
-            settings=settings_of(args, TEACH_SETTINGS),
+            settings=settings,
             seed=args.seed,
             device=args.device,
             precision=args.precision,

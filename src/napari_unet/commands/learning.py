@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,17 @@ from napari_unet.commands.console import say_aside
 from napari_unet.core.errors import InputError
 
 if TYPE_CHECKING:
+    from napari_unet.core.example import Example
     from napari_unet.core.optimise import TrainSettings
 
-__all__ = ["StopKey", "budget_seconds", "checked_target", "settings_of", "stop_key"]
+__all__ = [
+    "StopKey",
+    "budget_seconds",
+    "budget_steps",
+    "checked_target",
+    "settings_of",
+    "stop_key",
+]
 
 
 class StopKey:
@@ -53,15 +61,30 @@ def stop_key() -> Generator[StopKey]:
 
 
 def budget_seconds(args: argparse.Namespace) -> float | None:
-    """Return the seconds to learn for; None where only steps are given."""
-    if args.seconds is None and args.steps is None:
+    """Return the seconds to learn for; None where only steps or epochs are given."""
+    if args.seconds is None and args.steps is None and getattr(args, "epochs", None) is None:
         return float(args.default_seconds)
     return None if args.seconds is None else float(args.seconds)
 
 
+def budget_steps(
+    args: argparse.Namespace,
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    diameter: float | None,
+) -> int | None:
+    """Return the steps to learn for, the fewer of those that are given and those of the epochs."""
+    from napari_unet.core.lesson import steps_of  # brings torch
+
+    given = [] if args.steps is None else [int(args.steps)]
+    if args.epochs is not None:
+        given.append(steps_of(args.epochs, examples, settings, diameter))
+    return min(given, default=None)
+
+
 def settings_of(args: argparse.Namespace, settings: TrainSettings) -> TrainSettings:
     """Return the settings with what the options say."""
-    named = {name: getattr(args, name) for name in ("patch", "batch", "learning_rate")}
+    named = {name: getattr(args, name) for name in ("patch", "batch", "learning_rate", "frozen")}
     return replace(settings, **{name: value for name, value in named.items() if value is not None})
 
 

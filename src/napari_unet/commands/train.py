@@ -21,7 +21,13 @@ from napari_unet.commands.data import (
     read_examples,
 )
 from napari_unet.commands.inputs import Reading
-from napari_unet.commands.learning import budget_seconds, checked_target, settings_of, stop_key
+from napari_unet.commands.learning import (
+    budget_seconds,
+    budget_steps,
+    checked_target,
+    settings_of,
+    stop_key,
+)
 from napari_unet.core.calibrate import iter_calibrate
 from napari_unet.core.choose_split import choose_split
 from napari_unet.core.config import ModelCard, ModelConfig
@@ -50,15 +56,20 @@ def run(args: argparse.Namespace) -> int:
     taught = [named for named in examples if named.name not in held_out]
     tested = [named for named in examples if named.name in held_out]
     start = load_model(args.start) if args.start else None
+    settings, config = (
+        settings_of(args, TRAIN_SETTINGS),
+        _config(args, taught, channels_of(examples)),
+    )
+    learnt = [named.example for named in taught]
     with stop_key() as stop:
         events = iter_train(
-            [named.example for named in taught],
-            _config(args, taught, channels_of(examples)),
+            learnt,
+            config,
             card=_card(args, target, held_out),
             start=start,
-            settings=settings_of(args, TRAIN_SETTINGS),
+            settings=settings,
             seconds=budget_seconds(args),
-            steps=args.steps,
+            steps=budget_steps(args, learnt, settings, config.diameter),
             seed=args.seed,
             device=args.device,
             precision=args.precision,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,7 +20,15 @@ from napari_unet.core.size import median_diameter
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.tiling import network_geometry
 
-__all__ = ["check_examples", "count_cells", "cropped", "patch_sampler", "sized", "teaching_loss"]
+__all__ = [
+    "check_examples",
+    "count_cells",
+    "cropped",
+    "patch_sampler",
+    "sized",
+    "steps_of",
+    "teaching_loss",
+]
 
 
 def teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
@@ -58,6 +67,32 @@ def patch_sampler(
         diameter=config.diameter,
         seed=seed,
     )
+
+
+def steps_of(
+    epochs: float,
+    examples: Sequence[Example],
+    settings: TrainSettings,
+    diameter: float | None = None,
+) -> int:
+    """Return how many steps epochs are: in one, patches cover what is checked once.
+
+    Parameters
+    ----------
+    epochs : float
+        How many; parts of one too.
+    examples : sequence of Example
+        What is learnt from.
+    settings : TrainSettings
+        Of the patches.
+    diameter : float, optional
+        Of the objects that the model knows: examples that name their own are rescaled to it.
+    """
+    checked = 0.0
+    for example in examples:
+        zoom = diameter / example.diameter if diameter and example.diameter else 1.0
+        checked += zoom**2 * np.count_nonzero(example.mask)
+    return max(1, math.ceil(epochs * checked / (settings.batch * settings.patch**2)))
 
 
 def sized(example: Example, config: ModelConfig) -> Example:

@@ -38,6 +38,8 @@ class TrainSettings:
         Decay of the running average of the weights that becomes the model.
     clip : float
         Largest norm of a step's gradient.
+    frozen : int
+        So many levels of the contracting path, from the image on, stay as they are.
     weights : WeightSettings
         Of the touching-cell weight map.
     augment : AugmentConfig
@@ -50,6 +52,7 @@ class TrainSettings:
     weight_decay: float = 1e-2
     average: float = 0.999
     clip: float = 5.0
+    frozen: int = 0
     weights: WeightSettings = field(default_factory=WeightSettings)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -164,13 +167,18 @@ class Optimisation:
         self.device = choose_device(device)
         self.dtype = autocast_dtype(choose_precision(precision, self.device))
         torch.manual_seed(seed)  # dropout draws from torch's own generator
+        _freeze(network, settings.frozen)
         self.network = channels_last(network, self.device).train()
         self._average = copy.deepcopy(self.network)
         self._settings = settings
         self._budget = budget
         self._optimizer = torch.optim.AdamW(
-            self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+            self._learning, settings.learning_rate, weight_decay=settings.weight_decay
         )
+
+    @property
+    def _learning(self) -> list[nn.Parameter]:
+        return [one for one in self.network.parameters() if one.requires_grad]
 
     def state(self) -> dict[str, Tensor]:
         """Return all that training goes on from, as tensors by name; see `restore`."""
@@ -213,7 +221,7 @@ class Optimisation:
     def averaged(self) -> nn.Module:
         """Return a copy of the averaged network, on the CPU, ready for use."""
         network: nn.Module = copy.deepcopy(self._average).float().cpu().eval()
-        return network
+        return network.requires_grad_(True)
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network runs in the chosen precision."""
@@ -255,7 +263,7 @@ class Optimisation:
         value = loss(logits, batch)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
-        nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.clip)
+        nn.utils.clip_grad_norm_(self._learning, self._settings.clip)
         self._optimizer.step()
         self._update_average()
         return value.detach()
@@ -271,3 +279,16 @@ class Optimisation:
                 kept.lerp_(current[name], 1 - decay)
             else:
                 kept.copy_(current[name])
+
+
+def _freeze(network: nn.Module, levels: int) -> None:
+    """Keep the weights of the first levels of the contracting path."""
+    path = network.down
+    assert isinstance(path, nn.ModuleList)
+    if not 0 <= levels <= len(path):
+        raise InputError(
+            f"{levels} levels are to stay as they are; the network's contracting path has "
+            f"{len(path)}."
+        )
+    for block in path[:levels]:
+        block.requires_grad_(False)
