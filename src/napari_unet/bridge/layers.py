@@ -13,16 +13,21 @@ from numpy.typing import NDArray
 
 from napari_unet.bridge.units import pixel_size_of
 from napari_unet.core.errors import InputError
+from napari_unet.session.class_pair import BACKGROUND
 from napari_unet.session.image import Image, Place
 
 __all__ = [
     "CHECKED_COLOUR",
+    "CLASSES",
     "add_checked",
+    "add_classes",
     "add_labels",
     "axes_of",
     "channel_axes",
     "channel_choices",
     "check_labels_fit",
+    "class_colour",
+    "colour_classes",
     "guess_channel_axis",
     "image_problem",
     "layer_indices",
@@ -34,6 +39,10 @@ __all__ = [
 ]
 
 CHECKED_COLOUR = "#35d07f"
+CLASSES = "napari_unet classes"  # in the metadata of a labels layer: their names
+
+# Of Paul Tol's bright and vibrant schemes: told apart by people who see red and green alike.
+PALETTE = ["#ee7733", "#0077bb", "#ee3377", "#33bbee", "#ccbb44", "#aa3377", "#009988", "#cc3311"]
 FREE_LETTERS = "TZABDEFGHIJKLMNOPQRSUVW"
 MOST_CHANNEL_CHOICES = 30
 TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
@@ -196,6 +205,30 @@ def add_labels(viewer: Any, over: ImageLayer, image: Image, labels: NDArray[Any]
     """Add a labels layer over an image layer, in the same place in the world."""
     layer = Labels(over_channels(image, labels), name=f"{over.name} labels", **placement(over))
     return viewer.add_layer(layer)
+
+
+def add_classes(viewer: Any, over: ImageLayer, image: Image, names: list[str]) -> Labels:
+    """Add an empty layer in which labels are classes; the list of names is kept in it."""
+    layer = Labels(
+        over_channels(image, np.zeros(image.shape, np.int32)),
+        name=f"{over.name} classes",
+        metadata={CLASSES: names},
+        **placement(over),
+    )
+    colour_classes(layer)
+    return viewer.add_layer(layer)
+
+
+def colour_classes(layer: Labels) -> None:
+    """Give each class its colour, and grey to strokes of background."""
+    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    colours |= {label: class_colour(label) for label in range(1, len(layer.metadata[CLASSES]) + 1)}
+    layer.colormap = DirectLabelColormap(color_dict={**colours, BACKGROUND: class_colour(0)})
+
+
+def class_colour(label: int) -> str:
+    """Return the colour of a class; 0 is background."""
+    return PALETTE[(label - 1) % len(PALETTE)] if label else "#808080"
 
 
 def add_checked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,9 +12,12 @@ from napari.layers import Labels, Layer
 from psygnal import Signal
 
 from napari_unet.bridge.layers import (
+    CLASSES,
     add_checked,
+    add_classes,
     add_labels,
     check_labels_fit,
+    colour_classes,
     guess_channel_axis,
     over_channels,
     read_image,
@@ -22,6 +26,7 @@ from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.strokes import StrokeWatch
 from napari_unet.bridge.view import shown_place, visible_center
 from napari_unet.core.errors import InputError
+from napari_unet.session.class_pair import ClassPair
 from napari_unet.session.image import Image, Place
 from napari_unet.session.object_size import ObjectSize
 from napari_unet.session.pair import Pair
@@ -52,6 +57,8 @@ class Workspace:
     """The user has corrected something, or the checked area changed otherwise."""
     chosen_changed = Signal()
     """Another image, or other channels of it, are worked on."""
+    classes_changed = Signal()
+    """There are more classes in what is worked on."""
 
     def __init__(self, viewer: Viewer, session: Session) -> None:
         self.viewer = viewer
@@ -222,6 +229,28 @@ class Workspace:
         item.pair.image = image
         return item
 
+    def open_classes(self, names: Sequence[str]) -> OpenPair:
+        """Return a pair of the chosen image in which labels are classes, in a layer of its own.
+
+        Raises
+        ------
+        InputError
+            As `open`.
+        """
+        image, layer = self.image(), self.chosen
+        assert layer is not None  # image() has said so otherwise
+        return self.open(add_classes(self.viewer, layer, image, list(names)))
+
+    def add_class(self, item: OpenPair, name: str) -> int:
+        """Add a class to a pair of classes, and return its label; see `ClassPair.add_class`."""
+        assert isinstance(item.pair, ClassPair)
+        if self.session.is_live:
+            raise InputError("Stop learning as you correct first; then add the class.")
+        label = item.pair.add_class(name)
+        colour_classes(item.labels)
+        self.classes_changed.emit()
+        return label
+
     def _make(self, layer: ImageLayer, image: Image, labels: Labels | None) -> OpenPair:
         if labels is None:
             array = np.zeros(image.shape, np.int32)
@@ -231,7 +260,11 @@ class Workspace:
                 labels.data = labels.data.astype(np.int32)
             array, shown = labels.data, labels
         checked = np.zeros(image.shape, np.uint8)
-        pair = Pair(image, array, checked, self.size(layer))
+        size, names = self.size(layer), shown.metadata.get(CLASSES)
+        if names is None:
+            pair = Pair(image, array, checked, size)
+        else:
+            pair = ClassPair(image, array, checked, size, names=names)
         pair.absorb_all()
         item = OpenPair(pair, layer, shown)
         self._take_up(item)
@@ -380,6 +413,11 @@ class Workspace:
         self._refreshed_at = time.monotonic()
 
     def _draw(self, item: OpenPair) -> None:
+        if isinstance(item.pair, ClassPair) and len(item.labels.colormap.color_dict) != (
+            len(item.pair.names) + 3  # None, 0 and strokes of background
+        ):
+            colour_classes(item.labels)
+            self.classes_changed.emit()
         item.labels.refresh(extent=False, thumbnail=not self.session.busy)
         if item.checked is not None:
             item.checked.refresh(extent=False, thumbnail=False)

@@ -38,6 +38,7 @@ _HOMES = {
     "score": "metrics",
     "segment": "segmentation",
     "touching_cell_weights": "weight_map",
+    "with_classes": "classes",
 }
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "score",
     "segment",
     "touching_cell_weights",
+    "with_classes",
 ]
 
 

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Box", "check_objects", "count_checked", "grow_checked", "keep_checked"]
+__all__ = [
+    "PATCH",
+    "Box",
+    "box_of",
+    "check_objects",
+    "checked_patches",
+    "count_checked",
+    "grow_checked",
+    "keep_checked",
+]
 
 Box = tuple[slice, slice]
 """Rows and columns of a part of a plane."""
@@ -24,6 +33,10 @@ VAGUE_AREA = 0.45
 
 # What is so many times wider than objects usually are is not one of them.
 GIANT = 4.0
+
+# Of classes patches are counted, so many pixels wide, with so many checked at the least (chosen).
+PATCH = 32
+LEAST = 8
 
 # Up to so many objects, comparing with each is faster than `numpy.isin` (measured at 2048 x 2048).
 FEW = 16
@@ -84,14 +97,14 @@ def grow_checked(
             inside |= deleted & ~_border(deleted, wide)
             area &= ~deleted | (after != 0)
     checked[inside & (after == 0)] = 1
-    box = _box_of(area | inside, margin)
+    box = box_of(area | inside, margin)
     _add(checked, area, after, margin)
     return box
 
 
 def _border(area: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:
     """Return what of an area is nearer to its border; of a thin one not all."""
-    box = _box_of(area, 1)
+    box = box_of(area, 1)
     depth = ndimage.distance_transform_edt(area[box])
     inside = area[box]
     border = np.zeros_like(area)
@@ -134,14 +147,14 @@ def check_objects(
 
 def _add(checked: NDArray[Any], area: NDArray[np.bool_], labels: NDArray[Any], margin: int) -> Box:
     """Check an area and the background around it; of other objects nothing is said."""
-    box = _box_of(area, margin)
+    box = box_of(area, margin)
     if area.any():
         near = ndimage.distance_transform_edt(~area[box]) <= margin
         checked[box][near & (area[box] | (labels[box] == 0))] = 1
     return box
 
 
-def _box_of(area: NDArray[np.bool_], margin: int) -> Box:
+def box_of(area: NDArray[np.bool_], margin: int) -> Box:
     """Return the box around what is set, wider by a margin where the image goes on."""
     if not area.any():
         return slice(0, 0), slice(0, 0)
@@ -151,6 +164,15 @@ def _box_of(area: NDArray[np.bool_], margin: int) -> Box:
         slice(max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + 1 + margin)),
         slice(max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + 1 + margin)),
     )
+
+
+def checked_patches(checked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return row and column, counted in patches, of each patch with enough that is checked."""
+    height, width = (-(-size // PATCH) for size in checked.shape)
+    padded = np.zeros((height * PATCH, width * PATCH), bool)
+    padded[: checked.shape[0], : checked.shape[1]] = checked
+    pixels = padded.reshape(height, PATCH, width, PATCH).sum(axis=(1, 3))
+    return np.argwhere(pixels >= LEAST)
 
 
 def count_checked(labels: NDArray[Any], checked: NDArray[Any]) -> int:

@@ -46,6 +46,9 @@ class ModelConfig:
         How eagerly touching objects are parted, 0 to 1; 0.5 was measured on nuclei.
     diameter : float or None
         Median diameter of the objects the model was trained on, in pixels.
+    semantic : bool
+        Whether each pixel is of one of the `classes`; otherwise what is not background is told
+        apart as objects.
     object_score : tuple of float
         What the looks of an object say about how right it is, see
         `napari_unet.core.object_score`; empty if nothing was learnt about that.
@@ -63,6 +66,7 @@ class ModelConfig:
     min_size: int = 20
     split: float = 0.5
     diameter: float | None = None
+    semantic: bool = False
     object_score: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:

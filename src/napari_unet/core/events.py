@@ -81,6 +81,8 @@ class TeachSummary:
         Whether it was learnt while cells were corrected: then none is kept aside.
     replayed : int
         How many images of earlier rounds were learnt along.
+    noun : str
+        What was counted: "cell", or "patch" where classes were learnt.
     """
 
     before: float | None
@@ -92,23 +94,24 @@ class TeachSummary:
     steps: int
     live: bool = False
     replayed: int = 0
+    noun: str = "cell"
 
     @property
     def sentence(self) -> str:
         """What is told to the user."""
-        cells = _count(self.cells_taught)
+        cells = _count(self.cells_taught, f"checked {self.noun}")
         if self.replayed:
             cells += f" and {_count(self.replayed, 'image')} of earlier rounds"
         if self.before is None or self.after is None:
             return f"Learnt from {cells}; too few were checked to keep any aside and test on them."
         scores = f"before {self.before:.2f}, after {self.after:.2f}"
-        where = "these cells"
+        where = f"these {_plural(self.noun)}"
         if self.cells_kept_aside:
-            where = f"{_count(self.cells_kept_aside, 'corrected cell')} kept aside"
+            where = f"{_count(self.cells_kept_aside, f'corrected {self.noun}')} kept aside"
         if not self.improved:
             return (
                 f"Teaching did not help on {where} ({scores}), so the model before stays; "
-                "check a few more cells and teach again."
+                f"check a few more {_plural(self.noun)} and teach again."
             )
         closer = ""
         if self.after < self.before:  # within the noise of a few cells; the loss fell
@@ -120,5 +123,9 @@ class TeachSummary:
         return f"Learnt from {cells}, {why}; on {where}: {scores}{closer}."
 
 
-def _count(number: int, noun: str = "checked cell") -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun if number == 1 else _plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    return noun + ("es" if noun.endswith("ch") else "s")

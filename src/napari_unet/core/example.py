@@ -15,14 +15,14 @@ __all__ = ["Example"]
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An image, its instance labels, and where they are true.
+    """An image, its labels, and where they are true.
 
     Attributes
     ----------
     image : ndarray, shape (Y, X) or with a channel axis as named by `axes`
         Raw intensities of any real dtype; normalisation is the model's business.
     labels : ndarray of int, shape (Y, X)
-        0 is background, every other value one object.
+        0 is background, every other value one object, or one class if `semantic`.
     checked : ndarray of bool, shape (Y, X), or None
         True where `labels` are true; None means everywhere. Outside, nothing is known.
     axes : str or None
@@ -34,6 +34,8 @@ class Example:
     replayed : bool
         From an earlier round: learnt along with the others, so that it is not forgotten, less
         often than they, and not tested on.
+    semantic : bool
+        The labels are classes: the index in the model's list of them.
     """
 
     image: NDArray[Any]
@@ -42,6 +44,7 @@ class Example:
     axes: str | None = None
     diameter: float | None = None
     replayed: bool = False
+    semantic: bool = False
 
     def __post_init__(self) -> None:
         if self.diameter is not None and not 1 <= self.diameter <= 10_000:

@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from torch import nn
 
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import KeptAsideScore, TeachSummary
 from napari_unet.core.example import Example
 from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
+from napari_unet.core.kept_patches import KeptPatches, all_patches
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget
 
-__all__ = ["Judge", "is_worse", "with_fitting_score"]
+__all__ = ["Judge", "everything_checked", "is_worse", "with_fitting_score"]
 
 # The IoU of one cell varies by about this much from one good model to the next (chosen).
 NOISE = 0.2
@@ -35,7 +37,7 @@ def is_worse(new: Mark, old: Mark, cells: int) -> bool:
 
 
 def with_fitting_score(
-    model: Model, cells: KeptAside, *, device: str = "auto", precision: str = "auto"
+    model: Model, cells: KeptAside | KeptPatches, *, device: str = "auto", precision: str = "auto"
 ) -> tuple[Model, Mark]:
     """Judge objects by their looks only where that is true of the cells that are checked.
 
@@ -53,6 +55,13 @@ def with_fitting_score(
     marks = cells.marks(model, configs, device=device, precision=precision)
     best = max(range(len(marks)), key=lambda n: marks[n].score)
     return replace(model, config=configs[best]), marks[best]
+
+
+def everything_checked(
+    examples: Sequence[Example], config: ModelConfig
+) -> KeptAside | KeptPatches | None:
+    """Return all that is checked, to score on what was learnt from; None if nothing is."""
+    return (all_patches if config.semantic else all_checked)(examples, config.percentiles)
 
 
 class Judge:
@@ -80,7 +89,7 @@ class Judge:
         self,
         model: Model,
         taught: Sequence[Example],
-        aside: KeptAside | None,
+        aside: KeptAside | KeptPatches | None,
         budget: Budget,
         device: str,
         precision: str,
@@ -88,7 +97,7 @@ class Judge:
         self.best: Model | None = None
         self._model = model
         self._is_aside = aside is not None
-        self._cells = aside or all_checked(taught, model.config.percentiles)
+        self._cells = aside or everything_checked(taught, model.config)
         self._budget = budget
         self._where = {"device": device, "precision": precision}
         self._before: Mark | None = None
@@ -135,6 +144,7 @@ class Judge:
             seconds=self._budget.elapsed,
             steps=self._budget.step,
             replayed=replayed,
+            noun="patch" if self._model.config.semantic else "cell",
         )
 
     def _keep_time_back(self, seconds: float) -> None:

@@ -20,7 +20,7 @@ from napari_unet.core.rescale import resize_image, usual_min_size
 from napari_unet.core.targets import labels_to_classes
 from napari_unet.core.weight_map import touching_cell_weights
 
-__all__ = ["KeptAside", "Mark", "all_checked", "keep_aside"]
+__all__ = ["KeptAside", "Mark", "all_checked", "boxes_around", "keep_aside"]
 
 FEWEST_CELLS = 6  # with fewer, each is worth more as a lesson than as a test (chosen)
 PART = 0.2  # of the cells, at least two
@@ -211,7 +211,7 @@ def _regions(
     ranges = intensity_range(example.image_cyx, percentiles)
     regions = []
     left = set(cells)
-    for box in _boxes(mask):
+    for box in boxes_around(mask):
         here, counts = np.unique(labels[box][mask[box]], return_counts=True)
         inside = {int(n) for n, c in zip(here, counts, strict=True) if 4 * c > (labels == n).sum()}
         chosen = tuple(sorted(inside & left))
@@ -222,7 +222,7 @@ def _regions(
     return regions
 
 
-def _boxes(mask: NDArray[np.bool_]) -> list[tuple[slice, slice]]:
+def boxes_around(mask: NDArray[np.bool_]) -> list[tuple[slice, slice]]:
     """Boxes around the pieces of a mask, with context; those that overlap become one."""
     pieces, _ = ndimage.label(mask)
     boxes: list[list[int]] = []

@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.kept_patches import count_patches
 from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Loss, Optimisation, TrainSettings
@@ -97,7 +98,7 @@ def steps_of(
 
 def sized(example: Example, config: ModelConfig) -> Example:
     """Name the size of an example's objects, where it has none, from its checked cells."""
-    if config.diameter is None or example.diameter is not None:
+    if config.diameter is None or example.diameter is not None or example.semantic:
         return example
     checked = np.where(example.mask, example.labels, 0)
     diameter = median_diameter([checked])
@@ -121,9 +122,20 @@ def check_examples(model: Model, examples: Sequence[Example]) -> None:
                 f"The model takes {needed} channel{'s' * (needed != 1)} and an image has "
                 f"{channels}; choose which to use."
             )
+        if example.semantic != model.config.semantic:
+            raise InputError(
+                "The model finds objects and the labels are classes; add the classes to the model."
+                if example.semantic
+                else "The model tells classes apart and the labels are objects; choose another."
+            )
+        highest, known = int(example.labels.max(initial=0)), len(model.config.classes) - 1
+        if example.semantic and highest > known:
+            raise InputError(f"A label is {highest}, and the model knows {known} classes; add it.")
 
 
 def count_cells(example: Example) -> int:
-    """Return how many objects have a checked pixel."""
+    """Return how many objects have a checked pixel; of classes, how many patches are checked."""
+    if example.semantic:
+        return count_patches(example)
     checked = example.labels[example.mask]
     return len(set(checked[checked > 0].tolist()))

@@ -12,8 +12,9 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
-from napari_unet.core.judge import is_worse, with_fitting_score
-from napari_unet.core.kept_aside import KeptAside, all_checked
+from napari_unet.core.judge import everything_checked, is_worse, with_fitting_score
+from napari_unet.core.kept_aside import KeptAside
+from napari_unet.core.kept_patches import KeptPatches
 from napari_unet.core.lesson import (
     check_examples,
     count_cells,
@@ -141,11 +142,12 @@ class LiveTeaching:
             seconds=self._seconds,
             steps=self.steps,
             live=True,
+            noun="patch" if config.semantic else "cell",
             replayed=len(examples) - len(fresh),
         )
         return model, summary
 
 
-def _cells(examples: Sequence[Example], config: ModelConfig) -> KeptAside | None:
+def _cells(examples: Sequence[Example], config: ModelConfig) -> KeptAside | KeptPatches | None:
     """Return what is checked now; not what earlier rounds have checked."""
-    return all_checked([one for one in examples if not one.replayed], config.percentiles)
+    return everything_checked([one for one in examples if not one.replayed], config)

@@ -37,6 +37,10 @@ REPLAYED = 0.35
 ON_OBJECT = 0.75
 
 
+# No class weighs less or more than this, however common or rare it is (chosen).
+CLASS_WEIGHTS = (0.2, 5.0)
+
+
 @dataclass(frozen=True, slots=True)
 class WeightSettings:
     """Of the weight map: see `touching_cell_weights`.
@@ -88,6 +92,7 @@ class _Source:
     objects: list[Tensor]  # of each checked object, its pixels (n, 2)
     anywhere: Tensor  # checked pixels (n, 2)
     replayed: bool
+    semantic: bool
 
 
 class PatchSampler:
@@ -135,6 +140,7 @@ class PatchSampler:
         # Large images hold more than small ones, but not in proportion: their cells are alike.
         areas = torch.tensor([len(source.anywhere) * source.zoom**2 for source in sources])
         self._chance = _with_replay(areas.sqrt(), [source.replayed for source in sources])
+        self._class_weights = _class_weights([s for s in sources if s.semantic])
         self._side = side
         self._batch = batch
         self._augment = augment
@@ -163,8 +169,11 @@ class PatchSampler:
         image = apply_intensity(image, draw_intensity(self._augment, generator))
         labels = apply_warp(source.labels, warp, center, nearest=True)[0]
         mask = apply_warp(source.mask, warp, center, nearest=True)[0]
-        # Gaps are opened and weights computed after the warp: it would lose a gap of one pixel.
         warped = labels.numpy().astype(np.int32)
+        if source.semantic:
+            weight = self._class_weights[warped] * (mask.numpy() > 0)
+            return image, torch.from_numpy(warped.astype(np.int64)), torch.from_numpy(weight)
+        # Gaps are opened and weights computed after the warp: it would lose a gap of one pixel.
         classes = labels_to_classes(warped)
         settings = self._weights
         weight = touching_cell_weights(
@@ -191,7 +200,7 @@ class PatchSampler:
 def _prepare(example: Example, percentiles: tuple[float, float], diameter: float | None) -> _Source:
     image = normalize(example.image_cyx, percentiles)
     mask = example.mask
-    labels = _renumbered(example.labels)
+    labels = example.labels.astype(np.int32) if example.semantic else _renumbered(example.labels)
     zoom = diameter / example.diameter if diameter and example.diameter else 1.0
     if zoom < 1:  # enlarging is left to the warp, shrinking asks for smoothing
         shape = scaled_shape(mask.shape, zoom)
@@ -213,7 +222,23 @@ def _prepare(example: Example, percentiles: tuple[float, float], diameter: float
         objects=objects,
         anywhere=torch.from_numpy(np.argwhere(mask)),
         replayed=example.replayed,
+        semantic=example.semantic,
     )
+
+
+def _class_weights(sources: Sequence[_Source]) -> NDArray[np.float32]:
+    """Let a class that is rare in what is checked weigh more: by the root of its rarity."""
+    pixels = np.zeros(256)
+    for source in sources:
+        known = source.labels[source.mask > 0].long().numpy()
+        pixels += np.bincount(known, minlength=256)[:256]
+    occurring = pixels > 0
+    weights = np.ones(256, np.float32)
+    if occurring.any():
+        part = pixels[occurring] / pixels.sum()
+        rarity = 1 / np.sqrt(part * occurring.sum())
+        weights[occurring] = np.clip(rarity / (rarity * part).sum(), *CLASS_WEIGHTS)
+    return weights
 
 
 def _with_replay(chance: Tensor, replayed: Sequence[bool]) -> Tensor:

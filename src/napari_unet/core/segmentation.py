@@ -9,6 +9,7 @@ from typing import Any  # images come in any real dtype
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.classes import class_map
 from napari_unet.core.instances import check_settings, probability_to_labels
 from napari_unet.core.measure import measure_diameter
 from napari_unet.core.model_file import Model
@@ -121,6 +122,11 @@ def segment(
             progress=report,
         )
         np.moveaxis(probability, 0, -3)[place] = resize_image(planewise, shape_yx)
+        if config.semantic:
+            labels[place] = class_map(
+                planewise, threshold=threshold, min_size=min_size, shape=shape_yx
+            )
+            continue
         labels[place] = probability_to_labels(
             1 - planewise[0],
             threshold=threshold,

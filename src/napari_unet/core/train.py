@@ -19,6 +19,7 @@ from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
+from napari_unet.core.kept_patches import keep_patches_aside
 from napari_unet.core.lesson import (
     check_examples,
     count_cells,
@@ -259,7 +260,8 @@ def iter_finetune(
     examples = [sized(example, model.config) for example in examples]
     fresh = [example for example in examples if not example.replayed]
     replayed = [example for example in examples if example.replayed]
-    taught, aside = keep_aside(fresh, model.config.percentiles, seed=seed)
+    keep_some = keep_patches_aside if model.config.semantic else keep_aside
+    taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
     sampler = patch_sampler([*taught, *replayed], model.config, settings, seed)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()

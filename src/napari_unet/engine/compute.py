@@ -48,6 +48,7 @@ __all__ = [
     "segment",
     "sized",
     "teach",
+    "to_teach",
 ]
 
 KEPT_MODELS = 3  # chosen: the one before, the one taught, and one to compare
@@ -171,7 +172,7 @@ def teach(
     from napari_unet.core.train import iter_finetune
 
     check_name(task)
-    start = cached_model(task.model)
+    start = to_teach(task)
     try:
         examples = [sized(example, start, task, cancelled) for example in task.examples]
         model, summary = yield from iter_finetune(
@@ -190,6 +191,16 @@ def teach(
         return TeachDone(summary, saved(model, summary, task, start))
     finally:
         give_back_gpu_memory()
+
+
+def to_teach(task: TeachTask | LearnTask) -> Model:
+    """Return the model that is taught, with room for the classes that it is taught."""
+    model = cached_model(task.model)
+    if task.classes:
+        from napari_unet.core.classes import with_classes
+
+        model = with_classes(model, task.classes)
+    return model
 
 
 def check_name(task: TeachTask | LearnTask | KeepLiveTask) -> None:

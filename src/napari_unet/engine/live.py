@@ -50,12 +50,12 @@ def live_model(name: str) -> Model:
 def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, None, int]:
     """Go on learning; see `LearnTask`."""
     from napari_unet.core.live import LiveTeaching
-    from napari_unet.engine.compute import cached_model, check_name, saved, sized
+    from napari_unet.engine.compute import check_name, saved, sized, to_teach
 
     if task.save_to:
         check_name(task)
     if not _pupil or _pupil[0].name != task.name:
-        start = cached_model(task.model)
+        start = to_teach(task)
         teaching = LiveTeaching(
             start,
             keep=task.keep,

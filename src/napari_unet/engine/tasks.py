@@ -204,6 +204,8 @@ class TeachTask:
         What lists show for the new model; empty takes its name.
     origin : str
         The model that the first round began with, see `ModelCard`; empty takes this one.
+    classes : tuple of str
+        Names to add to the model first, where classes are learnt; see `with_classes`.
     seed, device, precision
         See `iter_finetune`.
     """
@@ -219,6 +221,7 @@ class TeachTask:
     save_to: str = ""
     title: str = ""
     origin: str = ""
+    classes: tuple[str, ...] = ()
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
@@ -249,6 +252,8 @@ class LearnTask:
         As those of `TeachTask`: all that is checked now.
     seconds : float
         How long.
+    classes : tuple of str
+        See `TeachTask`.
     save_to, title, origin : str
         See `TeachTask`: after each turn what was learnt is saved, so that no crash costs more
         than a turn. Empty: it is not.
@@ -265,6 +270,7 @@ class LearnTask:
     save_to: str = ""
     title: str = ""
     origin: str = ""
+    classes: tuple[str, ...] = ()
     keep: float = 0.5
     seed: int = 0
     device: str = "auto"

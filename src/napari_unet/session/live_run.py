@@ -56,6 +56,8 @@ class LiveRun:
         Of the new version.
     memory : Memory, optional
         What was learnt from before is learnt along; what is now, remembered at the end.
+    classes : tuple of str, optional
+        Are added to the model.
     """
 
     WHAT = "Teach"  # as the button is called
@@ -73,8 +75,10 @@ class LiveRun:
         title: str = "",
         origin: str = "",
         memory: Memory | None = None,
+        classes: tuple[str, ...] = (),
     ) -> None:
         self.model = model
+        self._classes = classes
         self.curve = Curve()
         self.fraction = 0.0
         self.finished = False
@@ -177,6 +181,7 @@ class LiveRun:
             save_to=self._path,
             title=self._title,
             origin=self._origin,
+            classes=self._classes,
             keep=self._keep,
         )
         self._learning = self._runner.submit(task)

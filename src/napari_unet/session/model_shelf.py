@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from psygnal import Signal
 
+from napari_unet.core.class_labels import classes_with
 from napari_unet.core.config import ModelCard, ModelConfig
-from napari_unet.core.errors import NapariUnetError
+from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.library import find_model, read_model_header
 from napari_unet.core.object_score import ObjectScore
 from napari_unet.core.rescale import usual_min_size
@@ -102,6 +104,46 @@ class ModelShelf:
         except NapariUnetError:  # the file is gone, and those who need it say so
             config = ModelConfig()
         return usual_min_size(config, None if pair is None else pair.used_diameter)
+
+    def must_fit(self, pair: Pair) -> None:
+        """Refuse to segment classes with a model of objects, and the other way round.
+
+        Raises
+        ------
+        InputError
+            With a sentence that says what to do.
+        """
+        config = self.model[0]
+        if config.semantic and not pair.classes:
+            raise InputError("This model tells classes apart; choose labels with classes.")
+        if pair.classes and not config.semantic:
+            raise InputError("This model finds objects; paint a little of each class and Teach it.")
+        if config.semantic:
+            pair.speaks_with(config.classes)
+
+    def of_one_kind(
+        self, pairs: Sequence[Pair], like: Pair | None
+    ) -> tuple[list[Pair], tuple[str, ...]]:
+        """Return the pairs that are taught together, of objects or of classes, and the classes.
+
+        Raises
+        ------
+        InputError
+            If objects are to be taught to a model of classes.
+        """
+        config = self.model[0]
+        if like is None or not like.classes:
+            if config.semantic:
+                raise InputError(
+                    "This model tells classes apart; choose labels with classes, or another model."
+                )
+            return [pair for pair in pairs if not pair.classes], ()
+        chosen = [pair for pair in pairs if pair.classes]
+        names = tuple(dict.fromkeys(name for pair in chosen for name in pair.classes))
+        classes = classes_with(config, names)
+        for pair in chosen:
+            pair.speaks_with(classes)
+        return chosen, names
 
     def object_score(self, path: str = "") -> ObjectScore | None:
         """Return how objects are judged by the current version, or by a model in a file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any  # labels may be any integer dtype
 
@@ -91,6 +92,14 @@ class Pair:
         self._in_users_hands = 0
         self._counts: dict[Place, int] = {}
         self._lock = threading.Lock()  # edits and what was seen of them belong together
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes that are painted; none where labels are objects."""
+        return ()
+
+    def speaks_with(self, classes: Sequence[str]) -> None:
+        """Learn which class of a model is which; objects have none."""
 
     @property
     def segmented(self) -> list[Place]:

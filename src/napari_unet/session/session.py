@@ -116,6 +116,7 @@ class Session(ModelShelf):
         """Segment planes with the current version or another one, the first plane first."""
         self._must_be_idle()
         self._after_teaching = False
+        self.must_fit(pair)
         key = self.size_key(pair.image)
         model = self.versions.current.model if model is None else model
         self._run = SegmentRun(self._runner, self._reader, pair, model, key, places, center)
@@ -150,6 +151,8 @@ class Session(ModelShelf):
         self._must_be_idle()
         for pair in pairs:
             pair.absorb_visited()
+        like = then[0] if then is not None else next((p for p in pairs if p.has_checked), None)
+        pairs, classes = self.of_one_kind(pairs, like)
         if not any(pair.has_checked for pair in pairs):
             raise InputError("Nothing is checked yet; correct a few cells first.")
         versions = self.versions
@@ -164,7 +167,8 @@ class Session(ModelShelf):
             keys=keys or None,
             title=f"{versions.base.title}, {versions.next_title}",
             origin=versions.origin,
-            memory=self.memory_if_wanted,
+            memory=None if classes else self.memory_if_wanted,
+            classes=classes,
         )
         self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
@@ -191,17 +195,21 @@ class Session(ModelShelf):
         """
         self._must_be_idle()
         versions = self.versions
+        shown = looking()
+        like = None if shown is None else shown[0]
+        _, classes = self.of_one_kind(pairs(), like)
         run = LiveRun(
             self._runner,
             self._reader,
-            pairs,
+            lambda: [pair for pair in pairs() if bool(pair.classes) == bool(classes)],
             looking,
             lambda pair: self.size_key(pair.image),
             versions.current.model,
             keep=keep,
             title=f"{versions.base.title}, {versions.next_title}",
             origin=versions.origin,
-            memory=self.memory_if_wanted,
+            memory=None if classes else self.memory_if_wanted,
+            classes=classes,
         )
         self._run, self._taught_versions = run, versions
         self.curve_changed.emit(run.curve, "")

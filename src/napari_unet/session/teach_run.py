@@ -77,7 +77,7 @@ def gathering(pair: Pair, key: SizeKey | None) -> Callable[[], Gathered]:
     """Copy what is checked now, and return what a second thread makes of it."""
     planes = pair.taught_planes()
     known = None if key is None else pair.size.diameter(key)
-    may_measure = key is not None and not pair.size.is_typed
+    may_measure = key is not None and not pair.size.is_typed and not pair.classes
 
     def gather() -> Gathered:
         measured = None
@@ -115,7 +115,7 @@ class TeachRun:
     """Teaches a model what is checked in the given pairs; see `SegmentRun` for its use.
 
     `keys` says whose objects of each pair have which size; None where the model knows none.
-    With a memory, what was learnt from before is learnt along.
+    With a memory, what was learnt from before is learnt along. Classes are added to the model.
     """
 
     WHAT = "Teach"  # as the button is called
@@ -133,9 +133,11 @@ class TeachRun:
         title: str = "",
         origin: str = "",
         memory: Memory | None = None,
+        classes: tuple[str, ...] = (),
     ) -> None:
         self.model = model
         self.budget_s = seconds
+        self._classes = classes
         self.curve = Curve()
         self.fraction = 0.0
         self.finished = False
@@ -229,5 +231,6 @@ class TeachRun:
             save_to=str(path),
             title=self._title,
             origin=self._origin,
+            classes=self._classes,
         )
         self._job = self._runner.submit(task)

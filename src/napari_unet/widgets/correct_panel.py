@@ -10,7 +10,9 @@ from magicgui.widgets import CheckBox, PushButton
 from napari_unet.bridge import corrections
 from napari_unet.bridge.clicks import ClickTool
 from napari_unet.bridge.open_pair import OpenPair
+from napari_unet.core.class_labels import classes_with
 from napari_unet.core.errors import NapariUnetError
+from napari_unet.widgets.class_row import ClassRow
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.next_row import NextRow
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
@@ -25,6 +27,8 @@ RIGHT_TIP = "Click on objects that are right as they are, so that they are learn
 VIEW_TIP = "Everything you see now is right, the empty places too."
 UNCHECK_TIP = "Forget what is checked in this slice; the labels stay."
 MADE = "made by Segment"
+NEW_CLASSES = "new layer of classes…"
+AS_CLASSES = "classes"  # the value of that choice, no layer's identity
 
 
 class CorrectPanel(Panel):
@@ -37,7 +41,7 @@ class CorrectPanel(Panel):
         self.title = heading("2  Correct")
         self.layer = Choice(
             label="Labels",
-            tooltip="The labels to correct: those of Segment, or a layer of your own.",
+            tooltip="The labels to correct: those of Segment, a layer of your own, or classes.",
         )
         self.new = button("New cell", NEW_TIP, self._new_cell)
         self.erase = button("Erase", ERASE_TIP, self._erase)
@@ -50,12 +54,16 @@ class CorrectPanel(Panel):
         self.view = button("All I see is right", VIEW_TIP, self._check_view)
         self.uncheck = button("Uncheck", UNCHECK_TIP, self._uncheck)
         self.next = NextRow(bench)
+        self.tools = row(self.new, self.erase, self.delete, self.right)
+        self.classes = ClassRow(bench)
         self.problem = Note()
         super().__init__(
             [
                 self.title,
                 fields(self.layer),
-                row(self.new, self.erase, self.delete, self.right),
+                self.tools,
+                self.classes.row,
+                self.classes.note,
                 self.next,
                 row(self.show_checked, self.view, self.uncheck),
                 self.problem,
@@ -87,7 +95,11 @@ class CorrectPanel(Panel):
         own = item.labels.unique_id if item is not None else None
         choices = [(layer.name, str(layer.unique_id)) for layer in workspace.labels_layers()]
         offered = choices if item is not None else [(MADE, ""), *choices]
+        if workspace.chosen is not None:
+            offered.append((NEW_CLASSES, AS_CLASSES))
         self.layer.offer(offered, "" if own is None else str(own))
+        is_of_classes = item is not None and bool(item.pair.classes)
+        self.tools.visible = self.next.visible = not is_of_classes
         self.problem.say("")
         self._drop_tool()
         self._show_count()
@@ -97,12 +109,31 @@ class CorrectPanel(Panel):
         if not identity:
             return
         workspace = self._bench.workspace
+        if identity == AS_CLASSES:
+            self._open_classes()
+            return
         layer = next(
             (item for item in workspace.labels_layers() if str(item.unique_id) == identity), None
         )
         try:
             workspace.open(layer)
             self.problem.say("")
+        except NapariUnetError as error:
+            self._show_labels()
+            self.problem.say(str(error), failure=True)
+
+    def _open_classes(self) -> None:
+        """Make a layer of classes: those of the model, or a first one."""
+        session, workspace = self._bench.session, self._bench.workspace
+        try:
+            config = session.model[0]
+            names = config.classes[1:] if config.semantic else self.classes.ask_for_names()
+            if names:
+                classes_with(config, names)  # says what is wrong with them
+                workspace.open_classes(names)
+                self.classes.paint_with()
+            else:
+                self._show_labels()
         except NapariUnetError as error:
             self._show_labels()
             self.problem.say(str(error), failure=True)
@@ -180,6 +211,8 @@ class CorrectPanel(Panel):
         item = self._bench.workspace.current
         count = item.pair.checked_cells if item is not None else 0
         cells = f"{count} cell{'s' * (count != 1)} checked"
+        if item is not None and item.pair.classes:
+            cells = f"{count} patch{'es' * (count != 1)} checked"
         self.title.value = f"<b>2  Correct</b> &nbsp; {cells}"
 
     def _show_state(self) -> None:

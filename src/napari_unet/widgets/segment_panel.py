@@ -80,6 +80,9 @@ class SegmentPanel(Panel):
         workspace = self._bench.workspace
         try:
             item = workspace.open()
+            config = self._bench.session.model[0]
+            if config.semantic and not item.pair.classes:
+                item = workspace.open_classes(config.classes[1:])
             image = item.pair.image
             shown = workspace.shown(item)
             places = [shown]

@@ -129,7 +129,7 @@ class VersionRow:
         session = self._bench.session
         visited = self._bench.workspace.visited()
         if visited is not None and visited[0].segmented and not session.busy:
-            session.segment(*visited)
+            session.guarded(lambda: session.segment(*visited))
 
     def _show(self) -> None:
         versions = self._bench.session.versions

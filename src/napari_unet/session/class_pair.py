@@ -1,0 +1,161 @@
+"""One image with classes painted over it: each label is a kind of pixel, not an object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any  # labels may be any integer dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.checked import Box, box_of, checked_patches
+from napari_unet.core.class_labels import without_specks
+from napari_unet.core.errors import InputError
+from napari_unet.core.events import TileResult
+from napari_unet.core.example import Example
+from napari_unet.core.rescale import resize_image, resize_labels
+from napari_unet.core.uncertainty import Doubt
+from napari_unet.session.image import Image, Place
+from napari_unet.session.object_size import ObjectSize
+from napari_unet.session.pair import ObjectSettings, Pair, Proposal
+
+__all__ = ["BACKGROUND", "MOST_CLASSES", "ClassPair"]
+
+BACKGROUND = 255  # painted where there is none of the classes; it becomes 0, and checked
+MOST_CLASSES = 100
+
+
+class ClassPair(Pair):
+    """As `Pair`, with classes: what is painted is checked, pixel by pixel.
+
+    Parameters
+    ----------
+    image, labels, checked, size
+        See `Pair`; label k is the class ``names[k - 1]``.
+    names : list of str
+        Of the classes, without background; it grows when classes are added.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        labels: NDArray[Any],
+        checked: NDArray[np.uint8],
+        size: ObjectSize | None = None,
+        *,
+        names: list[str],
+    ) -> None:
+        super().__init__(image, labels, checked, size)
+        self.names = names
+        self._winner: dict[Place, NDArray[np.uint8]] = {}  # of what the network sees
+        self._of_model = np.arange(256, dtype=np.uint8)  # our label for a class of the model
+        self._to_model = np.arange(256)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return tuple(self.names)
+
+    def add_class(self, name: str) -> int:
+        """Add a class, and return its label.
+
+        Raises
+        ------
+        InputError
+            If the name is empty or taken, or there are too many.
+        """
+        name = name.strip()
+        if not name or name in self.names or name == "background":
+            raise InputError("Give the class a name that no other class has.")
+        if len(self.names) >= MOST_CLASSES:
+            raise InputError(f"There are {MOST_CLASSES} classes already; more are not possible.")
+        self.names.append(name)
+        return len(self.names)
+
+    def speaks_with(self, classes: Sequence[str]) -> None:
+        """Learn which class of a model, the background first, is which of these by its name.
+
+        Classes that only the model has are added.
+        """
+        for name in classes[1:]:
+            if name not in self.names:
+                self.add_class(name)
+        self._of_model = np.zeros(256, np.uint8)
+        self._to_model = np.zeros(256, np.int64)
+        for index, name in enumerate(classes[1:], 1):
+            label = self.names.index(name) + 1
+            self._of_model[index], self._to_model[label] = label, index
+
+    @property
+    def checked_cells(self) -> int:
+        """How many patches of 32 x 32 pixels have something checked, in all planes."""
+        for place in self._edited - self._counts.keys():
+            self._counts[place] = len(checked_patches(self.checked[place] != 0))
+        return sum(self._counts.values())
+
+    def absorb(self, place: Place) -> Box | None:
+        """Notice what the user has painted in a plane since the last call: it is checked."""
+        live, seen = self.labels[place], self._seen[place]
+        with self._lock:
+            changed = live != seen
+            if not changed.any():
+                return None
+            self._name_what_is_new(live[changed])
+            is_class = (live <= len(self.names)) | (live == BACKGROUND)
+            self.checked[place][changed & is_class] = 1
+            live[changed & (live == BACKGROUND)] = 0
+            np.copyto(seen, live)
+            self._note_edit(place)
+        return box_of(changed, 0)
+
+    def _name_what_is_new(self, painted: NDArray[Any]) -> None:
+        """Who paints with a number that has no name has begun another class."""
+        highest = int(painted[painted <= MOST_CLASSES].max(initial=0))
+        for number in range(len(self.names) + 1, highest + 1):
+            name = f"class {number}"
+            while name in self.names:
+                name += "'"
+            self.names.append(name)
+
+    def begin_plane(self, place: Place, shape_yx: tuple[int, int], diameter: float | None) -> None:
+        """Make room for the tiles of a plane, see `Pair.begin_plane`."""
+        super().begin_plane(place, shape_yx, diameter)
+        winner = self._winner.get(place)
+        if winner is not None and winner.shape != shape_yx:
+            self._winner[place] = resize_labels(winner.astype(np.int32), shape_yx).astype(np.uint8)
+
+    def place_tile(self, place: Place, tile: TileResult) -> None:
+        """Put a tile's foreground probability, and its likeliest classes, where they belong."""
+        super().place_tile(place, tile)
+        shape = self.probability[place].shape
+        winner = self._winner.setdefault(place, np.zeros(shape, np.uint8))
+        best = self._of_model[tile.probability[1:].argmax(axis=0) + 1]
+        winner[tile.y : tile.y + best.shape[0], tile.x : tile.x + best.shape[1]] = best
+
+    def propose(self, place: Place, settings: ObjectSettings) -> Proposal:
+        """Make classes of a plane's probabilities around what is checked; see `Pair.propose`."""
+        with self._lock:
+            edits = self.edits
+            current, checked = self._seen[place].copy(), self.checked[place] != 0
+        shape = self.image.plane_shape
+        belief = self.probability[place].astype(np.float32)[None] / np.float32(255)
+        foreground = resize_image(belief, shape)[0] >= max(settings.threshold, 0.5 / 255)
+        winner = resize_labels(self._winner[place].astype(np.int32), shape)
+        labels = without_specks(np.where(foreground, winner, 0), settings.min_size or 0)
+        return Proposal(np.where(checked, current, labels).astype(np.int32), edits)
+
+    def doubts(self, place: Place, settings: ObjectSettings) -> list[Doubt]:
+        """There are no objects to doubt."""
+        return []
+
+    def read_example(
+        self,
+        place: Place,
+        labels: NDArray[Any],
+        checked: NDArray[np.bool_],
+        diameter: float | None = None,
+    ) -> Example:
+        """Build what is learnt from, with the model's numbers of the classes."""
+        image = self.image.read_plane(place)
+        classes = self._to_model[np.where(labels <= len(self.names), labels, 0)].astype(np.int32)
+        return Example(image, classes, checked, axes="CYX", diameter=diameter, semantic=True)
