@@ -3,7 +3,7 @@
 Run it as ``python docs/make_screenshots.py``, on Linux without a screen as
 ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``. It runs the demo, then
 opens napari with the dock and its real worker, presses its buttons, paints, and takes pictures
-on the way. Give names of pictures to make those alone: ``demo``, ``dock``.
+on the way. Give names of pictures to make those alone: ``demo``, ``dock``, ``classes``.
 """
 
 from __future__ import annotations
@@ -20,21 +20,28 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 from PIL import Image
-from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
+from scipy import ndimage
+from skimage import data
+from skimage.filters import gaussian, sato
 
 from napari_unet.sample_data import coins
+from napari_unet.session.class_pair import BACKGROUND
+from napari_unet.widgets import class_row
+from napari_unet.widgets.correct_panel import NEW_CLASSES
 
 IMAGES = Path(__file__).parent / "images"
 PLUGIN, DOCK = "napari-unet-interactive", "U-Net"
 SIZE = (1366, 768)  # a small laptop's screen
 COLOURS = 256  # of the palette: a third of the bytes
 LIMIT_S = 900
+STROKES = 40  # of each class
 
 
 def main(names: list[str]) -> None:
     """Make all pictures, or those of the parts that are named."""
     IMAGES.mkdir(exist_ok=True)
-    for name, make in {"demo": make_demo, "dock": make_dock}.items():
+    for name, make in {"demo": make_demo, "dock": make_dock, "classes": make_classes}.items():
         if not names or name in names:
             make()
 
@@ -56,6 +63,28 @@ def make_dock() -> None:
         viewer.close()
 
 
+def make_classes() -> None:
+    """Vessels and the bright disc of a retina, from a few strokes of each."""
+    retina = data.retina()[300:812, 120:760, 1]
+    bright = gaussian(retina, 12) > 0.62
+    ridges = sato(gaussian(retina, 1.5), sigmas=[3, 5], black_ridges=True)
+    ridges[gaussian(retina, 12) > 0.5] = 0
+    vessel = ridges > np.quantile(ridges, 0.93)
+    ground = ~ndimage.binary_dilation(ridges > np.quantile(ridges, 0.75), iterations=4)
+    ground &= ~ndimage.binary_dilation(bright, iterations=20)
+    viewer = napari.Viewer()
+    try:
+        viewer.add_image(retina, name="retina")
+        story = Story(viewer)
+        settle(3)
+        story.paint_classes({"vessel": vessel, "disc": bright}, ground)
+        story.picture("classes_1")
+        story.press("Teach")
+        story.picture("classes_2")
+    finally:
+        viewer.close()
+
+
 class Story:
     """A user who segments coins with a model for nuclei, corrects half of them, and teaches."""
 
@@ -67,16 +96,37 @@ class Story:
 
     def tell(self) -> None:
         settle(3)
-        self._picture("1_empty")
+        self.picture("1_empty")
         self._viewer.open_sample(PLUGIN, "coins_negative")
         settle(2)
-        self._press("Segment")
-        self._picture("2_segmented")
+        self.press("Segment")
+        self.picture("2_segmented")
         self._correct()
-        self._picture("3_corrected")
-        self._press("Teach")
-        self._picture("4_taught")
-        self._picture("dock", in_readme=True)
+        self.picture("3_corrected")
+        self.press("Teach")
+        self.picture("4_taught")
+        self.picture("dock", in_readme=True)
+
+    def paint_classes(
+        self, classes: dict[str, NDArray[np.bool_]], ground: NDArray[np.bool_]
+    ) -> None:
+        """Make a layer of classes, and paint short strokes of each."""
+        class_row.QInputDialog.getText = lambda *_, **__: (", ".join(classes), True)
+        choice = next(
+            box for box in self._dock.findChildren(QComboBox) if box.findText(NEW_CLASSES) >= 0
+        )
+        choice.setCurrentText(NEW_CLASSES)
+        settle(1)
+        labels = next(x for x in self._viewer.layers if isinstance(x, Labels))
+        rng = np.random.default_rng(0)
+        for label, where in [*enumerate(classes.values(), 1), (BACKGROUND, ground)]:
+            there = ndimage.binary_erosion(where, iterations=1)
+            places = np.argwhere(there)
+            stroke = np.zeros(where.shape, bool)
+            for y, x in places[rng.choice(len(places), STROKES, replace=False)]:
+                stroke[max(0, y - 6) : y + 7, max(0, x - 6) : x + 7] = True
+            self._stroke(labels, stroke & where, label)
+        labels.mode = "pan_zoom"
 
     def _correct(self) -> None:
         """On the left half, delete what is no coin and draw the coins, as a user does."""
@@ -98,7 +148,7 @@ class Story:
             labels.data_setitem(np.nonzero(where), value)
         settle(0.2)
 
-    def _press(self, text: str) -> None:
+    def press(self, text: str) -> None:
         """Press a button of the dock and wait until it can be pressed again."""
         button = find_button(self._dock, text)
         wait_until(button.isEnabled, f"{text} stays off: {button.toolTip()}")
@@ -107,7 +157,7 @@ class Story:
         wait_until(find_button(self._dock, text).isEnabled, f"{text} does not end")
         settle(2)
 
-    def _picture(self, name: str, *, in_readme: bool = False) -> None:
+    def picture(self, name: str, *, in_readme: bool = False) -> None:
         pixels = self._viewer.screenshot(canvas_only=False, flash=False)
         save(Image.fromarray(pixels[..., :3]), name, width=1100 if in_readme else SIZE[0])
 

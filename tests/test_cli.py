@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from napari_unet import cli, sample_data
+from napari_unet.core.model_file import load_model
 from napari_unet.formats.images import read_labels, write_labels
 
 
@@ -219,6 +220,26 @@ def test_train_then_finetune(capsys, tmp_path, data, monkeypatch):
     code, out, said = _run(capsys, "finetune", model, data, "-o", taught, *words)
     assert code == (0 if taught.exists() else 1)
     assert "Learnt from" in out or "did not help" in said
+
+
+def test_finetune_learns_classes_by_name(capsys, tmp_path, data, tiny_model):
+    for path in (data / "labels").glob("*.tif"):
+        labels = tifffile.imread(path)
+        write_labels(path, np.where(labels % 2, 2, np.minimum(labels, 1)).astype(np.int32))
+    words = ("--steps", 2, "--patch", 32, "--batch", 1, "--device", "cpu", "--keep", 0)
+    out, out2 = tmp_path / "c.safetensors", tmp_path / "d.safetensors"
+    code, *said = _run(
+        capsys, "finetune", tiny_model, data, "-o", out, "--classes", "even, odd", *words
+    )
+    assert code == 0, said
+    assert "checked patches" in said[0]
+    model = load_model(out)
+    assert model.config.classes == ("background", "even", "odd") and model.config.semantic
+    code, *said = _run(capsys, "finetune", out, data, "-o", out2, "--classes", "odd,other", *words)
+    assert code == 0, said
+    assert load_model(out2).config.classes == ("background", "even", "odd", "other")
+    code, _, said = _run(capsys, "finetune", out, data, "-o", out2, "--classes", "one", *words)
+    assert code == 2 and "A label is 2, and 1 classes are named" in said
 
 
 def test_more_levels_to_freeze_than_there_are_is_one_sentence(capsys, tmp_path, data, tiny_model):

@@ -227,6 +227,12 @@ def _add_finetune(parser: argparse.ArgumentParser) -> None:
         default=0.5,
         help="0 learns freely, 1 stays close to what the model knows (%(default)s)",
     )
+    parser.add_argument(
+        "--classes",
+        type=_names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
     _add_settings(parser)
     _add_device(parser)
 
@@ -303,6 +309,10 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="(%(default)s)",
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _number(low: float, high: float) -> Callable[[str], float]:

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from napari_unet.core import ModelConfig, finetune, load_model, segment, with_classes
-from napari_unet.core.classes import class_map
+from napari_unet.core.class_labels import class_map
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.model_file import Model
@@ -77,7 +77,8 @@ def test_room_for_classes_leaves_what_is_known_as_it_is():
 
 def test_a_score_of_objects_is_not_one_of_classes():
     config = ModelConfig(width=4, depth=2, diameter=9.0, object_score=(0.0,) * (len(LOOKS) + 1))
-    assert with_classes(Model.fresh(config), ["a"]).config.object_score == ()
+    classes = with_classes(Model.fresh(config), ["a"])
+    assert classes.config.object_score == () and classes.config.diameter is None
 
 
 @pytest.mark.parametrize("names", [["a", "a"], [""], ["  "], ["background"]])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from napari_unet.commands.console import follow, say, say_aside
 from napari_unet.commands.data import read_examples
@@ -16,6 +19,9 @@ from napari_unet.commands.learning import (
     settings_of,
     stop_key,
 )
+from napari_unet.core.classes import with_classes
+from napari_unet.core.errors import InputError
+from napari_unet.core.example import Example
 from napari_unet.core.model_file import load_model
 from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
 
@@ -28,7 +34,10 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     examples = read_examples(Path(args.data), Reading(args.axes, args.channel))
     settings = settings_of(args, TEACH_SETTINGS)
-    learnt = [named.example for named in examples]
+    learnt = [replace(named.example, semantic=bool(args.classes)) for named in examples]
+    if args.classes:
+        model = with_classes(model, args.classes)
+        learnt = [_in_the_models_order(one, args.classes, model.config.classes) for one in learnt]
     with stop_key() as stop:
         events = iter_finetune(
             model,
@@ -50,3 +59,12 @@ def run(args: argparse.Namespace) -> int:
     replace(taught, card=card).save(target)
     say(f"{summary.sentence} Written to {target}.")
     return 0
+
+
+def _in_the_models_order(example: Example, names: Sequence[str], classes: Sequence[str]) -> Example:
+    """Number the classes as the model does."""
+    highest = int(example.labels.max(initial=0))
+    if highest > len(names):
+        raise InputError(f"A label is {highest}, and {len(names)} classes are named; name it too.")
+    numbers = np.array([0, *(classes.index(name) for name in names)], np.int32)
+    return replace(example, labels=numbers[example.labels])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.checked import PATCH, checked_patches
-from napari_unet.core.classes import class_map
+from napari_unet.core.class_labels import class_map
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.kept_aside import Mark, boxes_around

@@ -9,7 +9,7 @@ from typing import Any  # images come in any real dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.classes import class_map
+from napari_unet.core.class_labels import class_map
 from napari_unet.core.instances import check_settings, probability_to_labels
 from napari_unet.core.measure import measure_diameter
 from napari_unet.core.model_file import Model

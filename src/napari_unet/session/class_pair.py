@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.checked import Box, box_of, checked_patches
-from napari_unet.core.class_labels import without_specks
+from napari_unet.core.class_labels import class_map
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
-from napari_unet.core.rescale import resize_image, resize_labels
 from napari_unet.core.uncertainty import Doubt
 from napari_unet.session.image import Image, Place
 from napari_unet.session.object_size import ObjectSize
@@ -47,7 +46,7 @@ class ClassPair(Pair):
     ) -> None:
         super().__init__(image, labels, checked, size)
         self.names = names
-        self._winner: dict[Place, NDArray[np.uint8]] = {}  # of what the network sees
+        self._beliefs: dict[Place, NDArray[np.uint8]] = {}  # (C, Y, X) of what the network sees
         self._of_model = np.arange(256, dtype=np.uint8)  # our label for a class of the model
         self._to_model = np.arange(256)
 
@@ -117,32 +116,30 @@ class ClassPair(Pair):
                 name += "'"
             self.names.append(name)
 
-    def begin_plane(self, place: Place, shape_yx: tuple[int, int], diameter: float | None) -> None:
-        """Make room for the tiles of a plane, see `Pair.begin_plane`."""
-        super().begin_plane(place, shape_yx, diameter)
-        winner = self._winner.get(place)
-        if winner is not None and winner.shape != shape_yx:
-            self._winner[place] = resize_labels(winner.astype(np.int32), shape_yx).astype(np.uint8)
-
     def place_tile(self, place: Place, tile: TileResult) -> None:
-        """Put a tile's foreground probability, and its likeliest classes, where they belong."""
+        """Put a tile's probabilities where they belong."""
         super().place_tile(place, tile)
-        shape = self.probability[place].shape
-        winner = self._winner.setdefault(place, np.zeros(shape, np.uint8))
-        best = self._of_model[tile.probability[1:].argmax(axis=0) + 1]
-        winner[tile.y : tile.y + best.shape[0], tile.x : tile.x + best.shape[1]] = best
+        found = tile.quantised().probability
+        shape = (len(found), *self.probability[place].shape)
+        beliefs = self._beliefs.get(place)
+        if beliefs is None or beliefs.shape != shape:
+            beliefs = self._beliefs[place] = np.zeros(shape, np.uint8)
+            beliefs[0] = 255
+        height, width = found.shape[1:]
+        beliefs[:, tile.y : tile.y + height, tile.x : tile.x + width] = found
 
     def propose(self, place: Place, settings: ObjectSettings) -> Proposal:
         """Make classes of a plane's probabilities around what is checked; see `Pair.propose`."""
         with self._lock:
             edits = self.edits
             current, checked = self._seen[place].copy(), self.checked[place] != 0
-        shape = self.image.plane_shape
-        belief = self.probability[place].astype(np.float32)[None] / np.float32(255)
-        foreground = resize_image(belief, shape)[0] >= max(settings.threshold, 0.5 / 255)
-        winner = resize_labels(self._winner[place].astype(np.int32), shape)
-        labels = without_specks(np.where(foreground, winner, 0), settings.min_size or 0)
-        return Proposal(np.where(checked, current, labels).astype(np.int32), edits)
+        found = class_map(
+            self._beliefs[place],
+            threshold=settings.threshold,
+            min_size=settings.min_size or 0,
+            shape=self.image.plane_shape,
+        )
+        return Proposal(np.where(checked, current, self._of_model[found]).astype(np.int32), edits)
 
     def doubts(self, place: Place, settings: ObjectSettings) -> list[Doubt]:
         """There are no objects to doubt."""
