@@ -62,7 +62,7 @@ def main() -> int:
         for split in (0.0, model.config.split):
             file = target.with_name(f"{variant}-{options.diameter_from}-split-{split:g}.json")
             if not file.is_file():
-                tallies = scored(segmenter, folder, names, Making(split=split))
+                tallies = scored(segmenter, folder, names, Making(split=split, scored=False))
                 write_json(file, tallies, command=model.card.command)
             every = pooled(read_tallies(file).values())
             print(f"{variant:10}  {split:5.2f}  {every}  {every.pairs}", flush=True)

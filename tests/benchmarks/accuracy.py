@@ -61,6 +61,13 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--min-size", type=int, nargs="+", help="in pixels of the image")
     parser.add_argument("--split", type=float, nargs="+")
     parser.add_argument(
+        "--scored",
+        nargs="+",
+        choices=("yes", "no"),
+        default=["yes"],
+        help="judge objects by their looks (%(default)s)",
+    )
+    parser.add_argument(
         "--diameter", choices=MODES, default="measured", help="off leaves images as they are"
     )
     parser.add_argument("--flips", action="store_true", help="average over mirrored images")
@@ -80,13 +87,16 @@ def report(model: Model, folder: Path, names: list[str], options: argparse.Names
     makings = [
         Making(*values)
         for values in itertools.product(
-            options.threshold or [None], options.min_size or [None], options.split or [None]
+            options.threshold or [None],
+            options.min_size or [None],
+            options.split or [None],
+            [word == "yes" for word in options.scored],
         )
     ]
     flips = ", flips" if options.flips else ""
     print(f"\n{model.card.name} on {folder.name}: {len(names)} images ({options.images}), ", end="")
     print(f"diameter {options.diameter}{flips}")
-    print(f"threshold   smallest      split  {heading()}  touching pairs")
+    print(f"threshold   smallest      split     scored  {heading()}  touching pairs")
     for making, rows in results(segmenter, folder, names, makings):
         every = pooled(tally for _, tally, _ in rows)
         print(f"{making}  {every}  {every.pairs}", flush=True)

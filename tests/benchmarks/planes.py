@@ -25,14 +25,18 @@ MODES = ("measured", "true", "off")
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How objects are made from probabilities; None takes what the model says."""
+    """How objects are made from probabilities; None takes what the model says.
+
+    `scored` is whether they are judged by their looks, where the model knows how.
+    """
 
     threshold: float | None = None
     min_size: int | None = None
     split: float | None = None
+    scored: bool = True
 
     def __str__(self) -> str:
-        values = (self.threshold, self.min_size, self.split)
+        values = (self.threshold, self.min_size, self.split, "yes" if self.scored else "no")
         return "  ".join(f"{'model' if value is None else value:>9}" for value in values)
 
 
@@ -76,6 +80,7 @@ class Segmenter:
             min_size=usual if making.min_size is None else making.min_size,
             split=config.split if making.split is None else making.split,
             shape=picture.truth.shape,
+            score=config.score if making.scored else None,
         )
         return labels, diameter
 
