@@ -34,6 +34,7 @@ from napari_unet.core.train import TEACH_SETTINGS, iter_train
 SIDE = 512  # of the part of an image that is in view
 KNOWN = 9  # every so many of the held-out images
 FALSE_IOU = 0.1  # with less of any true object it is false
+COVERING = 0.1  # of a false object, where more lies on true ones it is not erased
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,9 @@ class Desk:
         self.corrected.update(chosen)
         false = [number for number, iou in best_iou(self.labels, truth).items() if iou < FALSE_IOU]
         sizes = np.bincount(self.labels.ravel())
+        # Where true cells lie under it, a person draws those first.
+        covering = np.bincount(self.labels[truth > 0], minlength=len(sizes))
+        false = [number for number in false if covering[number] < COVERING * sizes[number]]
         for number in sorted(false, key=lambda n: -sizes[n])[:count]:
             self._edit(self.labels == number, 0)
         return len(chosen)
@@ -131,7 +135,7 @@ class Desk:
     def _edit(self, where: NDArray[np.bool_], value: int) -> Box | None:
         before = self.labels.copy()
         self.labels[where] = value
-        return grow_checked(self.checked, before, self.labels)
+        return grow_checked(self.checked, before, self.labels, usual=self.picture.diameter)
 
     @property
     def example(self) -> Example:

@@ -369,10 +369,23 @@ def test_a_small_deleted_object_is_checked_with_its_rim():
 @pytest.mark.parametrize(("usual", "is_said"), [(None, True), (33.0, True), (32.0, False)])
 def test_what_is_left_of_a_giant_is_not_vouched_for(usual, is_said):
     before = ground()  # its diameter is 131 px
-    for value in (0, 2):
-        after = before.copy()
-        after[50:60, 60:70] = value
-        checked = np.zeros(before.shape, np.uint8)
-        grow_checked(checked, before, after, usual=usual)
-        assert checked[50:60, 60:70].all()
-        assert checked[after == 1].any() == is_said
+    after = before.copy()
+    after[50:60, 60:70] = 0
+    checked = np.zeros(before.shape, np.uint8)
+    grow_checked(checked, before, after, usual=usual)
+    assert checked[50:60, 60:70].all()
+    assert checked[after == 1].any() == is_said
+
+
+@pytest.mark.parametrize(("width", "is_said"), [(40, True), (39, False)])
+def test_the_rest_of_an_object_that_a_small_cell_was_painted_into_is_not_vouched_for(
+    width, is_said
+):
+    before = np.zeros((20, 220), np.int32)
+    before[5:15, 10:210] = 3
+    after = before.copy()
+    after[5:15, 10 : 10 + width] = 4  # of 200 columns; 160 are four times 40
+    checked = np.zeros(before.shape, np.uint8)
+    grow_checked(checked, before, after)
+    assert checked[after == 4].all()
+    assert checked[after == 3].any() == is_said

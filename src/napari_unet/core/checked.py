@@ -31,6 +31,10 @@ MARGIN = 3
 VAGUE = 0.05
 VAGUE_AREA = 0.45
 
+# Of an object into which a cell was painted, the rest is right if it is up to so many times as
+# large as that cell (chosen: two fused cells are cut so, a ground taken for a cell is not).
+REST = 4.0
+
 # What is so many times wider than objects usually are is not one of them.
 GIANT = 4.0
 
@@ -55,7 +59,7 @@ def grow_checked(
     Objects that were painted are checked as a whole, and so are what is left of those that the
     edit was about, trimmed by the eraser or cut in two, and the background within `margin`
     pixels. Nothing is said of an object that lost pixels in passing, to a cell painted over it
-    and much else, nor of the rest where more than half was erased: half of a false object is no
+    and much else or a small cell painted into it, nor of the rest where more than half was erased: half of a false object is no
     true one. Nor is what is left of a giant. The border of a large object that was deleted may
     lie on true ones: there nothing is said either.
 
@@ -81,7 +85,9 @@ def grow_checked(
     erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
     left = np.array([np.count_nonzero(after == number) for number in erased], int)
     under, under_area = np.unique(before[changed & (after != 0)], return_counts=True)
-    about = np.union1d(erased[erased_area <= left], under[2 * under_area >= under_area.sum()])
+    rest = np.array([np.count_nonzero(after == number) for number in under], int)
+    is_cut = (2 * under_area >= under_area.sum()) & (rest <= REST * under_area)
+    about = np.union1d(erased[erased_area <= left], under[is_cut])
     if usual is not None:
         most = math.pi / 4 * (GIANT * usual) ** 2
         about = np.array([n for n in about if np.count_nonzero(before == n) <= most], about.dtype)
