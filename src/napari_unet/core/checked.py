@@ -59,9 +59,9 @@ def grow_checked(
     Objects that were painted are checked as a whole, and so are what is left of those that the
     edit was about, trimmed by the eraser or cut in two, and the background within `margin`
     pixels. Nothing is said of an object that lost pixels in passing, to a cell painted over it
-    and much else or a small cell painted into it, nor of the rest where more than half was erased: half of a false object is no
-    true one. Nor is what is left of a giant. The border of a large object that was deleted may
-    lie on true ones: there nothing is said either.
+    and much else or a small cell painted into it, nor of the rest where more than half was
+    erased: half of a false object is no true one. Nor is what is left of a giant. The border of
+    a large object that was deleted may lie on true ones: there nothing is said either.
 
     Parameters
     ----------
