@@ -389,3 +389,18 @@ def test_the_rest_of_an_object_that_a_small_cell_was_painted_into_is_not_vouched
     grow_checked(checked, before, after)
     assert checked[after == 4].all()
     assert checked[after == 3].any() == is_said
+
+
+@pytest.mark.parametrize(
+    ("usual", "rim"), [(None, 3), (10.0, 3), (24.0, 3), (48.0, 6), (100.0, 12)]
+)
+def test_the_rim_grows_with_the_objects(usual, rim):
+    labels = np.zeros((60, 60), np.int32)
+    labels[30, 30] = 1
+    for act in (
+        lambda checked: grow_checked(checked, np.zeros_like(labels), labels, usual=usual),
+        lambda checked: check_objects(checked, labels, [1], usual=usual),
+    ):
+        checked = np.zeros(labels.shape, np.uint8)
+        act(checked)
+        assert np.flatnonzero(checked[30]).tolist() == list(range(30 - rim, 31 + rim))

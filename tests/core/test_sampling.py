@@ -11,6 +11,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.sampling import (
+    MOST_BALANCE,
     REPLAYED,
     Batch,
     PatchSampler,
@@ -347,3 +348,28 @@ def test_examples_of_earlier_rounds_give_no_more_than_their_part():
     assert few[-1] == few[0]  # less than its part as it is
     alone = sampler(*old, **settings)._chance
     assert (alone == alone[0]).all() and alone[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [(48, 3.0), (60, MOST_BALANCE), (32, 1.0), (8, 1.0)],
+    ids=["a quarter is ground", "hardly any", "as much", "more"],
+)
+def test_background_weighs_as_much_as_the_cells_where_little_of_it_is_checked(columns, expected):
+    labels = np.zeros((64, 64), np.int32)
+    labels[:, :columns] = 1
+    whole = Example(labels.astype(np.float32), labels)
+    still = AugmentConfig(elastic_sigma=0, rotate=False, flip=False, scale=(1, 1))
+    settings = {"augment": still, "side": 32}
+    weights = WeightSettings(w0=0, balance=True)
+    for batch in draw(sampler(whole, weights=weights, **settings), 8):
+        ground = batch.weight[(batch.target == 0) & (batch.weight > 0)]
+        torch.testing.assert_close(ground, torch.full_like(ground, expected))
+        cells = batch.weight[batch.target == 1]
+        torch.testing.assert_close(cells, torch.ones_like(cells))
+    unchecked = np.zeros((64, 64), bool)
+    unchecked[:, 40:] = True  # of this a third is cell, in the first case
+    if columns == 48:
+        part = Example(labels.astype(np.float32), labels, unchecked)
+        for batch in draw(sampler(part, weights=weights, **settings), 4):
+            assert batch.weight.max() == 1

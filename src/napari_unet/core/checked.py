@@ -23,8 +23,10 @@ __all__ = [
 Box = tuple[slice, slice]
 """Rows and columns of a part of a plane."""
 
-# A person who corrects a cell has seen where it ends (chosen: a gap's width).
+# A person who corrects a cell has seen where it ends (chosen: a gap's width), and of a large cell
+# sees more: what the network sees of it is the same, it is shown smaller.
 MARGIN = 3
+PART_OF_DIAMETER = 1 / 8
 
 # A false object may reach over the borders of true ones by this part of its diameter, in all by at
 # most so much of its area (chosen on a ground that was segmented between coins).
@@ -51,7 +53,7 @@ def grow_checked(
     before: NDArray[Any],
     after: NDArray[Any],
     *,
-    margin: int = MARGIN,
+    margin: int | None = None,
     usual: float | None = None,
 ) -> Box | None:
     """Grow a checked area in place by what an edit touched.
@@ -69,8 +71,8 @@ def grow_checked(
         Changed in place: 1 where it grows.
     before, after : ndarray of int, shape (Y, X)
         The labels before and after the edit.
-    margin : int
-        Width of the rim, in pixels.
+    margin : int, optional
+        Width of the rim, in pixels; None takes an eighth of the usual diameter, at least 3.
     usual : float, optional
         The usual diameter of objects, in pixels: what is `GIANT` times as wide is a giant.
 
@@ -82,6 +84,7 @@ def grow_checked(
     changed = before != after
     if not changed.any():
         return None
+    margin = _margin(margin, usual)
     erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
     left = np.array([np.count_nonzero(after == number) for number in erased], int)
     under, under_area = np.unique(before[changed & (after != 0)], return_counts=True)
@@ -128,13 +131,18 @@ def _is_any(labels: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def check_objects(
-    checked: NDArray[Any], labels: NDArray[Any], numbers: NDArray[Any], *, margin: int = MARGIN
+    checked: NDArray[Any],
+    labels: NDArray[Any],
+    numbers: NDArray[Any],
+    *,
+    margin: int | None = None,
+    usual: float | None = None,
 ) -> Box | None:
     """Add whole objects, which look right as they are, to a checked area in place.
 
     Parameters
     ----------
-    checked, margin
+    checked, margin, usual
         See `grow_checked`.
     labels : ndarray of int, shape (Y, X)
         Objects; 0 is background.
@@ -148,7 +156,13 @@ def check_objects(
     """
     numbers = np.asarray(numbers)
     area = _is_any(labels, numbers[numbers != 0])
-    return _add(checked, area, labels, margin) if area.any() else None
+    return _add(checked, area, labels, _margin(margin, usual)) if area.any() else None
+
+
+def _margin(margin: int | None, usual: float | None) -> int:
+    if margin is not None:
+        return margin
+    return max(MARGIN, round(PART_OF_DIAMETER * (usual or 0.0)))
 
 
 def _add(checked: NDArray[Any], area: NDArray[np.bool_], labels: NDArray[Any], margin: int) -> Box:

@@ -37,6 +37,8 @@ REPLAYED = 0.35
 ON_OBJECT = 0.75
 
 
+MOST_BALANCE = 5.0  # chosen
+
 # No class weighs less or more than this, however common or rare it is (chosen).
 CLASS_WEIGHTS = (0.2, 5.0)
 
@@ -50,12 +52,17 @@ class WeightSettings:
     pressed together, 60 steps on six corrected ones then left 61 % of the others fused, without
     it none (tests/benchmarks/teaching.py). Long training on many images is not: see
     docs/measured.md.
+
+    ``balance`` lets background weigh more where less of it is checked than of cells, up to
+    `MOST_BALANCE` times: who corrects cells checks little between them, and without it all becomes
+    cell.
     """
 
     w0: float = 10.0
     sigma: float = 5.0
     class_weights: tuple[float, float] | None = None
     on_cells: bool = True
+    balance: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +147,7 @@ class PatchSampler:
         # Large images hold more than small ones, but not in proportion: their cells are alike.
         areas = torch.tensor([len(source.anywhere) * source.zoom**2 for source in sources])
         self._chance = _with_replay(areas.sqrt(), [source.replayed for source in sources])
+        self._background = _background_weight(sources) if weights.balance else 1.0
         self._class_weights = _class_weights([s for s in sources if s.semantic])
         self._side = side
         self._batch = batch
@@ -181,6 +189,7 @@ class PatchSampler:
         )
         if not settings.on_cells:
             weight[classes > 0] = settings.class_weights[1] if settings.class_weights else 1.0
+        weight[classes == 0] *= self._background
         weight *= _with_gaps(mask.numpy() > 0, warped, classes)
         target = torch.from_numpy(classes.astype(np.int64))
         return image, target, torch.from_numpy(weight)
@@ -224,6 +233,17 @@ def _prepare(example: Example, percentiles: tuple[float, float], diameter: float
         replayed=example.replayed,
         semantic=example.semantic,
     )
+
+
+def _background_weight(sources: Sequence[_Source]) -> float:
+    """How much background has to weigh, to count as much as the cells do."""
+    cells = ground = 0.0
+    for source in sources:
+        checked = source.mask > 0
+        area = source.zoom**2
+        cells += area * float((checked & (source.labels > 0)).sum())
+        ground += area * float((checked & (source.labels == 0)).sum())
+    return float(np.clip(cells / max(1.0, ground), 1.0, MOST_BALANCE))
 
 
 def _class_weights(sources: Sequence[_Source]) -> NDArray[np.float32]:

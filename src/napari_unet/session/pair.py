@@ -157,7 +157,12 @@ class Pair:
 
     def looks_right(self, place: Place, numbers: NDArray[Any] | list[int]) -> Box | None:
         """Add objects that are right as they are to the checked area."""
-        box = check_objects(self.checked[place], self.labels[place], np.asarray(numbers))
+        box = check_objects(
+            self.checked[place],
+            self.labels[place],
+            np.asarray(numbers),
+            usual=self.used_diameter,
+        )
         if box is not None:
             self._note_edit(place)
         return box
