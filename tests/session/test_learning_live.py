@@ -15,6 +15,7 @@ from napari_unet.core.object_score import LOOKS
 from napari_unet.engine import JobCancelledError, SegmentDone, SegmentTask, WorkerDiedError
 from napari_unet.engine.tasks import KeepLiveTask, LearnTask, PlaneSize, TeachDone
 from napari_unet.session.live_run import TURN_S, TURNS_AFTER
+from napari_unet.session.memory import Memory
 from session.fakes import pair_of, pump_until, sent, tile_of
 
 CELL = np.s_[2:6, 2:6]
@@ -141,6 +142,19 @@ def test_stopping_keeps_a_version_and_shows_it(session, runner, pair, live, hear
     assert session.busy == "Segment" and not session.is_live
     assert curves[-1] == 1
     pump_until(session, lambda: session.memory.count == 1)  # for later rounds
+
+
+def test_what_cannot_be_remembered_at_the_end_is_in_the_log(
+    session, runner, pair, live, monkeypatch, caplog, tiny_model
+):
+    correct(pair)
+    sent(session, runner)
+    learnt(session, runner, 2)
+    monkeypatch.setattr(Memory, "keep", lambda *_: 1 / 0)
+    session.stop()
+    sent(session, runner, 3).finish(TeachDone(BETTER, tiny_model))
+    pump_until(session, lambda: "not remembered" in caplog.text)
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_what_did_not_help_leaves_the_model_before_and_shows_that(session, runner, pair, live):

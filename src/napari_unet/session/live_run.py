@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -22,6 +23,8 @@ from napari_unet.session.teach_run import Curve, FoundSizes, Gathered, gathering
 from napari_unet.session.versions import new_version_path
 
 __all__ = ["LiveRun", "Looking"]
+
+log = logging.getLogger(__name__)
 
 TURN_S = 4.0  # with segmenting what is shown, a correction is seen to be learnt within 10 s
 FIRST_TURN_S = 2.0
@@ -219,7 +222,7 @@ class LiveRun:
         if not self._turns:
             self.finished = True
             return
-        self._reader.submit(with_memory, self._gathered, self._memory)
+        self._reader.submit(with_memory, self._gathered, self._memory).add_done_callback(_log)
         task = KeepLiveTask(
             self._name, self._examples, save_to=self._path, title=self._title, origin=self._origin
         )
@@ -241,3 +244,9 @@ class LiveRun:
     def saved(self) -> str:
         """The file of what was learnt so far, empty if there is none."""
         return self._path if self._turns and Path(self._path).is_file() else ""
+
+
+def _log(remembering: Future[tuple[Example, ...]]) -> None:
+    """Nobody waits for what is remembered at the end; a failure is at least in the log."""
+    if not remembering.cancelled() and (error := remembering.exception()) is not None:
+        log.warning("The corrections are not remembered.", exc_info=error)
