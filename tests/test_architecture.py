@@ -38,6 +38,7 @@ TORCH = {
     "models",
     "optimise",
     "predict",
+    "rehearsal",
     "sampling",
     "teacher",
     "train",

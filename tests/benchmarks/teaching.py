@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from napari_unet import sample_data
 from napari_unet.commands.demo.lesson import Correction, correct_worst, score_untouched
 from napari_unet.core import Example, Model, load_model, score, segment
+from napari_unet.core.drawn import photograph
 from napari_unet.core.metrics import pool
 from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
 
@@ -53,7 +54,7 @@ def touching(seed: int = 0, size: int = 384) -> tuple[NDArray[np.uint16], NDArra
             inside = (near[half] < radius) & (near[half] <= near[other]) & (truth == 0)
             truth[inside] = 2 * index + half + 1
             light[inside] = 0.6 + 0.4 * np.sqrt(np.clip(1 - near[half][inside] / radius, 0, 1))
-    return sample_data._photograph(120 * light + 15, rng), truth
+    return photograph(120 * light + 15, rng), truth
 
 
 SCENES: dict[str, Callable[[], Scene]] = {

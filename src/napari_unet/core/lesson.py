@@ -16,6 +16,7 @@ from napari_unet.core.kept_patches import count_patches
 from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Loss, Optimisation, TrainSettings
+from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import Batch, PatchSampler
 from napari_unet.core.size import median_diameter
 from napari_unet.core.teacher import Teacher
@@ -33,17 +34,31 @@ __all__ = [
 
 
 def teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
-    """Return the loss of the checked pixels, and of how far what was known is left elsewhere."""
-    teacher = Teacher(model.network, run, keep) if keep > 0 else None
+    """Return the loss of the checked pixels, and of how far what was known is left elsewhere.
+
+    Where the model knows the image it is held near it there; where it does not, on drawn scenes
+    of the kind that it does know.
+    """
+    if keep <= 0:
+        return _checked_loss
+    teacher = Teacher(model.network, run, keep)
+    rehearsal: Rehearsal | None = None
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
-        target, weight = cropped(batch, logits)
-        value = weighted_cross_entropy(logits, target, weight)
-        if teacher is not None and not teacher.is_contradicted:
-            value = value + teacher.loss(logits, batch.image, target, weight)
-        return value
+        nonlocal rehearsal
+        value = _checked_loss(logits, batch)
+        if not teacher.is_contradicted:
+            target, weight = cropped(batch, logits)
+            return value + teacher.loss(logits, batch.image, target, weight)
+        if rehearsal is None:  # it takes a moment, and is mostly not asked
+            rehearsal = Rehearsal(model, run, keep)
+        return value if rehearsal.is_empty else value + rehearsal.loss()
 
     return loss
+
+
+def _checked_loss(logits: Tensor, batch: Batch) -> Tensor:
+    return weighted_cross_entropy(logits, *cropped(batch, logits))
 
 
 def cropped(batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:

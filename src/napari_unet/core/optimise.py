@@ -165,7 +165,8 @@ class Optimisation:
         seed: int,
     ) -> None:
         self.device = choose_device(device)
-        self.dtype = autocast_dtype(choose_precision(precision, self.device))
+        self.precision = choose_precision(precision, self.device)
+        self.dtype = autocast_dtype(self.precision)
         torch.manual_seed(seed)  # dropout draws from torch's own generator
         _freeze(network, settings.frozen)
         self.network = channels_last(network, self.device).train()
