@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet.bridge.workspace import COMPARED
 from napari_unet.core.config import ModelConfig
-from napari_unet.core.events import TeachSummary
+from napari_unet.core.events import TeachSummary, TileResult
 from napari_unet.core.model_file import Model
 from napari_unet.engine import DeviceInfo, PlaneSize, SegmentDone
 from napari_unet.session.versions import new_version_path
@@ -36,6 +36,19 @@ class Desk(User):
         job.finish(SegmentDone(1.0, "this computer", "float32"))
         self.wait()
         return job.task
+
+    def answer_classes(self, count, *boxes):
+        """Let the worker find classes 1, 2 and so on in boxes."""
+        wait_until(lambda: len(self.runner.jobs) == count)
+        classes = np.zeros(SHAPE, int)
+        for number, box in enumerate(boxes, 1):
+            classes[box] = number
+        probability = np.moveaxis(np.eye(3)[classes] * 255, -1, 0).astype(np.uint8)
+        job = self.runner.jobs[-1]
+        job.add_event(PlaneSize(None, SHAPE, False))
+        job.add_event(TileResult(0, 0, probability, 0, 1))
+        job.finish(SegmentDone(1.0, "this computer", "float32"))
+        self.wait()
 
 
 @pytest.fixture
@@ -186,3 +199,27 @@ def test_another_slice_ends_it(make_napari_viewer, tmp_path, at_desk):
     at_desk.viewer.dims.set_current_step(0, 0)
     settle(0.2)
     assert not at_desk.bench.compare.is_on
+
+
+def test_classes_are_compared_in_their_own_colours(at_desk, tmp_path):
+    config = ModelConfig(width=2, depth=1, classes=("background", "a", "b"), semantic=True)
+    base = Model.fresh(config, name="classes").save(tmp_path / "classes.safetensors")
+    path = new_version_path("classes")
+    card = replace(base.card, name=path.stem, parent="classes", origin=base.card.identity)
+    replace(base, card=replace(card, title="classes, taught 1")).save(path)
+    at_desk.session.load_model_file(str(tmp_path / "classes.safetensors"))
+    at_desk.session.go_to_version(1)
+    at_desk.press(at_desk.steps[0].segment)
+    at_desk.answer_classes(3, LEFT, RIGHT)
+    labels = at_desk.bench.workspace.current.labels
+    compare(at_desk)
+    at_desk.answer_classes(4, RIGHT, LEFT)
+    shown, _ = compared_layers(at_desk)
+    at_desk.steps[2].compared.swipe.value = 0.0
+    settle(0.1)
+    assert (labels.data[LEFT] == 1).all() and (shown.data[LEFT] == 2).all()
+    np.testing.assert_array_equal(shown.get_color(2), labels.get_color(2))
+    percent = f"{800 / 4800:.0%}"
+    assert at_desk.steps[2].compared.note.value == (
+        f"Left: taught 1. Right: before teaching; they differ in {percent} of the pixels."
+    )

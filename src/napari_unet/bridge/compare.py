@@ -15,8 +15,8 @@ from napari_unet.bridge.view import camera_of, visible_box
 from napari_unet.bridge.workspace import COMPARED, Workspace
 from napari_unet.core.errors import InputError
 from napari_unet.core.matching import overlap_of
+from napari_unet.session.class_pair import ClassPair
 from napari_unet.session.image import Place
-from napari_unet.session.object_size import ObjectSize
 from napari_unet.session.pair import Pair
 from napari_unet.session.session import Session
 
@@ -78,6 +78,9 @@ class Compare:
             return ""
         left, right = self._titles
         here = self._plane()
+        if self._item.pair.classes:
+            part = float(np.mean(here != self._other))
+            return f"Left: {left}. Right: {right}; they differ in {part:.0%} of the pixels."
         overlap = overlap_of(here, self._other)
         alike = len(overlap.matched(0.5)[0])
         return (
@@ -99,9 +102,7 @@ class Compare:
             raise InputError("Press Segment first: versions are compared on what it has found.")
         versions = self._session.versions
         image, place = item.pair.image, self._workspace.shown(item)
-        pair = Pair(
-            image, np.zeros(image.shape, np.int32), np.zeros(image.shape, np.uint8), ObjectSize()
-        )
+        pair = _blank_like(item.pair)
         key = self._session.size_key(image)
         if key is not None and item.pair.used_diameter is not None:  # both at the same size
             pair.size.measured(key, item.pair.used_diameter)
@@ -152,6 +153,8 @@ class Compare:
         composed = over_channels(item.pair.image, np.zeros(item.pair.image.shape, np.int32))
         self._labels = Labels(composed, name=f"{item.image.name} compared", **marked)
         self._labels.opacity, self._labels.contour = item.labels.opacity, item.labels.contour
+        if item.pair.classes:
+            self._labels.colormap = item.labels.colormap
         self._line = Shapes(
             [self._border()],
             shape_type="line",
@@ -199,7 +202,8 @@ class Compare:
             self._session.set_objects(self._session.settings, self._pair, place)
         elif pair is not self._pair:
             return
-        self._other = _numbered_alike(self._plane(), self._pair.labels[place])
+        other = self._pair.labels[place]
+        self._other = other if pair.classes else _numbered_alike(self._plane(), other)
         self._draw()
         self.changed.emit()
 
@@ -213,6 +217,15 @@ class Compare:
         is_current = item is self._workspace.current
         if not (are_here and is_current and self._workspace.shown(item) == self._place):
             self.end()
+
+
+def _blank_like(pair: Pair) -> Pair:
+    """A pair of the same image and kind with nothing in it."""
+    image = pair.image
+    labels, checked = np.zeros(image.shape, np.int32), np.zeros(image.shape, np.uint8)
+    if pair.classes:
+        return ClassPair(image, labels, checked, names=list(pair.classes))
+    return Pair(image, labels, checked)
 
 
 def _numbered_alike(here: NDArray[Any], other: NDArray[Any]) -> NDArray[np.int32]:
