@@ -14,7 +14,7 @@ from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.model_file import Model
-from napari_unet.core.object_score import fit_score, looks_of, upper_threshold
+from napari_unet.core.object_score import ObjectScore, fit_score, looks_of, upper_threshold
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import resize_labels
@@ -22,6 +22,7 @@ from napari_unet.core.rescale import resize_labels
 __all__ = ["iter_calibrate"]
 
 SPLITS = (0.0, 0.15, 0.3, 0.5, 0.7)
+THRESHOLDS = (0.4, 0.5, 0.6)
 FACTORS = (0.5, 1.0, 2.0, 3.0)  # of the smallest object that the labels suggest
 IOUS = (0.5, 0.7, 0.9)
 
@@ -44,10 +45,11 @@ def iter_calibrate(
     precision: str = "auto",
     cancelled: Cancelled | None = None,
 ) -> Generator[float, None, Model]:
-    """Choose `min_size`, `split` and `object_score` by what is found in images learnt from.
+    """Choose how objects are made by what is found in images learnt from.
 
     Labels alone do not tell: how many crumbs a network leaves, and where it has doubts within an
-    object, depends on the images. The threshold stays.
+    object, depends on the images. `min_size` and `split` are chosen first; where the score of
+    objects is better than none, `split` and `threshold` are chosen with it.
 
     Parameters
     ----------
@@ -137,25 +139,45 @@ def _found(probability: NDArray[Any], way: ModelConfig) -> NDArray[np.int32]:
 def _with_score(
     config: ModelConfig, planes: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8]]]
 ) -> ModelConfig:
-    """Learn what objects look like that are right; keep it where choosing by it is better."""
-    if config.diameter is None or not planes:
+    """Learn what objects look like that are right; keep it where choosing by it is better.
+
+    With it another threshold or split may be best: those are chosen together.
+    """
+    score = _fitted(config, planes)
+    if score is None:
         return config
+    ways = [config]
+    for threshold in THRESHOLDS:
+        for split in SPLITS:
+            way = replace(config, threshold=threshold, split=split)
+            ways.append(replace(way, object_score=score.coefficients))
+    tally = _Tally(len(ways))
+    for truth, probability in planes:
+        tally.add(truth, probability, ways)
+    best = ways[int(tally.precision.argmax())]
+    if best is config:
+        return config
+    again = _fitted(best, planes)  # its looks are those of other objects now
+    return best if again is None else replace(best, object_score=again.coefficients)
+
+
+def _fitted(
+    config: ModelConfig, planes: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8]]]
+) -> ObjectScore | None:
+    """Fit a score to what is found with these settings; None if that cannot be."""
+    diameter = config.diameter
+    if diameter is None or not planes:
+        return None
+    config = replace(config, object_score=())
     looks, ious = [], []
     for truth, probability in planes:
         belief = probability.astype(np.float32) / np.float32(255)
         for threshold in (config.threshold, upper_threshold(config.threshold)):
             found = _found(probability, replace(config, threshold=threshold))
             is_upper = threshold != config.threshold
-            looks.append(looks_of(found, belief, config.diameter, is_upper=is_upper))
+            looks.append(looks_of(found, belief, diameter, is_upper=is_upper))
             ious.append(_best_iou(truth, found))
-    score = fit_score(looks, ious, config.diameter)
-    if score is None:
-        return config
-    ways = [config, replace(config, object_score=score.coefficients)]
-    tally = _Tally(len(ways))
-    for truth, probability in planes:
-        tally.add(truth, probability, ways)
-    return ways[int(tally.precision.argmax())]
+    return fit_score(looks, ious, diameter)
 
 
 def _best_iou(truth: NDArray[np.int32], found: NDArray[np.int32]) -> Floats:
