@@ -23,6 +23,7 @@ NAN = float("nan")
         (Mark(0.4, 0.5), Mark(0.9, 1.0), 2, True),  # a clear fall decides
         (Mark(0.75, 0.5), Mark(0.80, 1.0), 2, False),  # within the noise the loss does
         (Mark(0.85, 1.5), Mark(0.80, 1.0), 2, True),
+        (Mark(0.72, 0.5), Mark(0.80, 1.0), 2, True),  # a fall that is more than half the noise
         (Mark(0.75, 0.5), Mark(0.80, 1.0), 100, True),  # of many cells it is no noise
         (Mark(0.0, 0.5), Mark(0.0, 1.0), 2, False),  # closer, though nothing is found yet
         (Mark(0.5, 1.0), Mark(0.5, 1.0), 2, False),

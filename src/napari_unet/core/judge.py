@@ -26,12 +26,13 @@ NOISE = 0.2
 def is_worse(new: Mark, old: Mark, cells: int) -> bool:
     """Whether one mark is worse than another, both on the same few cells.
 
-    A change of the score beyond the noise of so few cells decides; within it the loss does.
+    A rise of the score beyond the noise of so few cells decides, and a fall beyond half of it: to
+    teach again costs less than to be worse. Within them the loss does.
     """
     if not math.isfinite(new.loss):
         return True
-    change = new.score - old.score
-    if abs(change) > NOISE / math.sqrt(max(1, cells)):
+    change, noise = new.score - old.score, NOISE / math.sqrt(max(1, cells))
+    if change > noise or change < -noise / 2:
         return change < 0
     return new.loss > old.loss
 

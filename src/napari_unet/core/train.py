@@ -60,7 +60,7 @@ TEACH_SETTINGS = TrainSettings(
     batch=2,
     learning_rate=1e-3,
     average=0.99,
-    weights=WeightSettings(on_cells=False),
+    weights=WeightSettings(on_cells=False, balance=True),
 )
 
 
