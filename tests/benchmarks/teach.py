@@ -161,7 +161,14 @@ def run(
         corrected += desk.correct(found, options.cells)
         examples = [desk.example for desk in desks if desk.checked.any()]
         taught, summary = ended(
-            iter_finetune(model, examples, seconds=options.seconds, keep=options.keep, seed=number)
+            iter_finetune(
+                model,
+                examples,
+                seconds=options.seconds,
+                keep=options.keep,
+                base=start,
+                seed=number,
+            )
         )
         model = taught if summary.improved else model
         seconds = number * options.seconds

@@ -98,6 +98,27 @@ def test_another_kind_of_image_is_learnt_and_what_was_known_stays(bright):
     assert known(0.2) > 0.7
 
 
+def test_in_a_later_round_it_is_the_base_that_is_rehearsed(bright):
+    """A model that has forgotten cannot tell what there was to know; the one before it can."""
+    shown = example(CENTERS)
+    dark = replace(shown, image=1 - shown.image)
+    image, truth = drawn((96, 96), seed=3)
+
+    def taught(model, keep, base=None):
+        steps = iter_finetune(
+            model, [dark], steps=300, keep=keep, base=base, settings=SETTINGS, **CPU
+        )
+        return ended(steps)[1][0]
+
+    def known(model):
+        found = segment(image, model, axes="YX", **CPU).labels
+        return score(truth, found).average_precision[0.5]
+
+    forgot = taught(bright, 0.0)
+    assert known(forgot) < 0.3 and known(taught(forgot, 0.2)) < 0.3
+    assert known(taught(forgot, 0.2, bright)) > 0.5
+
+
 def test_with_three_channels_and_at_another_size_scenes_fit_the_network(monkeypatch):
     monkeypatch.setattr(rehearsal_module, "KNOWN", -1.0)
     config = replace(SMALL, in_channels=3, diameter=6.0)

@@ -72,6 +72,7 @@ def test_it_waits_for_a_correction_and_learns_it_turn_by_turn(session, runner, p
     turn = sent(session, runner).task
     assert turn.name.startswith("live:") and turn.model == session.model_path
     assert turn.seconds <= TURN_S and turn.keep == 0.25
+    assert turn.base == session.versions.base.model
     assert turn.title.endswith(", taught 1") and turn.origin == session.model[1].identity
     (example,) = turn.examples
     assert example.checked[CELL].all() and (example.labels[CELL] == 5).all()

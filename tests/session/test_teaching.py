@@ -53,6 +53,7 @@ def test_what_is_checked_is_sent_with_the_model_and_the_wishes(session, runner, 
     assert Path(task.save_to).parent == home / "versions"
     assert task.title == f"{session.versions.base.title}, taught 1"
     assert task.origin == session.model[1].identity
+    assert task.base == session.versions.base.model
     first, second = task.examples
     np.testing.assert_array_equal(first.image_cyx, data[1][None])
     np.testing.assert_array_equal(first.labels, stack.labels[1])
@@ -137,6 +138,7 @@ def test_the_next_round_goes_on_from_the_current_version(session, runner, tiny_m
     job = teach(session, runner, pair, count=2)
     assert job.task.model == tiny_model
     assert job.task.title.endswith(", taught 2")
+    assert job.task.base == session.versions.base.model != tiny_model
     job.finish(TeachDone(BETTER, "/no/such/second.safetensors"))
     pump_until(session, lambda: len(session.versions.items) == 3)
     assert session.versions.before == 1

@@ -41,6 +41,8 @@ class LiveTeaching:
         The model to start from; it is not changed.
     keep : float
         0: learn freely; 1: stay close to what the model knows, see `iter_finetune`.
+    base : Model, optional
+        See `iter_finetune`.
     settings : TrainSettings, optional
         Patches, rate, augmentation.
     seed : int
@@ -54,6 +56,7 @@ class LiveTeaching:
         model: Model,
         *,
         keep: float = 0.5,
+        base: Model | None = None,
         settings: TrainSettings | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -71,7 +74,7 @@ class LiveTeaching:
         network = copy.deepcopy(model.network)
         self._run = Optimisation(network, self._settings, self._budget, device, precision, seed)
         self._run.freeze_batch_norm()
-        self._loss = teaching_loss(self._run, model, keep)
+        self._loss = teaching_loss(self._run, model if base is None else base, keep)
 
     @property
     def steps(self) -> int:

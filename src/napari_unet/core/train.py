@@ -209,6 +209,7 @@ def iter_finetune(
     seconds: float | None = None,
     steps: int | None = None,
     keep: float = 0.5,
+    base: Model | None = None,
     settings: TrainSettings | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -233,6 +234,10 @@ def iter_finetune(
         How long; at least one. Seconds include preparing and scoring.
     keep : float
         0: learn freely; 1: stay close to what the model knows.
+    base : Model, optional
+        What it knew before all rounds of teaching, to stay close to; None takes the model itself.
+        After a first round on another kind of image a model agrees with what was checked there, and
+        would be believed in all that it has not learnt yet.
     settings : TrainSettings, optional
         Patches, rate, augmentation.
     seed, device, precision, cancelled
@@ -269,7 +274,7 @@ def iter_finetune(
     first = judge.judge(model.network)
     if first is not None:
         yield first
-    loss = teaching_loss(run, model, keep)
+    loss = teaching_loss(run, model if base is None else base, keep)
     with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
             yield report

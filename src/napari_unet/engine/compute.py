@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any  # images come in any real dtype
 
 from numpy.typing import NDArray
 
-from napari_unet.core.errors import InputError
+from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TileResult, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.library import find_model
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # Imports of core inside functions: all for weight, they bring torch.
 
 __all__ = [
+    "base_of",
     "cached_model",
     "check_name",
     "give_back_gpu_memory",
@@ -181,6 +182,7 @@ def teach(
             seconds=task.seconds,
             steps=task.steps,
             keep=task.keep,
+            base=base_of(task, start),
             seed=task.seed,
             device=task.device,
             precision=task.precision,
@@ -201,6 +203,17 @@ def to_teach(task: TeachTask | LearnTask) -> Model:
 
         model = with_classes(model, task.classes)
     return model
+
+
+def base_of(task: TeachTask | LearnTask, start: Model) -> Model | None:
+    """Return the model before all rounds of teaching, if it is there and like the one taught."""
+    if not task.base or task.base == task.model:
+        return None
+    try:
+        base = to_teach(replace(task, model=task.base))
+    except NapariUnetError:  # the file is gone; then it stays close to what it knows now
+        return None
+    return base if base.config.classes == start.config.classes else None
 
 
 def check_name(task: TeachTask | LearnTask | KeepLiveTask) -> None:

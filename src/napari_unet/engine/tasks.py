@@ -206,6 +206,9 @@ class TeachTask:
         The model that the first round began with, see `ModelCard`; empty takes this one.
     classes : tuple of str
         Names to add to the model first, where classes are learnt; see `with_classes`.
+    base : str
+        Name or path of the model before all rounds of teaching, which it stays close to; empty
+        takes the one to start from.
     seed, device, precision
         See `iter_finetune`.
     """
@@ -222,6 +225,7 @@ class TeachTask:
     title: str = ""
     origin: str = ""
     classes: tuple[str, ...] = ()
+    base: str = ""
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
@@ -252,7 +256,7 @@ class LearnTask:
         As those of `TeachTask`: all that is checked now.
     seconds : float
         How long.
-    classes : tuple of str
+    classes, base
         See `TeachTask`.
     save_to, title, origin : str
         See `TeachTask`: after each turn what was learnt is saved, so that no crash costs more
@@ -271,6 +275,7 @@ class LearnTask:
     title: str = ""
     origin: str = ""
     classes: tuple[str, ...] = ()
+    base: str = ""
     keep: float = 0.5
     seed: int = 0
     device: str = "auto"

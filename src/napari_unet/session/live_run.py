@@ -61,6 +61,8 @@ class LiveRun:
         What was learnt from before is learnt along; what is now, remembered at the end.
     classes : tuple of str, optional
         Are added to the model.
+    base : str, optional
+        The model that it stays close to, see `TeachTask`.
     """
 
     WHAT = "Teach"  # as the button is called
@@ -79,8 +81,10 @@ class LiveRun:
         origin: str = "",
         memory: Memory | None = None,
         classes: tuple[str, ...] = (),
+        base: str = "",
     ) -> None:
         self.model = model
+        self._base = base
         self._classes = classes
         self.curve = Curve()
         self.fraction = 0.0
@@ -185,6 +189,7 @@ class LiveRun:
             title=self._title,
             origin=self._origin,
             classes=self._classes,
+            base=self._base,
             keep=self._keep,
         )
         self._learning = self._runner.submit(task)

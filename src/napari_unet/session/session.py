@@ -169,6 +169,7 @@ class Session(ModelShelf):
             origin=versions.origin,
             memory=None if classes else self.memory_if_wanted,
             classes=classes,
+            base=versions.base.model,
         )
         self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
@@ -210,6 +211,7 @@ class Session(ModelShelf):
             origin=versions.origin,
             memory=None if classes else self.memory_if_wanted,
             classes=classes,
+            base=versions.base.model,
         )
         self._run, self._taught_versions = run, versions
         self.curve_changed.emit(run.curve, "")

@@ -115,7 +115,8 @@ class TeachRun:
     """Teaches a model what is checked in the given pairs; see `SegmentRun` for its use.
 
     `keys` says whose objects of each pair have which size; None where the model knows none.
-    With a memory, what was learnt from before is learnt along. Classes are added to the model.
+    With a memory, what was learnt from before is learnt along. Classes are added to the model, and
+    it stays close to the base.
     """
 
     WHAT = "Teach"  # as the button is called
@@ -134,8 +135,10 @@ class TeachRun:
         origin: str = "",
         memory: Memory | None = None,
         classes: tuple[str, ...] = (),
+        base: str = "",
     ) -> None:
         self.model = model
+        self._base = base
         self.budget_s = seconds
         self._classes = classes
         self.curve = Curve()
@@ -232,5 +235,6 @@ class TeachRun:
             title=self._title,
             origin=self._origin,
             classes=self._classes,
+            base=self._base,
         )
         self._job = self._runner.submit(task)
