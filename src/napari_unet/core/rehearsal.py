@@ -42,7 +42,7 @@ KNOWN = 0.5  # AP at IoU 0.5 from which a scene is one that the model knows
 VARIED = AugmentConfig(brightness=0.05, contrast=(0.7, 1.4), gamma=(0.7, 1.4), noise=0.04, blur=1.0)
 
 # What a `keep` of 1 weighs against the loss of the checked pixels.
-STRENGTH = 10.0
+STRENGTH = 1.5
 
 
 class Rehearsal:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.checked import box_of
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.metrics import Scores, score
 
@@ -46,6 +47,8 @@ class Correction:
 def correct_worst(truth: Labels, prediction: Labels, count: int = 6) -> Correction:
     """Put the worst objects of the left half right, and erase what is no object there.
 
+    Where nothing else lies among those that were drawn, the ground between them is right too.
+
     Parameters
     ----------
     truth, prediction : ndarray of int32, shape (Y, X)
@@ -66,6 +69,9 @@ def correct_worst(truth: Labels, prediction: Labels, count: int = 6) -> Correcti
     drawn = np.isin(truth, chosen)
     junk = _junk(truth, prediction, count)
     checked = ndimage.binary_dilation(drawn | np.isin(prediction, junk), iterations=MARGIN)
+    around = box_of(drawn, MARGIN)
+    if not ((truth > 0) & ~drawn)[around].any():  # as "All I see is right" does
+        checked[around] = True
     others = ndimage.binary_dilation((truth > 0) & ~drawn, iterations=MOAT)
     checked &= drawn | ~others
     checked[:, checked.shape[1] // 2 :] &= drawn[:, checked.shape[1] // 2 :]
