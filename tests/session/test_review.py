@@ -16,7 +16,8 @@ BOXES = {x: (slice(10, 30), slice(x, x + 20)) for x in (5, 45, 85)}
 
 
 @pytest.fixture
-def review(session):
+def review(session, tiny_model):
+    session.load_model_file(tiny_model)  # it leaves out no object for its looks
     review = Review(session)
     yield review
     review.close()
