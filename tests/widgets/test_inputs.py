@@ -19,7 +19,7 @@ def dask_stack():
 
 IMAGES = {
     "uint8": ((DRAWN // 8).astype(np.uint8), {}),
-    "uint16": (DRAWN.astype(np.uint16) * 50, {}),
+    "uint16": (np.minimum(DRAWN, 1300).astype(np.uint16) * 50, {}),
     "int32": (DRAWN.astype(np.int32) - 100, {}),
     "float": (DRAWN / 255.0, {}),
     "bool": (np.percentile(DRAWN, 85) < DRAWN, {}),
