@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from napari.layers import Shapes
 
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TileResult
+from napari_unet.core.model_file import Model
 from napari_unet.core.uncertainty import MISSED, UNSURE
 from napari_unet.engine.runner import InlineRunner
 from napari_unet.widgets.next_row import ALL_FINE, NO_RING, NOT_YET
@@ -15,10 +17,13 @@ CELLS = {20: 255, 70: 150, 120: 110}  # column, and how sure in bytes
 
 
 @pytest.fixture
-def at_desk(make_napari_viewer):
+def at_desk(make_napari_viewer, tmp_path):
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(*SCREEN)
     user = User(viewer, Shared(InlineRunner()))
+    Model.fresh(ModelConfig(width=2, depth=1)).save(tmp_path / "plain.safetensors")
+    # One that leaves no object out for its looks.
+    user.bench.session.load_model_file(str(tmp_path / "plain.safetensors"))
     yield user
     user.bench.close()
     user.__dict__.clear()
