@@ -96,7 +96,7 @@ def test_each_turn_is_saved_so_that_a_crash_costs_no_more(
 def test_what_did_not_help_is_not_written(runner, learning, one_cell, tmp_path):
     image, labels = one_cell
     wrong = Example(image, np.roll(labels, 20, axis=1))
-    good = replace(learning, seconds=1.0)
+    good = replace(learning, seconds=1.5, keep=0.0)
     runner.submit(good).result()
     better = runner.submit(keeping(one_cell, tmp_path / "good.safetensors")).result().model
     assert better
