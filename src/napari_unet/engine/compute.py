@@ -42,6 +42,7 @@ __all__ = [
     "cached_model",
     "check_name",
     "give_back_gpu_memory",
+    "kept",
     "measure",
     "prepare_worker",
     "probe",
@@ -181,7 +182,7 @@ def teach(
             examples,
             seconds=task.seconds,
             steps=task.steps,
-            keep=task.keep,
+            keep=kept(task),
             base=base_of(task, start),
             seed=task.seed,
             device=task.device,
@@ -205,9 +206,15 @@ def to_teach(task: TeachTask | LearnTask) -> Model:
     return model
 
 
+def kept(task: TeachTask | LearnTask) -> float:
+    """Return how near the taught model stays: what knows objects has nothing to say of classes."""
+    is_first = bool(task.classes) and not cached_model(task.model).config.semantic
+    return 0.0 if is_first else task.keep
+
+
 def base_of(task: TeachTask | LearnTask, start: Model) -> Model | None:
     """Return the model before all rounds of teaching, if it is there and like the one taught."""
-    if not task.base or task.base == task.model:
+    if not task.base or task.base == task.model or task.classes:
         return None
     try:
         base = to_teach(replace(task, model=task.base))

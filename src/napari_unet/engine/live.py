@@ -50,7 +50,7 @@ def live_model(name: str) -> Model:
 def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, None, int]:
     """Go on learning; see `LearnTask`."""
     from napari_unet.core.live import LiveTeaching
-    from napari_unet.engine.compute import base_of, check_name, saved, sized, to_teach
+    from napari_unet.engine.compute import base_of, check_name, kept, saved, sized, to_teach
 
     if task.save_to:
         check_name(task)
@@ -58,7 +58,7 @@ def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, Non
         start = to_teach(task)
         teaching = LiveTeaching(
             start,
-            keep=task.keep,
+            keep=kept(task),
             base=base_of(task, start),
             seed=task.seed,
             device=task.device,
