@@ -37,7 +37,7 @@ LOOKS = (
 """What is looked at, in the order of the coefficients."""
 
 # An object is left out if its score is less than this times the threshold: 0.35 at 0.5 (of 0.35,
-# 0.45 and 0.55 the best on looks that neither network nor score had seen).
+# 0.45 and 0.55 the best over looks held out and the images held out at random).
 LEAST = 0.7
 
 # Of two that share more than this part of the smaller one, one has to go.
