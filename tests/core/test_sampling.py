@@ -373,3 +373,18 @@ def test_background_weighs_as_much_as_the_cells_where_little_of_it_is_checked(co
         part = Example(labels.astype(np.float32), labels, unchecked)
         for batch in draw(sampler(part, weights=weights, **settings), 4):
             assert batch.weight.max() == 1
+
+
+def test_a_class_of_few_strokes_is_seen_as_often_as_one_of_many():
+    labels, checked = np.zeros((256, 256), np.int32), np.zeros((256, 256), bool)
+    labels[:96], checked[:96] = 1, True
+    checked[180:184, 20:24] = checked[220:224, 200:204] = True  # background, far from it
+    image = np.random.default_rng(0).random(labels.shape).astype(np.float32)
+    source = sampler(Example(image, labels, checked, semantic=True), augment=STILL, batch=8)
+    patches = [(batch.target[n], batch.weight[n]) for batch in draw(source, 8) for n in range(8)]
+    background = [bool(((target == 0) & (weight > 0)).any()) for target, weight in patches]
+    assert 0.2 < np.mean(background) < 0.5
+    drawn = torch.stack([target for target, _ in patches])
+    weight = torch.stack([weight for _, weight in patches])
+    per_class = [weight[drawn == number].max() for number in (0, 1)]
+    assert per_class[0] > 4 * per_class[1]

@@ -101,7 +101,8 @@ def test_what_did_not_help_is_not_written(runner, learning, one_cell, tmp_path):
     better = runner.submit(keeping(one_cell, tmp_path / "good.safetensors")).result().model
     assert better
     bad = str(tmp_path / "bad.safetensors")
-    runner.submit(replace(good, model=better, examples=(wrong,), save_to=bad)).result()
+    worse = replace(good, model=better, examples=(wrong,), save_to=bad, seconds=4.0)
+    runner.submit(worse).result()
     done = runner.submit(keeping(one_cell, tmp_path / "bad.safetensors")).result()
     assert done.model == "" and not (tmp_path / "bad.safetensors").exists()
 

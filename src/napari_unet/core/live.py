@@ -12,6 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
+from napari_unet.core.head import fit_head
 from napari_unet.core.judge import everything_checked, is_worse, with_fitting_score
 from napari_unet.core.kept_aside import KeptAside
 from napari_unet.core.kept_patches import KeptPatches
@@ -116,6 +117,8 @@ class LiveTeaching:
         taught = [sized(example, config) for example in examples]
         sampler = patch_sampler(taught, config, self._settings, self._seed)
         self._budget.begin(seconds)
+        if not self.steps:
+            fit_head(self._run.network, sampler)
         with closing(self._run.steps(sampler, self._loss, cancelled)) as reports:
             yield from reports
         cells = _cells(taught, config) if self._config.score is not None else None

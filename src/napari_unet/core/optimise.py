@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -17,7 +17,15 @@ from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
 
-__all__ = ["Budget", "Cancelled", "Loss", "OpenEndedBudget", "Optimisation", "TrainSettings"]
+__all__ = [
+    "Budget",
+    "Cancelled",
+    "Loss",
+    "OpenEndedBudget",
+    "Optimisation",
+    "TrainSettings",
+    "failures_in_words",
+]
 
 REPORT_EVERY_S = 0.3
 Cancelled = Callable[[], bool]
@@ -233,24 +241,16 @@ class Optimisation:
     ) -> Generator[TrainProgress, None, None]:
         """Train until the budget is spent or it is cancelled."""
         budget, total, count, reported = self._budget, torch.zeros(()), 0, 0.0
-        try:
-            with closing(prefetched(sampler.batches(budget.step))) as batches:
-                while not budget.is_spent and not (cancelled is not None and cancelled()):
-                    total = total + self._step(next(batches), loss).cpu()
-                    budget.count_step()
-                    count += 1
-                    if budget.elapsed - reported >= REPORT_EVERY_S:
-                        reported = budget.elapsed
-                        mean = total.item() / count
-                        yield TrainProgress(budget.step, reported, budget.fraction, mean)
-                        total, count = torch.zeros(()), 0
-        except torch.OutOfMemoryError as error:
-            raise OutOfMemoryError(
-                "There is not enough memory to train on this GPU; choose smaller patches."
-            ) from error
-        except RuntimeError as error:
-            reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
-            raise ComputeError(f"Training failed: {reason}.") from error
+        with failures_in_words(), closing(prefetched(sampler.batches(budget.step))) as batches:
+            while not budget.is_spent and not (cancelled is not None and cancelled()):
+                total = total + self._step(next(batches), loss).cpu()
+                budget.count_step()
+                count += 1
+                if budget.elapsed - reported >= REPORT_EVERY_S:
+                    reported = budget.elapsed
+                    mean = total.item() / count
+                    yield TrainProgress(budget.step, reported, budget.fraction, mean)
+                    total, count = torch.zeros(()), 0
         if count:
             yield TrainProgress(budget.step, budget.elapsed, budget.fraction, total.item() / count)
 
@@ -280,6 +280,20 @@ class Optimisation:
                 kept.lerp_(current[name], 1 - decay)
             else:
                 kept.copy_(current[name])
+
+
+@contextmanager
+def failures_in_words() -> Iterator[None]:
+    """Turn torch's errors into sentences."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            "There is not enough memory to train on this GPU; choose smaller patches."
+        ) from error
+    except RuntimeError as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+        raise ComputeError(f"Training failed: {reason}.") from error
 
 
 def _freeze(network: nn.Module, levels: int) -> None:

@@ -33,7 +33,8 @@ __all__ = ["Batch", "PatchSampler", "WeightSettings", "prefetched"]
 # Examples of earlier rounds give at the most this part of the patches (chosen).
 REPLAYED = 0.35
 
-# Of the patches, this many are centred on an object; the rest lie anywhere in what is checked.
+# Of the patches, this many are centred on an object, or a class; the rest lie anywhere in what is
+# checked.
 ON_OBJECT = 0.75
 
 
@@ -41,6 +42,8 @@ MOST_BALANCE = 5.0  # chosen
 
 # No class weighs less or more than this, however common or rare it is (chosen).
 CLASS_WEIGHTS = (0.2, 5.0)
+
+TRIAL = 32  # patches from which the rarity of classes is measured (chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class _Source:
     labels: Tensor
     mask: Tensor
     zoom: float  # that the model's size of objects asks for still
-    objects: list[Tensor]  # of each checked object, its pixels (n, 2)
+    objects: list[Tensor]  # of each checked object, or class, its pixels (n, 2)
     anywhere: Tensor  # checked pixels (n, 2)
     replayed: bool
     semantic: bool
@@ -148,13 +151,15 @@ class PatchSampler:
         areas = torch.tensor([len(source.anywhere) * source.zoom**2 for source in sources])
         self._chance = _with_replay(areas.sqrt(), [source.replayed for source in sources])
         self._background = _background_weight(sources) if weights.balance else 1.0
-        self._class_weights = _class_weights([s for s in sources if s.semantic])
         self._side = side
         self._batch = batch
         self._augment = augment
         self._weights = weights
         self._seed = seed
         self._generator = torch.Generator()
+        self._class_weights = np.ones(256, np.float32)
+        if any(source.semantic for source in sources):
+            self._class_weights = self._weigh_classes()
 
     def __iter__(self) -> Generator[Batch, None, None]:
         return self.batches()
@@ -194,6 +199,21 @@ class PatchSampler:
         target = torch.from_numpy(classes.astype(np.int64))
         return image, target, torch.from_numpy(weight)
 
+    def _weigh_classes(self) -> NDArray[np.float32]:
+        """Let a class that is rare in what will be seen weigh more: by the root of its rarity."""
+        self._generator.manual_seed(self._seed)
+        pixels = np.zeros(256)
+        for _ in range(TRIAL):
+            _, target, weight = self._patch()
+            pixels += np.bincount(target[weight > 0].numpy(), minlength=256)
+        occurring = pixels > 0
+        weights = np.ones(256, np.float32)
+        if occurring.any():
+            part = pixels[occurring] / pixels.sum()
+            rarity = 1 / np.sqrt(part * occurring.sum())
+            weights[occurring] = np.clip(rarity / (rarity * part).sum(), *CLASS_WEIGHTS)
+        return weights
+
     def _center(self, source: _Source) -> tuple[float, float]:
         pixels = source.anywhere
         if source.objects and self._random(100) < 100 * ON_OBJECT:
@@ -217,7 +237,8 @@ def _prepare(example: Example, percentiles: tuple[float, float], diameter: float
         mask = resize_labels(mask.astype(np.int32), shape) > 0
         labels = resize_labels(labels, shape)
         zoom = 1.0
-    ys, xs = np.nonzero(mask & (labels > 0))
+    # Background is a class like others; between objects it is seen beside them.
+    ys, xs = np.nonzero(mask if example.semantic else mask & (labels > 0))
     order = np.argsort(labels[ys, xs], kind="stable")
     pixels = np.stack([ys[order], xs[order]], axis=1)
     numbers = labels[ys[order], xs[order]]
@@ -244,21 +265,6 @@ def _background_weight(sources: Sequence[_Source]) -> float:
         cells += area * float((checked & (source.labels > 0)).sum())
         ground += area * float((checked & (source.labels == 0)).sum())
     return float(np.clip(cells / max(1.0, ground), 1.0, MOST_BALANCE))
-
-
-def _class_weights(sources: Sequence[_Source]) -> NDArray[np.float32]:
-    """Let a class that is rare in what is checked weigh more: by the root of its rarity."""
-    pixels = np.zeros(256)
-    for source in sources:
-        known = source.labels[source.mask > 0].long().numpy()
-        pixels += np.bincount(known, minlength=256)[:256]
-    occurring = pixels > 0
-    weights = np.ones(256, np.float32)
-    if occurring.any():
-        part = pixels[occurring] / pixels.sum()
-        rarity = 1 / np.sqrt(part * occurring.sum())
-        weights[occurring] = np.clip(rarity / (rarity * part).sum(), *CLASS_WEIGHTS)
-    return weights
 
 
 def _with_replay(chance: Tensor, replayed: Sequence[bool]) -> Tensor:

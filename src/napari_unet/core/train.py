@@ -17,6 +17,7 @@ from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
+from napari_unet.core.head import fit_head
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
@@ -275,6 +276,8 @@ def iter_finetune(
     if first is not None:
         yield first
     loss = teaching_loss(run, model if base is None else base, keep)
+    if cancelled is None or not cancelled():
+        fit_head(run.network, sampler)
     with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
             yield report

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from torch import nn
+
+from napari_unet.core.head import STAY, fit_head
+from napari_unet.core.sampling import Batch
+
+
+class TwoFeatures(nn.Module):
+    """The image itself is what the last layer sees."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(2, 2, 1)
+        self.head = nn.Conv2d(2, classes, 1)
+        with torch.no_grad():
+            self.body.weight.copy_(torch.eye(2)[:, :, None, None])
+            self.body.bias.zero_()
+
+    def forward(self, image):
+        return self.head(self.body(image))
+
+
+def batches(target: np.ndarray, weight: np.ndarray, number: int = 1) -> list[Batch]:
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(number, 2, *target.shape)) + np.stack([target, -target])
+    tensors = [torch.from_numpy(np.stack([x] * number)) for x in (target, weight)]
+    return [Batch(torch.from_numpy(image).float(), tensors[0].long(), tensors[1].float())]
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return TwoFeatures()
+
+
+def test_it_is_the_weighted_regression_near_the_weights_before(network):
+    target = np.arange(64).reshape(8, 8) % 3
+    weight = np.random.default_rng(1).uniform(0.5, 3, (8, 8))
+    seen = batches(target, weight)
+    x = seen[0].image[0].numpy().reshape(2, -1).T.astype(float)
+    size = np.append(np.abs(x).mean(0), 1)
+    x = np.c_[x, np.ones(64)]
+    head = network.head
+    start = np.c_[head.weight.detach().numpy()[:, :, 0, 0], head.bias.detach().numpy()]
+
+    def cost(change):
+        change = change.reshape(3, 3)
+        logits = x @ (start + change / size).T
+        right = logits[np.arange(64), target.ravel()]
+        each = np.log(np.exp(logits).sum(1)) - right
+        return (each * weight.ravel()).sum() / weight.sum() + STAY * (change**2).sum()
+
+    best = minimize(cost, np.zeros(9)).fun
+    fit_head(network, seen)
+    fitted = np.c_[head.weight.detach().numpy()[:, :, 0, 0], head.bias.detach().numpy()]
+    assert cost(np.zeros(9)) > best + 0.3
+    assert cost(((fitted - start) * size).ravel()) == pytest.approx(best, abs=1e-3)
+
+
+def test_only_the_last_layer_changes_and_only_for_classes_that_are_checked(network):
+    body = {name: t.clone() for name, t in network.body.state_dict().items()}
+    third = network.head.weight[2].clone(), network.head.bias[2].clone()
+    first = network.head.weight[0].clone()
+    target = np.arange(64).reshape(8, 8) % 2
+    fit_head(network, batches(target, np.ones((8, 8))))
+    assert all(torch.equal(t, body[name]) for name, t in network.body.state_dict().items())
+    assert torch.equal(network.head.weight[2], third[0])
+    assert torch.equal(network.head.bias[2], third[1])
+    assert not torch.equal(network.head.weight[0], first)
+
+
+@pytest.mark.parametrize("checked", ["one class", "nothing"])
+def test_fewer_than_two_classes_say_nothing_of_what_parts_them(network, checked):
+    before = network.head.weight.clone()
+    weight = np.full((8, 8), float(checked == "one class"))
+    fit_head(network, batches(np.ones((8, 8), int), weight))
+    assert torch.equal(network.head.weight, before)
+
+
+def test_unchecked_pixels_do_not_count(network):
+    target = np.arange(64).reshape(8, 8) % 3
+    weight = (np.arange(64).reshape(8, 8) < 32).astype(float)
+    other = TwoFeatures()
+    other.load_state_dict(network.state_dict())
+    fit_head(network, batches(target, weight))
+    fit_head(other, batches(np.where(weight > 0, target, 2), weight))
+    torch.testing.assert_close(network.head.weight, other.head.weight)
