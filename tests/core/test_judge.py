@@ -7,7 +7,8 @@ import pytest
 
 from napari_unet.core import judge as judge_module
 from napari_unet.core import kept_aside as kept_aside_module
-from napari_unet.core.judge import Judge, is_worse, with_fitting_score
+from napari_unet.core.example import Example
+from napari_unet.core.judge import Judge, is_worse, with_fitting_objects
 from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
 from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import Budget
@@ -159,7 +160,8 @@ def sees_all(monkeypatch):
     """Let every network find the bright discs."""
 
     def predict(image_cyx, model, **_):
-        belief = (image_cyx[0] > image_cyx[0].mean()).astype(np.float32)
+        middle = (image_cyx[0].min() + image_cyx[0].max()) / 2
+        belief = (image_cyx[0] > middle).astype(np.float32)
         return np.stack([1 - belief, belief])
 
     monkeypatch.setattr(kept_aside_module, "predict_plane", predict)
@@ -169,13 +171,51 @@ def sees_all(monkeypatch):
 def test_a_score_that_is_not_true_of_the_checked_cells_is_given_up(sees_all, likes_objects):
     model = scored(likes_objects=likes_objects)
     cells = all_checked([example([(20, 20), (44, 44)])])
-    fitting, mark = with_fitting_score(model, cells, device="cpu", precision="float32")
+    fitting, mark = with_fitting_objects(model, cells, device="cpu", precision="float32")
     assert (fitting.config.score is not None) == likes_objects
     assert mark.score > 0.5
     assert fitting.network is model.network
     assert cells.mark(fitting) == mark
     if not likes_objects:
         assert cells.mark(model).score == 0
+
+
+def with_crumbs(labelled):
+    """Put a bright crumb of 5 x 5 pixels beside each disc, where background is checked."""
+    for y, x in ((20, 33), (44, 57)):
+        labelled.image_cyx[:, y - 2 : y + 3, x - 2 : x + 3] = labelled.image_cyx.max()
+    return labelled
+
+
+@pytest.mark.parametrize("crumbs", [True, False])
+def test_crumbs_are_left_out_where_checked_cells_are_larger(sees_all, crumbs):
+    labelled = example([(20, 20), (44, 44)])
+    cells = all_checked([with_crumbs(labelled) if crumbs else labelled])
+    model = small_model()
+    model = replace(model, config=replace(model.config, min_size=5))
+    before = cells.mark(model).score
+    fitting, mark = with_fitting_objects(model, cells, device="cpu", precision="float32")
+    if crumbs:
+        assert before == pytest.approx(mark.score / 2)  # two cells, two crumbs
+        assert 25 < fitting.config.min_size < np.count_nonzero(labelled.labels) / 4
+    else:
+        assert fitting.config == model.config and mark.score == before
+
+
+def test_smallest_sizes_are_parts_of_the_usual_cell_at_the_models_scale():
+    labels = np.zeros((64, 64), int)
+    labels[:8, :8], labels[20:36, 20:36], labels[40:60, 40:60] = 1, 2, 3  # 64, 256, 400 px
+    model = small_model()
+    shrunk = replace(model.config, diameter=10.0)
+    image = np.zeros((64, 64), np.float32)
+    for config, diameter, expected in (
+        (model.config, None, [32, 64]),
+        (shrunk, 20.0, [8, 16]),
+        (shrunk, None, [32, 64]),
+    ):
+        cells = all_checked([Example(image, labels, axes="YX", diameter=diameter)])
+        assert cells.min_sizes(config) == expected
+    assert KeptAside(()).min_sizes(shrunk) == []
 
 
 def test_the_taught_model_has_the_score_that_fits(sees_all):

@@ -17,7 +17,7 @@ from napari_unet.core.kept_patches import KeptPatches, all_patches
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget
 
-__all__ = ["Judge", "everything_checked", "is_worse", "with_fitting_score"]
+__all__ = ["Judge", "everything_checked", "is_worse", "with_fitting_objects"]
 
 # The IoU of one cell varies by about this much from one good model to the next (chosen).
 NOISE = 0.2
@@ -37,22 +37,25 @@ def is_worse(new: Mark, old: Mark, cells: int) -> bool:
     return new.loss > old.loss
 
 
-def with_fitting_score(
+def with_fitting_objects(
     model: Model, cells: KeptAside | KeptPatches, *, device: str = "auto", precision: str = "auto"
 ) -> tuple[Model, Mark]:
-    """Judge objects by their looks only where that is true of the cells that are checked.
+    """Make objects as is best for the cells that are checked.
 
-    What a model has learnt about the looks of nuclei is not true of everything it is taught.
+    What a model has learnt about the looks of nuclei is not true of everything it is taught, nor
+    is how small the smallest ones are.
 
     Returns
     -------
     tuple of Model and Mark
-        The model, without its score of objects if these cells are found better without, and how
-        good it is on them.
+        The model, without its score of objects or with another smallest size if these cells are
+        found better so, and how good it is on them.
     """
     configs = [model.config]
     if model.config.score is not None:
         configs.append(replace(model.config, object_score=()))
+    sizes = cells.min_sizes(model.config)
+    configs += [replace(one, min_size=size) for one in configs for size in sizes]
     marks = cells.marks(model, configs, device=device, precision=precision)
     best = max(range(len(marks)), key=lambda n: marks[n].score)
     return replace(model, config=configs[best]), marks[best]
@@ -122,7 +125,7 @@ class Judge:
             mark = self._before = self._cells.mark(model, **self._where)
             self._keep_time_back(time.monotonic() - start)
         else:
-            model, mark = with_fitting_score(model, self._cells, **self._where)
+            model, mark = with_fitting_objects(model, self._cells, **self._where)
             if self._best_mark is None or not is_worse(mark, self._best_mark, self._cells.cells):
                 self.best, self._best_mark = model, mark
         if not self._is_aside:

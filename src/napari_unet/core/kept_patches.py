@@ -51,6 +51,10 @@ class KeptPatches:
     regions: tuple[_Region, ...]
     cells: int
 
+    def min_sizes(self, config: ModelConfig) -> list[int]:
+        """Return nothing: classes have no size."""
+        return []
+
     def mark(self, model: Model, *, device: str = "auto", precision: str = "auto") -> Mark:
         """Say how good a model is: mean IoU of the classes that occur, and cross-entropy."""
         return self.marks(model, [model.config], device=device, precision=precision)[0]

@@ -13,7 +13,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.head import fit_head
-from napari_unet.core.judge import everything_checked, is_worse, with_fitting_score
+from napari_unet.core.judge import everything_checked, is_worse, with_fitting_objects
 from napari_unet.core.kept_aside import KeptAside
 from napari_unet.core.kept_patches import KeptPatches
 from napari_unet.core.lesson import (
@@ -121,9 +121,10 @@ class LiveTeaching:
             fit_head(self._run.network, sampler)
         with closing(self._run.steps(sampler, self._loss, cancelled)) as reports:
             yield from reports
-        cells = _cells(taught, config) if self._config.score is not None else None
+        cells = None if config.semantic else _cells(taught, config)
         if cells is not None:
-            self._config = with_fitting_score(self.model, cells, **self._where)[0].config
+            now = replace(self.model, config=config)
+            self._config = with_fitting_objects(now, cells, **self._where)[0].config
         self._seconds += time.monotonic() - start
         return self.model
 
@@ -136,7 +137,7 @@ class LiveTeaching:
         improved = True
         if cells is not None and self.steps:
             old = cells.mark(self._before, **self._where)
-            model, new = with_fitting_score(replace(model, config=config), cells, **self._where)
+            model, new = with_fitting_objects(replace(model, config=config), cells, **self._where)
             before, after = old.score, new.score
             improved = not is_worse(new, old, cells.cells)
         summary = TeachSummary(

@@ -21,6 +21,7 @@ __all__ = [
     "scaled_shape",
     "to_model_size",
     "usable_diameter",
+    "usual_area",
     "usual_min_size",
 ]
 
@@ -104,9 +105,14 @@ def scaled_shape(shape_yx: tuple[int, ...], scale: float) -> tuple[int, int]:
 
 def usual_min_size(config: ModelConfig, diameter: float | None) -> int:
     """Return the model's smallest object in pixels of an image with objects of that diameter."""
+    return max(1, round(config.min_size * usual_area(config, diameter)))
+
+
+def usual_area(config: ModelConfig, diameter: float | None) -> float:
+    """Return how many pixels of an image one of the model's is, see `usual_min_size`."""
     if diameter is None or config.diameter is None:
-        return config.min_size
-    return max(1, round(config.min_size * (diameter / config.diameter) ** 2))
+        return 1.0
+    return (diameter / config.diameter) ** 2
 
 
 def rescale_image(image_cyx: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
