@@ -227,3 +227,32 @@ def test_what_is_found_is_looked_at_again_at_its_size_and_no_size_twice(looks):
 def test_objects_below_the_smallest_the_model_takes_are_no_objects():
     model = replace(MODEL, config=replace(MODEL.config, min_size=10_000))
     assert measured(grid((200, 200), 20), model) is None
+
+
+TAUGHT = brightness_model(diameter=20.0, min_size=20, taught_diameter=48.0)
+
+
+@pytest.mark.parametrize("diameter", [40, 48, 56])
+def test_objects_as_they_were_taught_are_measured_by_one_look(looks, diameter):
+    found = measured(grid((400, 400), diameter), TAUGHT)
+    assert found == pytest.approx(diameter, rel=0.1)
+    assert [expected for expected, _ in looks] == [48.0]
+
+
+def test_somewhat_larger_ones_are_looked_at_again(looks):
+    assert measured(grid((500, 500), 66), TAUGHT) == pytest.approx(66, rel=0.1)
+    assert len(looks) == 2
+
+
+@pytest.mark.parametrize("diameter", [14, 110])
+def test_quite_other_objects_are_measured_as_by_any_model(looks, diameter):
+    image = grid((500, 500), diameter)
+    assert measured(image, TAUGHT) == measured(image) == pytest.approx(diameter, rel=0.15)
+
+
+def test_pieces_of_objects_are_not_believed_where_their_size_was_taught(monkeypatch):
+    pieces = measure._Look(48.0, 34.0, 0.9, 30)
+    closer = measure._Look(34.0, 24.0, 0.9, 60)
+    seen = iter([pieces, closer])
+    monkeypatch.setattr(measure._Viewer, "look", lambda *_: next(seen))
+    assert measured(grid((400, 400), 48), TAUGHT) == 48.0

@@ -58,6 +58,10 @@ def test_another_kind_of_image_is_learnt_at_another_size(bright, zoom):
     assert summary.improved
     assert ap(model, unseen) == 1
     assert ap(model, scene(2.0, seed=2, dark=True)) == 1  # at every size, not at this one
+    assert model.config.taught_diameter == pytest.approx(KNOWN * zoom)
+    assert segment(unseen.image, model, axes="YX", **CPU).diameter == pytest.approx(
+        KNOWN * zoom, rel=0.2
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any  # JSON values: their types are checked in from_json
@@ -46,6 +47,9 @@ class ModelConfig:
         How eagerly touching objects are parted, 0 to 1; 0.5 was measured on nuclei.
     diameter : float or None
         Median diameter of the objects the model was trained on, in pixels.
+    taught_diameter : float or None
+        Of a taught model: median diameter of the objects that it was taught last, in pixels of
+        their images. Other images of the same experiment are likely to have such objects.
     semantic : bool
         Whether each pixel is of one of the `classes`; otherwise what is not background is told
         apart as objects.
@@ -66,6 +70,7 @@ class ModelConfig:
     min_size: int = 20
     split: float = 0.5
     diameter: float | None = None
+    taught_diameter: float | None = None
     semantic: bool = False
     object_score: tuple[float, ...] = ()
 
@@ -90,8 +95,9 @@ class ModelConfig:
         for name in ("in_channels", "width", "depth", "min_size"):
             if not isinstance(getattr(self, name), int):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a whole number.")
-        if self.diameter is not None and not self.diameter > 0:
-            raise InputError(f"The diameter is {self.diameter} px; it must be above 0.")
+        for diameter in (self.diameter, self.taught_diameter):
+            if diameter is not None and not 0 < diameter < math.inf:
+                raise InputError(f"The diameter is {diameter} px; it must be above 0.")
         if not 2 <= len(self.classes) <= 255:
             raise InputError(f"There are {len(self.classes)} classes; 2 to 255 can be used.")
         low, high = self.percentiles

@@ -26,6 +26,7 @@ __all__ = [
     "check_examples",
     "count_cells",
     "cropped",
+    "knowing_size",
     "patch_sampler",
     "sized",
     "steps_of",
@@ -118,6 +119,14 @@ def sized(example: Example, config: ModelConfig) -> Example:
     checked = np.where(example.mask, example.labels, 0)
     diameter = median_diameter([checked])
     return example if diameter is None else replace(example, diameter=max(1.0, diameter))
+
+
+def knowing_size(config: ModelConfig, examples: Sequence[Example]) -> ModelConfig:
+    """Return the settings of a model that was taught these examples, `sized` ones."""
+    known = [one.diameter for one in examples if one.diameter is not None and not one.replayed]
+    if config.diameter is None or not known:
+        return config
+    return replace(config, taught_diameter=float(np.median(known)))
 
 
 def check_examples(model: Model, examples: Sequence[Example]) -> None:

@@ -19,6 +19,7 @@ from napari_unet.core.kept_patches import KeptPatches
 from napari_unet.core.lesson import (
     check_examples,
     count_cells,
+    knowing_size,
     patch_sampler,
     sized,
     teaching_loss,
@@ -152,7 +153,7 @@ class LiveTeaching:
             noun="patch" if config.semantic else "cell",
             replayed=len(examples) - len(fresh),
         )
-        return model, summary
+        return replace(model, config=knowing_size(model.config, fresh)), summary
 
 
 def _cells(examples: Sequence[Example], config: ModelConfig) -> KeptAside | KeptPatches | None:

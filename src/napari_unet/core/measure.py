@@ -106,6 +106,9 @@ def measure_diameter(
         return None
     ranges = intensity_range(image_cyx, model.config.percentiles)
     viewer = _Viewer(apply_range(image_cyx, ranges), model, device, precision)
+    expected_here = _as_taught(viewer, model.config.taught_diameter)
+    if expected_here is not None:
+        return usable_diameter(model.config, round(expected_here, 1), image_cyx.shape[1:])
     looks: list[_Look] = []
     for first in FIRST_LOOKS:
         expected = first
@@ -131,6 +134,22 @@ def measure_diameter(
         return None
     best = round(max(believed, key=lambda look: look.value).diameter, 1)
     return usable_diameter(model.config, best, image_cyx.shape[1:])
+
+
+def _as_taught(viewer: _Viewer, taught: float | None) -> float | None:
+    """Measure by one or two looks, where objects are of about the size that was taught last.
+
+    None if they are not, or the model was not taught. A model that has just begun to know a kind of
+    image finds pieces of its objects at other scales, and is sure of these too.
+    """
+    look = None if taught is None else viewer.look(taught)
+    if taught is None or look is None or look.error >= FAR:
+        return None
+    if look.error < CLOSE:
+        return look.diameter
+    closer = viewer.look(look.diameter)
+    is_better = closer is not None and closer.error < CLOSE and closer.value > look.value
+    return closer.diameter if closer is not None and is_better else taught
 
 
 def _factor(one: float, other: float) -> float:

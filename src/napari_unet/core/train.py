@@ -25,6 +25,7 @@ from napari_unet.core.lesson import (
     check_examples,
     count_cells,
     cropped,
+    knowing_size,
     patch_sampler,
     sized,
     teaching_loss,
@@ -292,7 +293,7 @@ def iter_finetune(
     history = (*model.card.history, _history(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=_now())
     best = judge.best or replace(model, network=run.averaged())
-    return replace(best, card=card), summary
+    return replace(best, card=card, config=knowing_size(best.config, examples)), summary
 
 
 def finetune(
