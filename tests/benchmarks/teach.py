@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,8 @@ def main() -> int:
         desks = [Desk(in_view(p)) for p in pictures(folder, names[where.taught])]
         tested = [in_view(p) for p in pictures(folder, names[where.tested])]
         print(f"{name}: {len(desks)} images corrected in turn, {len(tested)} others tested")
-        print("round  corrected  seconds  AP.50  AP.90  known AP.50")
+        unit = "seconds" if options.steps is None else "  steps"
+        print(f"round  corrected  {unit}  AP.50  AP.90  known AP.50")
         run(model, desks, tested, known, options)
     return 0
 
@@ -86,6 +88,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--cells", type=int, default=5, help="corrected in a round (%(default)s)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a round (%(default)s)")
+    parser.add_argument("--steps", type=int, help="of a round, instead of seconds")
     parser.add_argument("--keep", type=float, default=0.5)
     parser.add_argument("--no-baselines", action="store_true")
     return parser.parse_args()
@@ -164,28 +167,35 @@ def run(
             iter_finetune(
                 model,
                 examples,
-                seconds=options.seconds,
+                **length(options, 1),
                 keep=options.keep,
                 base=start,
                 seed=number,
             )
         )
         model = taught if summary.improved else model
-        seconds = number * options.seconds
+        seconds = number * (options.steps or options.seconds)
         print(line(str(number), corrected, seconds, model, tested, known), flush=True)
     if not options.no_baselines:
         for name, baseline, count in baselines(start, desks, corrected, options):
             print(line(name, count, seconds, baseline, tested, known), flush=True)
 
 
+def length(options: argparse.Namespace, rounds: int) -> dict[str, Any]:
+    """How long so many rounds teach."""
+    if options.steps is not None:
+        return {"steps": rounds * options.steps}
+    return {"seconds": rounds * options.seconds}
+
+
 def baselines(
     start: Model, desks: Sequence[Desk], corrected: int, options: argparse.Namespace
 ) -> Iterator[tuple[str, Model, int]]:
     """Train from scratch on the same corrections, and densely on whole images."""
-    seconds = options.rounds * options.seconds
+    whole_time = length(options, options.rounds)
     examples = [desk.example for desk in desks if desk.checked.any()]
     scratch = ended(
-        iter_train(examples, start.config, settings=TEACH_SETTINGS, seconds=seconds, seed=1)
+        iter_train(examples, start.config, settings=TEACH_SETTINGS, seed=1, **whole_time)
     )
     yield "scratch", replace(scratch, card=start.card), corrected
     whole, count = [], 0
@@ -195,7 +205,7 @@ def baselines(
             count += int(np.count_nonzero(np.unique(picture.truth)))
             whole.append(Example(picture.image, picture.truth, None, "YX", picture.diameter))
     plain = replace(TEACH_SETTINGS, weights=replace(TEACH_SETTINGS.weights, w0=0.0))
-    dense, _ = ended(iter_finetune(start, whole, seconds=seconds, keep=0.0, settings=plain, seed=1))
+    dense, _ = ended(iter_finetune(start, whole, keep=0.0, settings=plain, seed=1, **whole_time))
     yield "dense", dense, count
 
 
