@@ -41,6 +41,7 @@ CHECKPOINT_EVERY_S = 120.0
 # two thirds to one and a half times the usual size.
 TRAIN_SETTINGS = TrainSettings(
     learning_rate=2e-3,
+    side_weight=1.0,  # chosen: side outputs together count as much as the output
     augment=AugmentConfig(
         scale=(0.7, 1.45),
         brightness=0.05,
@@ -191,7 +192,8 @@ class _Keeper:
 
 def _continued(model: Model, start: Model) -> Model:
     """Give a fresh model the weights of another, and its history."""
-    for name in ("architecture", "in_channels", "classes", "width", "depth", "compress"):
+    shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
+    for name in shape:
         new, old = getattr(model.config, name), getattr(start.config, name)
         if new != old:
             raise InputError(
