@@ -7,9 +7,10 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from napari_unet.core.architectures import ARCHITECTURES, NORMS
 from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
 
 __all__ = ["build_parser", "main"]
@@ -179,9 +180,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
     parser.add_argument(
         "--architecture",
-        choices=("unet", "unet-valid"),
+        choices=tuple(ARCHITECTURES),
         default="unet",
-        help="same-padded with batch norm, or as in the paper of 2015 (%(default)s)",
+        metavar="NAME",
+        help=_listed({name: one.sentence for name, one in ARCHITECTURES.items()}),
+    )
+    parser.add_argument(
+        "--norm", choices=tuple(NORMS), default="auto", metavar="NAME", help=_listed(NORMS)
     )
     parser.add_argument("--width", type=_whole(1, 256), default=32, help="of level 1 (%(default)s)")
     parser.add_argument(
@@ -196,7 +201,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         default=0.1,
         help="intensities above it enter as their logarithm; 0 as they are (%(default)s)",
     )
-    parser.add_argument("--depth", type=_whole(1, 7), default=4, help="poolings (%(default)s)")
+    parser.add_argument(
+        "--depth", type=_whole(1, 7), help="poolings (as many as in the architecture's paper)"
+    )
     parser.add_argument("--dropout", type=_number(0, 0.95), default=0.0, help="(%(default)s)")
     _add_settings(parser)
     parser.add_argument(
@@ -308,6 +315,13 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "float32", "bfloat16", "float16"),
         default="auto",
         help="(%(default)s)",
+    )
+
+
+def _listed(sentences: Mapping[str, str]) -> str:
+    """What each name of a list means, for the help of an option."""
+    return "; ".join(f"{name}: {sentence}" for name, sentence in sentences.items()) + (
+        " (%(default)s)"
     )
 
 
