@@ -384,3 +384,23 @@ def test_ctrl_c_ends_training_with_what_was_learnt_and_twice_at_once():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_unet_plus_plus_is_trained_and_pruned(capsys, tmp_path, data):
+    model, cut = tmp_path / "deep.safetensors", tmp_path / "cut.safetensors"
+    tiny = ("--width", 2, "--patch", 32, "--batch", 1, "--device", "cpu", "--steps", 1)
+    words = ("--architecture", "unet++", "--norm", "group", "--depth", 2, *tiny)
+    assert _run(capsys, "train", data, "-o", model, *words)[0] == 0
+    assert "unet++, width 2, depth 2, group norm" in _run(capsys, "models", "show", model)[1]
+    code, out, _ = _run(capsys, "models", "prune", model, "--depth", 1, "-o", cut)
+    assert code == 0 and "Cut from depth 2 to 1" in out
+    assert load_model(cut).config.depth == 1
+    code, _, said = _run(capsys, "models", "prune", cut, "--depth", 1, "-o", cut)
+    assert code == 2 and "cannot be pruned to 1" in said
+
+
+def test_an_architecture_has_the_depth_of_its_paper(capsys, tmp_path, data):
+    model = tmp_path / "mine.safetensors"
+    tiny = ("--width", 1, "--patch", 32, "--batch", 1, "--device", "cpu", "--steps", 1)
+    assert _run(capsys, "train", data, "-o", model, "--architecture", "resunet", *tiny)[0] == 0
+    assert load_model(model).config.depth == 3

@@ -33,7 +33,14 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
 from napari_unet.core.sampling import Batch, WeightSettings
 
-__all__ = ["TEACH_SETTINGS", "TRAIN_SETTINGS", "finetune", "iter_finetune", "iter_train"]
+__all__ = [
+    "TEACH_SETTINGS",
+    "TRAIN_SETTINGS",
+    "finetune",
+    "iter_finetune",
+    "iter_train",
+    "timestamp",
+]
 
 CHECKPOINT_EVERY_S = 120.0
 
@@ -155,7 +162,7 @@ def iter_train(
     else:
         keeper.save(run, model)
     history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
-    finished = replace(model.card, history=history, created=_now())
+    finished = replace(model.card, history=history, created=timestamp())
     return replace(model, card=finished, network=run.averaged())
 
 
@@ -197,7 +204,8 @@ def _continued(model: Model, start: Model) -> Model:
         new, old = getattr(model.config, name), getattr(start.config, name)
         if new != old:
             raise InputError(
-                f"The model to start from has {name} {old} and {new} is asked for; use {old}."
+                f"The model to start from has {name.removeprefix('network_')} {old} and {new} is "
+                f"asked for; use {old}."
             )
     model.network.load_state_dict(start.network.state_dict())
     card = replace(model.card, parent=start.card.name, history=start.card.history)
@@ -289,7 +297,7 @@ def iter_finetune(
         yield last
     summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
     history = (*model.card.history, _history(summary.sentence, budget))
-    card = replace(model.card, parent=model.card.name, history=history, created=_now())
+    card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
     best = judge.best or replace(model, network=run.averaged())
     return replace(best, card=card), summary
 
@@ -327,8 +335,9 @@ def finetune(
 
 
 def _history(what: str, budget: Budget) -> str:
-    return f"{_now()}: {what} ({budget.step} steps, {budget.elapsed:.0f} s)"
+    return f"{timestamp()}: {what} ({budget.step} steps, {budget.elapsed:.0f} s)"
 
 
-def _now() -> str:
+def timestamp() -> str:
+    """Return the date and time as cards name them: ISO, in universal time."""
     return datetime.now(UTC).isoformat(timespec="seconds")
