@@ -14,7 +14,7 @@ from napari_unet.core.models.blocks import (
     enlarged,
     up_convolution,
 )
-from napari_unet.core.models.network import Network
+from napari_unet.core.models.network import Network, compressed
 from napari_unet.core.models.norms import normalization
 
 __all__ = ["AttentionUNet"]
@@ -63,7 +63,7 @@ class AttentionUNet(Network):
 
     def attention(self, image: Tensor) -> list[Tensor]:
         """Return what each gate lets pass, (B, 1, H, W) within 0 to 1, the finest first."""
-        maps = self._decode(image)[1]
+        maps = self._decode(compressed(image, self.compress))[1]
         return [enlarged(each, image.shape[-1] // each.shape[-1]) for each in reversed(maps)]
 
     def _decode(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:

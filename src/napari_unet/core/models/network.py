@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Network"]
+__all__ = ["Network", "compressed"]
 
 
 class Network(nn.Module):
@@ -42,7 +42,7 @@ class Network(nn.Module):
         A network with deep supervision returns in training a tuple of them: its one output, and
         then those of its side heads, of the same shape.
         """
-        outputs = self.outputs(_compressed(image, self.compress))
+        outputs = self.outputs(compressed(image, self.compress))
         return outputs if len(outputs) > 1 else outputs[0]
 
     def outputs(self, features: Tensor) -> tuple[Tensor, ...]:
@@ -50,6 +50,6 @@ class Network(nn.Module):
         raise NotImplementedError
 
 
-def _compressed(image: Tensor, knee: float) -> Tensor:
+def compressed(image: Tensor, knee: float) -> Tensor:
     """Linear below the knee, logarithmic above it; 0 and 1 stay."""
     return torch.asinh(image / knee) / math.asinh(1 / knee) if knee > 0 else image

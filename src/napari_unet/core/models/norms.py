@@ -83,7 +83,7 @@ def with_measured_norms(network: nn.Module, sample: Tensor) -> nn.Module:
     norms = _replace(network)
     for norm in norms:
         norm.is_measuring = True
-    with torch.inference_mode():
+    with torch.no_grad():
         network(sample)
     for norm in norms:
         norm.is_measuring = False

@@ -20,7 +20,7 @@ class ResUNet(Network):
     Chosen: nearest-neighbour enlargement, and a convolution 1x1 on the shortcut, since a unit
     changes the number of channels; dropout on the two deepest levels.
 
-    The paper has `depth` 3 and `width` 64, and names 7.8 million parameters (section III.C): those
+    The paper has `depth` 3 and `width` 64, and names 7.8 million parameters (section III): those
     of the convolutions 3x3; the shortcuts add 0.4 million.
 
     Input (B, in_channels, H, W), H and W multiples of ``2**depth``; output as large.

@@ -28,7 +28,7 @@ class UNetPlusPlus(Network):
     The nodes X(0, 1) to X(0, depth) each have an output (deep supervision, section 3.2). Chosen:
     the last one is the network's answer, the "fast mode" of the paper, so that it can be pruned;
     the others are side heads that help in training. A model cut to the nodes that X(0, d) needs
-    is a U-Net++ of depth d with the same weights (section 3.2, figure 3), see
+    is a U-Net++ of depth d with the same weights (section 3.2, figure 1c), see
     `napari_unet.core.prune`. Up-convolutions 2x2 as in the authors' released network; batch norm
     in place of their dropout within the nodes.
 
