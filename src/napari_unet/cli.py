@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from napari_unet.core.architectures import ARCHITECTURES, NORMS
 from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
+from napari_unet.core.loss_config import LOSSES, LossConfig
 
 __all__ = ["build_parser", "main"]
 
@@ -301,6 +302,14 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=_whole(1, 4096), help="patches a step")
     parser.add_argument("--learning-rate", type=_number(1e-8, 1), help="highest of the run")
     parser.add_argument(
+        "--loss",
+        type=_loss,
+        metavar="SUM",
+        help="of the checked pixels, such as weighted-ce+0.5*dice(beta=2): "
+        + "; ".join(f"{name}: {kind.sentence}" for name, kind in LOSSES.items())
+        + " (weighted-ce)",
+    )
+    parser.add_argument(
         "--epochs",
         type=_number(0.001, 1e7),
         help="how long, as --steps: in an epoch patches cover what is checked once",
@@ -332,6 +341,13 @@ def _listed(sentences: Mapping[str, str]) -> str:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def _loss(text: str) -> LossConfig:
+    try:
+        return LossConfig.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
 
 
 def _number(low: float, high: float) -> Callable[[str], float]:

@@ -15,6 +15,7 @@ from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.device import autocast_dtype, channels_last, choose_device, choose_precision
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TrainProgress
+from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
 
 __all__ = ["Budget", "Cancelled", "Loss", "OpenEndedBudget", "Optimisation", "TrainSettings"]
@@ -43,6 +44,8 @@ class TrainSettings:
     side_weight : float
         What the mean loss of the side outputs of a network with deep supervision counts against
         that of its output; 0 leaves them out.
+    loss : LossConfig
+        Of the checked pixels.
     weights : WeightSettings
         Of the touching-cell weight map.
     augment : AugmentConfig
@@ -57,6 +60,7 @@ class TrainSettings:
     clip: float = 5.0
     frozen: int = 0
     side_weight: float = 0.0
+    loss: LossConfig = field(default_factory=LossConfig)
     weights: WeightSettings = field(default_factory=WeightSettings)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 

@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from torch import Tensor
-
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from napari_unet.core.config import ModelCard, ModelConfig
@@ -22,16 +20,15 @@ from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
 from napari_unet.core.lesson import (
     check_examples,
+    checked_loss,
     count_cells,
-    cropped,
     patch_sampler,
     sized,
     teaching_loss,
 )
-from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
-from napari_unet.core.sampling import Batch, WeightSettings
+from napari_unet.core.sampling import WeightSettings
 
 __all__ = [
     "TEACH_SETTINGS",
@@ -149,10 +146,7 @@ def iter_train(
     if resume:
         keeper.take_up(run)
 
-    def loss(logits: Tensor, batch: Batch) -> Tensor:
-        return weighted_cross_entropy(logits, *cropped(batch, logits))
-
-    with closing(run.steps(sampler, loss, cancelled)) as reports:
+    with closing(run.steps(sampler, checked_loss(settings.loss), cancelled)) as reports:
         for report in reports:
             yield report
             if keeper.is_due(budget):
@@ -284,7 +278,7 @@ def iter_finetune(
     first = judge.judge(model.network)
     if first is not None:
         yield first
-    loss = teaching_loss(run, model if base is None else base, keep)
+    loss = teaching_loss(run, model if base is None else base, keep, settings.loss)
     with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
             yield report
