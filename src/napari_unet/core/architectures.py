@@ -195,12 +195,14 @@ _LIST = (
         "U-Nets of every depth in one, nested, which can be cut to a shallower one",
         "Zhou, Rahman Siddiquee, Tajbakhsh and Liang 2018, arXiv:1807.10165",
         _unet_plus_plus,
+        pixel_bytes=80,
     ),
     Architecture(
         "unet3+",
         "each level of the expanding path sees all scales",
         "Huang et al. 2020, arXiv:2004.08790",
         _unet_3_plus,
+        pixel_bytes=112,
     ),
     Architecture(
         "attention-unet",
@@ -214,12 +216,14 @@ _LIST = (
         "Zhang, Liu and Wang 2018, arXiv:1711.10684",
         _resunet,
         depth=3,
+        pixel_bytes=72,
     ),
     Architecture(
         "unet-light",
         "depthwise separable convolutions: a fraction of the weights",
         "Howard et al. 2017, arXiv:1704.04861, section 3.1, in a U-Net",
         _unet,
+        pixel_bytes=40,
     ),
     Architecture(
         "unet-transformer",

@@ -56,9 +56,13 @@ _LIST = (
     LossKind(
         "balanced-ce",
         "cross-entropy, every class alike however rare",
-        "Eigen and Fergus 2015, section 4, with the mean in place of the median",
+        "Eigen and Fergus 2015, with the mean in place of the median",
     ),
-    LossKind("bce", "binary cross-entropy, each class against the others", "Long et al. 2015"),
+    LossKind(
+        "bce",
+        "binary cross-entropy, each class against the others",
+        "Zhou et al. 2018, section 3.2, beside Dice",
+    ),
     LossKind(
         "dice",
         "overlap, with a beta above 1 minding misses more",
@@ -68,12 +72,12 @@ _LIST = (
     LossKind(
         "generalised-dice",
         "overlap, every class alike however small",
-        "Sudre et al. 2017, section 2.1",
+        "Sudre et al. 2017, section 2",
     ),
     LossKind(
         "tversky",
         "overlap, alpha minding what is too much and beta what is missed",
-        "Salehi et al. 2017, equation 2",
+        "Salehi et al. 2017, section 2",
         {"alpha": Setting(0.3, 0.0, 10.0), "beta": Setting(0.7, 0.0, 10.0), "smooth": _SMOOTH},
     ),
     LossKind(
@@ -85,7 +89,7 @@ _LIST = (
     LossKind(
         "boundary",
         "how far from the outline it is wrong, to be added to another",
-        "Kervadec et al. 2019, equation 5",
+        "Kervadec et al. 2019, section 2",
     ),
 )
 

@@ -12,12 +12,12 @@ __all__ = ["boundary_loss", "signed_distance"]
 
 
 def boundary_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Boundary loss of Kervadec et al. 2019 (arXiv:1812.07032), equation 5.
+    """Boundary loss of Kervadec et al. 2019 (arXiv:1812.07032), section 2.
 
     Each pixel's probability of a class times its signed distance from the outline of that class,
     averaged over the classes but the background and over the pixels of weight above 0. It is
     negative where a network is right, and blind to a class that does not occur: it is meant to be
-    added, with a small weight, to a loss that is not (section 2.3; there 0.01 and more).
+    added, with a small weight, to a loss that is not (there 0.01 and more).
 
     Parameters
     ----------

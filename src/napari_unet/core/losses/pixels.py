@@ -44,7 +44,7 @@ def balanced_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Te
     """Weighted mean of the cross-entropy of each class, and the mean of these.
 
     A class counts as much as another, however many pixels either has in the batch; one that does
-    not occur counts nothing (Eigen and Fergus 2015, section 4, balance by the median frequency).
+    not occur counts nothing (Eigen and Fergus 2015 balance by the median frequency).
     Shapes as in `weighted_cross_entropy`; 0 if no pixel has a weight.
     """
     loss = F.cross_entropy(logits.float(), target, reduction="none") * weight

@@ -24,7 +24,7 @@ def tversky_loss(
     beta: float = 0.7,
     smooth: float = 1.0,
 ) -> Tensor:
-    """One less the index of Tversky: Salehi et al. 2017 (arXiv:1706.05721), equation 2.
+    """One less the index of Tversky: Salehi et al. 2017 (arXiv:1706.05721), section 2.
 
     With TP, FP and FN the weighted sums of probability where it belongs, where it does not, and
     of what is missing of it, the index is (TP + s) / (TP + alpha FP + beta FN + s).
@@ -64,7 +64,7 @@ def dice_loss(
 
 
 def generalised_dice_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Generalised Dice loss of Sudre et al. 2017 (arXiv:1707.03237), section 2.1.
+    """Generalised Dice loss of Sudre et al. 2017 (arXiv:1707.03237), section 2.
 
     All classes, the background too, count by one over the square of how much of them there is. A
     class that does not occur is left out. 0 if no pixel has a weight.

@@ -72,8 +72,7 @@ class UNet3Plus(Network):
         levels = contract(self.down, features, self.dropout)
         for level in reversed(range(len(self.fuse))):
             # From here on a level holds what the decoder has made of it.
-            scaled = [_scaled(source, other - level) for other, source in enumerate(levels)]
-            levels[level] = self.fuse[level](self.branches[level](scaled))
+            levels[level] = self.fuse[level](self.branches[level](levels, level))
         if not self.training:
             return (self.head(levels[0]),)
         sides = enumerate(zip(self.side_heads, levels[1:], strict=True), start=1)
@@ -81,7 +80,7 @@ class UNet3Plus(Network):
 
 
 class _Branches(nn.Module):
-    """Each of several features through a convolution of its own, then joined."""
+    """Every level at the size of one, each through a convolution of its own, then joined."""
 
     def __init__(self, inputs: list[int], width: int, norm: str) -> None:
         super().__init__()
@@ -89,10 +88,13 @@ class _Branches(nn.Module):
             nn.Sequential(*conv_layers(source, width, norm=norm)) for source in inputs
         )
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Return (B, width * inputs, H, W)."""
-        pairs = zip(self.each, features, strict=True)
-        return torch.cat([branch(source) for branch, source in pairs], dim=1)
+    def forward(self, levels: list[Tensor], level: int) -> Tensor:
+        """Return (B, width * levels, H, W) of the size of one level."""
+        # One at a time: the coarsest has, once enlarged, the most channels of all.
+        pairs = enumerate(zip(self.each, levels, strict=True))
+        return torch.cat(
+            [branch(_scaled(source, other - level)) for other, (branch, source) in pairs], dim=1
+        )
 
 
 def _scaled(features: Tensor, levels_up: int) -> Tensor:
