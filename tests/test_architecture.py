@@ -38,6 +38,7 @@ TORCH = {
     "models",
     "optimise",
     "predict",
+    "prune",
     "rehearsal",
     "sampling",
     "teacher",

@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from napari_unet import cli, sample_data
+from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.model_file import load_model
 from napari_unet.formats.images import read_labels, write_labels
 
@@ -78,6 +79,10 @@ def test_evaluate_needs_no_torch(data):
         (["train", "d", "-o", "m.safetensors", "--steps", "0"], "0 is not from 1"),
         (["train", "d", "-o", "m.safetensors", "--diameter", "-1"], "-1 is not from 0 to 10000"),
         (["train", "d", "-o", "m.safetensors", "--compress", "101"], "101 is not from 0 to 100"),
+        (["train", "d", "-o", "m.safetensors", "--loss", "dic"], "Loss 'dic' is not known; use"),
+        (["train", "d", "-o", "m.safetensors", "--architecture", "vnet"], "invalid choice: 'vnet'"),
+        (["train", "d", "-o", "m.safetensors", "--norm", "layer"], "invalid choice: 'layer'"),
+        (["models", "prune", "m", "-o", "n", "--depth", "1"], "ends in .safetensors"),
         (["segment", "gone.tif", "-o", "b", "--model", "nothing"], "no model named 'nothing'"),
         (["segment", "gone*.tif", "-o", "b"], "No file fits the pattern"),
         (["train", "gone", "-o", "m.safetensors"], "There is no folder"),
@@ -384,3 +389,40 @@ def test_ctrl_c_ends_training_with_what_was_learnt_and_twice_at_once():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_unet_plus_plus_is_trained_and_pruned(capsys, tmp_path, data):
+    model, cut = tmp_path / "deep.safetensors", tmp_path / "cut.safetensors"
+    tiny = ("--width", 2, "--patch", 32, "--batch", 1, "--device", "cpu", "--steps", 1)
+    words = ("--architecture", "unet++", "--norm", "group", "--depth", 2, *tiny)
+    assert _run(capsys, "train", data, "-o", model, *words)[0] == 0
+    assert "unet++, width 2, depth 2, group norm" in _run(capsys, "models", "show", model)[1]
+    code, out, _ = _run(capsys, "models", "prune", model, "--depth", 1, "-o", cut)
+    assert code == 0 and "Cut from depth 2 to 1" in out
+    assert load_model(cut).config.depth == 1
+    code, _, said = _run(capsys, "models", "prune", cut, "--depth", 1, "-o", cut)
+    assert code == 2 and "cannot be pruned to 1" in said
+
+
+def test_an_architecture_has_the_depth_of_its_paper(capsys, tmp_path, data):
+    model = tmp_path / "mine.safetensors"
+    tiny = ("--width", 1, "--patch", 32, "--batch", 1, "--device", "cpu", "--steps", 1)
+    assert _run(capsys, "train", data, "-o", model, "--architecture", "resunet", *tiny)[0] == 0
+    assert load_model(model).config.depth == 3
+
+
+@pytest.mark.parametrize("command", ["train", "finetune"])
+def test_the_loss_that_is_named_is_the_one_that_is_learnt(
+    capsys, tmp_path, data, tiny_model, monkeypatch, command
+):
+    from napari_unet.core import lesson
+
+    named, loss_of = [], lesson.loss_of
+    monkeypatch.setattr(lesson, "loss_of", lambda one: named.append(one) or loss_of(one))
+    words = ("-o", tmp_path / "m.safetensors", "--steps", 1, "--patch", 32, "--device", "cpu")
+    sources = (data, "--width", 1, "--depth", 1) if command == "train" else (tiny_model, data)
+    assert _run(capsys, command, *sources, *words, "--loss", "ce + 0.5*dice(beta=2)")[0] in (0, 1)
+    assert named == [LossConfig.parse("ce+0.5*dice(beta=2)")]
+    named.clear()
+    _run(capsys, command, *sources, *words)
+    assert named == [LossConfig()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,25 @@ def test_every_command_and_option_is_in_the_reference():
     for name, parser in commands.items():
         said = set(re.findall(r"--[a-z-]+", rows[name]))
         assert said == options(parser) - {"--help", "--debug", "--out"} | said & {"--out"}
+
+
+def test_the_tables_of_networks_and_losses_are_those_of_the_code():
+    script = ROOT / "docs" / "make_networks.py"
+    written = runpy.run_path(str(script))
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    assert written["with_tables"](page) == page, "run python docs/make_networks.py"
+
+
+def test_every_network_and_loss_is_run_by_the_tests_that_the_page_names():
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[a-z_/]+\.py)`", page))
+    assert len(named) >= 4 and all((ROOT / name).is_file() for name in named)
+    for test, names in (
+        ("core/models/test_architectures.py", 'parametrize("architecture", ARCHITECTURES)'),
+        ("core/test_losses.py", 'parametrize("loss", FUNCTIONS.values(), ids=FUNCTIONS)'),
+    ):
+        assert f"tests/{test}" in named
+        assert names in (ROOT / "tests" / test).read_text(encoding="utf-8")
 
 
 def test_set_up_of_the_readme_is_what_the_scripts_do():

@@ -7,10 +7,12 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from napari_unet.core.architectures import ARCHITECTURES, NORMS
 from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
+from napari_unet.core.loss_config import LOSSES, LossConfig
 
 __all__ = ["build_parser", "main"]
 
@@ -179,9 +181,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
     parser.add_argument(
         "--architecture",
-        choices=("unet", "unet-valid"),
+        choices=tuple(ARCHITECTURES),
         default="unet",
-        help="same-padded with batch norm, or as in the paper of 2015 (%(default)s)",
+        metavar="NAME",
+        help=_listed({name: one.sentence for name, one in ARCHITECTURES.items()}),
+    )
+    parser.add_argument(
+        "--norm", choices=tuple(NORMS), default="auto", metavar="NAME", help=_listed(NORMS)
     )
     parser.add_argument("--width", type=_whole(1, 256), default=32, help="of level 1 (%(default)s)")
     parser.add_argument(
@@ -196,7 +202,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         default=0.1,
         help="intensities above it enter as their logarithm; 0 as they are (%(default)s)",
     )
-    parser.add_argument("--depth", type=_whole(1, 7), default=4, help="poolings (%(default)s)")
+    parser.add_argument(
+        "--depth", type=_whole(1, 7), help="poolings (as many as in the architecture's paper)"
+    )
     parser.add_argument("--dropout", type=_number(0, 0.95), default=0.0, help="(%(default)s)")
     _add_settings(parser)
     parser.add_argument(
@@ -255,6 +263,11 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     take.add_argument("file", metavar="FILE", help="a .safetensors file")
     take.add_argument("--name", help="what to call it (the file's name)")
     take.add_argument("--force", action="store_true", help="replace one of that name")
+    prune = _command(actions, "prune", "cut a unet++ to a shallower, faster one", "models")
+    prune.add_argument("model", metavar="MODEL", help="name or file")
+    prune.add_argument("--depth", type=_whole(1, 6), required=True, help="poolings that are left")
+    _add_out(prune, "model file to write, ending in .safetensors")
+    prune.set_defaults(action="prune")
     listing.set_defaults(action="list")
     show.set_defaults(action="show")
     take.set_defaults(action="import")
@@ -289,6 +302,14 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=_whole(1, 4096), help="patches a step")
     parser.add_argument("--learning-rate", type=_number(1e-8, 1), help="highest of the run")
     parser.add_argument(
+        "--loss",
+        type=_loss,
+        metavar="SUM",
+        help="of the checked pixels, such as weighted-ce+0.5*dice(beta=2): "
+        + "; ".join(f"{name}: {kind.sentence}" for name, kind in LOSSES.items())
+        + " (weighted-ce)",
+    )
+    parser.add_argument(
         "--epochs",
         type=_number(0.001, 1e7),
         help="how long, as --steps: in an epoch patches cover what is checked once",
@@ -311,8 +332,22 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _listed(sentences: Mapping[str, str]) -> str:
+    """What each name of a list means, for the help of an option."""
+    return "; ".join(f"{name}: {sentence}" for name, sentence in sentences.items()) + (
+        " (%(default)s)"
+    )
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def _loss(text: str) -> LossConfig:
+    try:
+        return LossConfig.parse(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
 
 
 def _number(low: float, high: float) -> Callable[[str], float]:

@@ -12,7 +12,8 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"architecture": "resnet"}, "'resnet' is not known; use unet or unet-valid"),
+        ({"architecture": "resnet"}, "'resnet' is not known; use unet, unet-valid, .* or segnet"),
+        ({"norm": "layer"}, "'layer' is not known; use auto, batch, group, instance or none"),
         ({"in_channels": 0}, "in_channels is 0; it must be from 1 to 64"),
         ({"in_channels": 65}, "in_channels"),
         ({"width": 0}, "width"),
@@ -62,6 +63,13 @@ def test_a_model_from_before_intensities_were_compressed_leaves_them_as_they_are
     del values["compress"]
     assert ModelConfig.from_json(values) == ModelConfig(width=4)
     assert ModelConfig().compress == 0
+
+
+def test_a_model_from_before_norms_could_be_chosen_has_those_it_had():
+    for architecture, norm in (("unet", "batch"), ("unet-valid", "none")):
+        values = ModelConfig(architecture).to_json()
+        del values["norm"]
+        assert ModelConfig.from_json(values).network_norm == norm
 
 
 @pytest.mark.parametrize(

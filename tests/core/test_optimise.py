@@ -11,9 +11,11 @@ from torch import nn
 
 from napari_unet.core import optimise
 from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.lesson import steps_of
 from napari_unet.core.losses import weighted_cross_entropy
+from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Optimisation, TrainSettings
 from napari_unet.core.sampling import PatchSampler, WeightSettings
 from small_scenes import SMALL, ended, example, small_model
@@ -233,6 +235,23 @@ def test_the_average_is_that_of_the_formula():
         decay = min(0.9, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * now
     torch.testing.assert_close(run.averaged().head.bias.detach(), expected)
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(0.0, 1.0), (1.0, 5.0), (0.5, 3.0)])
+def test_side_outputs_count_as_their_mean_times_their_weight(weight, expected):
+    """Of a U-Net++ of depth 3: its output has a loss of 1, the two others of 3 and 5."""
+    model = Model.fresh(ModelConfig("unet++", width=2, depth=3))
+    asked = []
+
+    def loss(logits, batch):
+        asked.append(logits.shape)
+        return 0 * logits.sum() + (1.0, 3.0, 5.0)[(len(asked) - 1) % 3]
+
+    settings = replace(SETTINGS, side_weight=weight)
+    run = Optimisation(model.network, settings, Budget(None, 1), "cpu", "float32", 0)
+    events, _ = ended(run.steps(a_sampler(), loss, None))
+    assert events[-1].loss == pytest.approx(expected)
+    assert len(asked) == (3 if weight else 1)
 
 
 def failing(error):

@@ -84,7 +84,9 @@ def budget_steps(
 
 def settings_of(args: argparse.Namespace, settings: TrainSettings) -> TrainSettings:
     """Return the settings with what the options say."""
-    named = {name: getattr(args, name) for name in ("patch", "batch", "learning_rate", "frozen")}
+    named = {
+        name: getattr(args, name) for name in ("patch", "batch", "learning_rate", "frozen", "loss")
+    }
     return replace(settings, **{name: value for name, value in named.items() if value is not None})
 
 

@@ -1,4 +1,4 @@
-"""`napari-unet models`: what models there are, what is known of one, and taking one in."""
+"""`napari-unet models`: what models there are, what is known of one, taking one in, pruning."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import os
 import re
 import shutil
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 from napari_unet.commands.console import say, table
+from napari_unet.commands.learning import checked_target
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.library import (
@@ -26,15 +28,33 @@ __all__ = ["import_model", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, show or import."""
+    """List, show, import or prune."""
     if args.action == "show":
         _show(args.model, args.json)
     elif args.action == "import":
         path = import_model(Path(args.file), args.name, force=args.force)
         say(f"The model is now called {path.stem}; it was copied to {path}.")
+    elif args.action == "prune":
+        _prune(args.model, args.depth, args.out)
     else:
         _list(args.json)
     return 0
+
+
+def _prune(name: str, depth: int, out: str) -> None:
+    from napari_unet.core.model_file import load_model  # brings torch
+    from napari_unet.core.prune import pruned
+
+    target = checked_target(out)
+    model = load_model(name)
+    cut = pruned(model, depth)
+    card = replace(cut.card, name=target.stem, title=target.stem)
+    replace(cut, card=card).save(target)
+    before, after = (sum(p.numel() for p in m.network.parameters()) / 1e6 for m in (model, cut))
+    say(
+        f"Cut from depth {model.config.depth} to {depth}: {before:.2f} to {after:.2f} million "
+        f"parameters; written to {target}. Test it with napari-unet evaluate before you rely on it."
+    )
 
 
 def import_model(file: Path, name: str | None = None, *, force: bool = False) -> Path:
@@ -114,6 +134,7 @@ def _named(card: ModelCard) -> dict[str, object]:
 
 def _lines(config: ModelConfig, card: ModelCard) -> dict[str, str]:
     network = f"{config.architecture}, width {config.width}, depth {config.depth}"
+    network += "" if config.norm == "auto" else f", {config.norm} norm"
     size = "" if config.diameter is None else f"; objects of about {config.diameter:.0f} px"
     channels = f"{config.in_channels} channel{'s' * (config.in_channels != 1)}{size}"
     return {

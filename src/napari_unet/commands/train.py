@@ -28,6 +28,7 @@ from napari_unet.commands.learning import (
     settings_of,
     stop_key,
 )
+from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.calibrate import iter_calibrate
 from napari_unet.core.choose_split import choose_split
 from napari_unet.core.config import ModelCard, ModelConfig
@@ -144,7 +145,8 @@ def _config(args: argparse.Namespace, taught: list[NamedExample], channels: int)
         architecture=args.architecture,
         in_channels=channels,
         width=args.width,
-        depth=args.depth,
+        depth=ARCHITECTURES[args.architecture].depth if args.depth is None else args.depth,
+        norm=args.norm,
         dropout=args.dropout,
         compress=args.compress,
         min_size=min_size or ModelConfig.min_size,

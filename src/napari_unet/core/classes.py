@@ -11,6 +11,7 @@ from torch import nn
 
 from napari_unet.core.class_labels import classes_with
 from napari_unet.core.model_file import Model
+from napari_unet.core.models.network import Network
 
 __all__ = ["with_classes"]
 
@@ -44,9 +45,24 @@ def with_classes(model: Model, names: Sequence[str]) -> Model:
         return model
     old = len(config.classes) if config.semantic else 2
     network = copy.deepcopy(model.network)
-    head = network.head
-    assert isinstance(head, nn.Conv2d)
-    wider = nn.Conv2d(head.in_channels, len(classes), head.kernel_size)  # type: ignore[arg-type]
+    assert isinstance(network, Network)
+    network.head = _widened(network.head, len(classes), old)
+    for number, head in enumerate(network.side_heads):
+        assert isinstance(head, nn.Conv2d)
+        network.side_heads[number] = _widened(head, len(classes), old)
+    size = config.diameter if config.semantic else None
+    config = replace(config, classes=classes, semantic=True, diameter=size, object_score=())
+    return replace(model, config=config, network=network)
+
+
+def _widened(head: nn.Conv2d, classes: int, old: int) -> nn.Conv2d:
+    """Return an output layer whose first `old` rows are kept and whose others are far below."""
+    wider = nn.Conv2d(
+        head.in_channels,
+        classes,
+        head.kernel_size,  # type: ignore[arg-type]  # torch annotates it as a tuple of any length
+        padding=head.padding,  # type: ignore[arg-type]  # the same
+    )
     with torch.no_grad():
         for new, before, below in (
             (wider.weight, head.weight[:old], 0.0),
@@ -55,7 +71,4 @@ def with_classes(model: Model, names: Sequence[str]) -> Model:
             assert new is not None
             new[:old] = before
             new[old:] = before.mean(dim=0) - below
-    network.head = wider
-    size = config.diameter if config.semantic else None
-    config = replace(config, classes=classes, semantic=True, diameter=size, object_score=())
-    return replace(model, config=config, network=network)
+    return wider

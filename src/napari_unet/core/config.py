@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any  # JSON values: their types are checked in from_json
 
+from napari_unet.core.architectures import ARCHITECTURES, NORMS
 from napari_unet.core.errors import InputError, ModelFileError
 from napari_unet.core.object_score import ObjectScore
 
 __all__ = ["ModelCard", "ModelConfig"]
-
-ARCHITECTURES = ("unet", "unet-valid")
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,8 @@ class ModelConfig:
 
     Attributes
     ----------
-    architecture : {"unet", "unet-valid"}
-        "unet" is same-padded with batch norm; "unet-valid" is the network of
-        Ronneberger et al. 2015 with valid convolutions.
+    architecture : str
+        One of `napari_unet.core.architectures.ARCHITECTURES`.
     in_channels : int
         Image channels.
     classes : tuple of str
@@ -56,6 +54,9 @@ class ModelConfig:
     object_score : tuple of float
         What the looks of an object say about how right it is, see
         `napari_unet.core.object_score`; empty if nothing was learnt about that.
+    norm : str
+        Normalisation in the network, one of `napari_unet.core.architectures.NORMS`; "auto" is
+        what the architecture has by itself.
     """
 
     architecture: str = "unet"
@@ -73,11 +74,15 @@ class ModelConfig:
     taught_diameter: float | None = None
     semantic: bool = False
     object_score: tuple[float, ...] = ()
+    norm: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            known = " or ".join(ARCHITECTURES)
-            raise InputError(f"Architecture {self.architecture!r} is not known; use {known}.")
+        for name, known in (("architecture", ARCHITECTURES), ("norm", NORMS)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name.capitalize()} {getattr(self, name)!r} is not known; "
+                    f"use {_either(known)}."
+                )
         bounds: dict[str, tuple[float, float]] = {
             "in_channels": (1, 64),
             "width": (1, 256),
@@ -111,6 +116,11 @@ class ModelConfig:
         if not self.object_score or self.diameter is None:
             return None
         return ObjectScore(self.object_score, self.diameter)
+
+    @property
+    def network_norm(self) -> str:
+        """The normalisation in the network, when "auto" is looked up."""
+        return ARCHITECTURES[self.architecture].norm if self.norm == "auto" else self.norm
 
     def to_json(self) -> dict[str, Any]:
         """Return a dict of plain JSON values."""
@@ -205,6 +215,11 @@ class ModelCard:
             return cls(**_plain({k: v for k, v in values.items() if k in known}), path=path)
         except TypeError as error:
             raise ModelFileError(f"The model's card cannot be read: {error}") from error
+
+
+def _either(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}"
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def fit_head(network: nn.Module, batches: Iterable[Batch]) -> None:
 
     Parameters
     ----------
-    network : nn.Module
-        With a convolution of 1 x 1 as its `head`.
+    network : Network
+        One whose `head` sees more than one pixel is left as it is.
     batches : iterable of Batch
         The first few are used.
 
@@ -51,6 +51,8 @@ def fit_head(network: nn.Module, batches: Iterable[Batch]) -> None:
     """
     head = network.head
     assert isinstance(head, nn.Conv2d)
+    if head.kernel_size != (1, 1):
+        return
     with failures_in_words():
         features, target, weight = _checked_features(network, head, batches)
     known = torch.bincount(target, minlength=head.out_channels) > 0
@@ -93,7 +95,8 @@ def _checked_features(
     device = head.weight.device
     try:
         for batch in islice(batches, BATCHES):
-            logits = network(batch.to(device).image)
+            outputs = network(batch.to(device).image)
+            logits = outputs[0] if isinstance(outputs, tuple) else outputs
             target, weight = cropped(batch, logits)
             features = seen.pop().float().cpu().movedim(1, -1)
             checked = torch.nonzero(weight > 0)

@@ -13,7 +13,8 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.kept_patches import count_patches
-from napari_unet.core.losses import weighted_cross_entropy
+from napari_unet.core.loss_config import LossConfig
+from napari_unet.core.losses import loss_of
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Loss, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
@@ -24,6 +25,7 @@ from napari_unet.core.tiling import network_geometry
 
 __all__ = [
     "check_examples",
+    "checked_loss",
     "count_cells",
     "cropped",
     "knowing_size",
@@ -34,20 +36,21 @@ __all__ = [
 ]
 
 
-def teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
+def teaching_loss(run: Optimisation, model: Model, keep: float, named: LossConfig) -> Loss:
     """Return the loss of the checked pixels, and of how far what was known is left elsewhere.
 
     Where the model knows the image it is held near it there; where it does not, on drawn scenes
     of the kind that it does know.
     """
+    checked = checked_loss(named)
     if keep <= 0:
-        return _checked_loss
+        return checked
     teacher = Teacher(model.network, run, keep)
     rehearsal: Rehearsal | None = None
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
         nonlocal rehearsal
-        value = _checked_loss(logits, batch)
+        value = checked(logits, batch)
         if not teacher.is_contradicted:
             target, weight = cropped(batch, logits)
             return value + teacher.loss(logits, batch.image, target, weight)
@@ -58,8 +61,14 @@ def teaching_loss(run: Optimisation, model: Model, keep: float) -> Loss:
     return loss
 
 
-def _checked_loss(logits: Tensor, batch: Batch) -> Tensor:
-    return weighted_cross_entropy(logits, *cropped(batch, logits))
+def checked_loss(named: LossConfig) -> Loss:
+    """Return the named loss as one of a batch, of its checked pixels alone."""
+    of_pixels = loss_of(named)
+
+    def loss(logits: Tensor, batch: Batch) -> Tensor:
+        return of_pixels(logits, *cropped(batch, logits))
+
+    return loss
 
 
 def cropped(batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:

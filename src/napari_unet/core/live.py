@@ -76,7 +76,8 @@ class LiveTeaching:
         network = copy.deepcopy(model.network)
         self._run = Optimisation(network, self._settings, self._budget, device, precision, seed)
         self._run.freeze_batch_norm()
-        self._loss = teaching_loss(self._run, model if base is None else base, keep)
+        before = model if base is None else base
+        self._loss = teaching_loss(self._run, before, keep, self._settings.loss)
 
     @property
     def steps(self) -> int:

@@ -15,6 +15,7 @@ from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.device import autocast_dtype, channels_last, choose_device, choose_precision
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TrainProgress
+from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
 
 __all__ = [
@@ -48,6 +49,11 @@ class TrainSettings:
         Largest norm of a step's gradient.
     frozen : int
         So many levels of the contracting path, from the image on, stay as they are.
+    side_weight : float
+        What the mean loss of the side outputs of a network with deep supervision counts against
+        that of its output; 0 leaves them out.
+    loss : LossConfig
+        Of the checked pixels.
     weights : WeightSettings
         Of the touching-cell weight map.
     augment : AugmentConfig
@@ -61,6 +67,8 @@ class TrainSettings:
     average: float = 0.999
     clip: float = 5.0
     frozen: int = 0
+    side_weight: float = 0.0
+    loss: LossConfig = field(default_factory=LossConfig)
     weights: WeightSettings = field(default_factory=WeightSettings)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -232,6 +240,12 @@ class Optimisation:
         network: nn.Module = copy.deepcopy(self._average).float().cpu().eval()
         return network.requires_grad_(True)
 
+    def logits(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Run the network in training, in the chosen precision: its output, then side outputs."""
+        with self.autocast():
+            outputs = self.network(image.contiguous(memory_format=torch.channels_last))
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+
     def autocast(self) -> torch.autocast:
         """Return the context in which the network runs in the chosen precision."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
@@ -259,9 +273,11 @@ class Optimisation:
         rate = self._budget.learning_rate(self._settings.learning_rate)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        with self.autocast():
-            logits = self.network(batch.image.contiguous(memory_format=torch.channels_last))
-        value = loss(logits, batch)
+        output, *sides = self.logits(batch.image)
+        value = loss(output, batch)
+        if sides and self._settings.side_weight:
+            side = torch.stack([loss(logits, batch) for logits in sides]).mean()
+            value = value + self._settings.side_weight * side
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         nn.utils.clip_grad_norm_(self._learning, self._settings.clip)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.device import (
     autocast_dtype,
     channels_last,
@@ -23,10 +24,17 @@ from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TileResult
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.blocks import fold_batch_norm
+from napari_unet.core.models.norms import measures_images, with_measured_norms
 from napari_unet.core.normalize import apply_range, intensity_range
 from napari_unet.core.planes import check_image
 from napari_unet.core.rescale import to_model_size
-from napari_unet.core.tiling import network_geometry, plan_tiles, read_mirrored
+from napari_unet.core.tiling import (
+    NetworkGeometry,
+    network_geometry,
+    plan_sample,
+    plan_tiles,
+    read_mirrored,
+)
 
 __all__ = ["predict_plane", "predict_tiles"]
 
@@ -62,7 +70,8 @@ def predict_tiles(
     tile : int, optional
         Largest side of a tile, in pixels; None chooses by the width of the network.
     ranges : ndarray, shape (C, 2), optional
-        See `intensity_range`; give it where `image_cyx` is a part of an image.
+        See `intensity_range`; give it where `image_cyx` is a part of an image. A network with
+        group or instance norm normalises its features by that part all the same.
 
     Yields
     ------
@@ -86,6 +95,9 @@ def predict_tiles(
         ranges = intensity_range(image_cyx, model.config.percentiles)
     try:
         network = _inference_network(model, chosen, dtype)
+        if measures_images(network):
+            sample = _sample(image_cyx, geometry, ranges)
+            network = with_measured_norms(network, _on_device(sample, chosen, dtype))
         for index, spot in enumerate(tiles):
             image = torch.from_numpy(apply_range(read_mirrored(image_cyx, spot), ranges))
             probability = _run(network, image, chosen, dtype)
@@ -114,9 +126,8 @@ def _explained(error: RuntimeError | MemoryError) -> ComputeError:
 
 
 def _tile_side(model: Model, halo: int) -> int:
-    # About 32 bytes are held at a time for each pixel and channel of the first level (measured
-    # as the peak of a float32 run).
-    pixels = TILE_BYTES / (32 * model.config.width)
+    bytes_a_pixel = ARCHITECTURES[model.config.architecture].pixel_bytes * model.config.width
+    pixels = TILE_BYTES / bytes_a_pixel
     return max(128, int(pixels**0.5) - 2 * halo)
 
 
@@ -139,9 +150,22 @@ def _run(
     network: nn.Module, image: torch.Tensor, device: torch.device, dtype: torch.dtype
 ) -> NDArray[np.float32]:
     with torch.inference_mode(), exact(device, dtype):
-        batch = image[None].to(device=device, dtype=dtype, memory_format=torch.channels_last)
-        probability = network(batch)[0].float().softmax(dim=0)
+        probability = network(_on_device(image[None], device, dtype))[0].float().softmax(dim=0)
         return probability.cpu().numpy()  # type: ignore[no-any-return]  # numpy() is untyped
+
+
+def _on_device(batch: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    return batch.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+
+
+def _sample(
+    image_cyx: NDArray[Any], geometry: NetworkGeometry, ranges: NDArray[np.float64]
+) -> torch.Tensor:
+    """Return parts of an image that stand for all of it, (B, C, h, w)."""
+    parts = plan_sample(image_cyx.shape[1:], geometry)
+    return torch.stack(
+        [torch.from_numpy(apply_range(read_mirrored(image_cyx, part), ranges)) for part in parts]
+    )
 
 
 def predict_plane(

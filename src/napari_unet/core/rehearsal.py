@@ -29,6 +29,7 @@ from napari_unet.core.optimise import Optimisation
 from napari_unet.core.rescale import rescale_image
 from napari_unet.core.segmentation import segment
 from napari_unet.core.size import median_diameter
+from napari_unet.core.tiling import network_geometry
 
 __all__ = ["Rehearsal"]
 
@@ -78,8 +79,7 @@ class Rehearsal:
         if self._turns is None:
             return torch.zeros(())
         image, known = next(self._turns)
-        with self._run.autocast():
-            logits = self._run.network(image)
+        logits = self._run.logits(image)[0]
         weight = torch.ones(logits.shape[0], *logits.shape[2:], device=logits.device)
         return self._strength * distillation_loss(logits, known, weight)
 
@@ -108,7 +108,8 @@ def _known(
 ) -> list[NDArray[np.float32]]:
     """Return a scene as the network sees it, if the model finds what was drawn."""
     config = model.config
-    if config.semantic or config.architecture != "unet":
+    geometry = network_geometry(config)
+    if config.semantic or geometry.valid or PATCH % geometry.grid:
         return []
     image, truth = scene
     channels = np.repeat(image[None], config.in_channels, axis=0)
@@ -126,7 +127,7 @@ def _known(
     plane = normalize(channels, config.percentiles)
     if diameter is not None and config.diameter is not None:
         plane = rescale_image(plane, config.diameter / diameter)
-    multiple = 2**config.depth
+    multiple = geometry.grid
     if min(plane.shape[1:]) < PATCH:  # seen from far: cut to what the network takes
         rows, columns = (size // multiple * multiple for size in plane.shape[1:])
         plane = plane[:, :rows, :columns]

@@ -24,9 +24,21 @@ from typing import Any  # images come in any real dtype
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.config import ModelConfig
 
-__all__ = ["NetworkGeometry", "Tile", "network_geometry", "plan_tiles", "read_mirrored"]
+__all__ = [
+    "NetworkGeometry",
+    "Tile",
+    "network_geometry",
+    "plan_sample",
+    "plan_tiles",
+    "read_mirrored",
+]
+
+# Up to how many pixels an axis is taken whole as a sample of an image, and how many each of three
+# parts has of a longer one (chosen: nine parts are about as many pixels as the largest whole).
+SAMPLE_WHOLE, SAMPLE_PART = 640, 208
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +48,25 @@ class NetworkGeometry:
     Attributes
     ----------
     grid : int
-        Tiles start at its multiples; it is the size of a pixel of the deepest level.
+        Tiles start at its multiples; it is the size of a pixel of the deepest level, or of a
+        window of such pixels.
     halo : int
         Input needed on each side of a tile.
     valid : bool
         True for valid convolutions: the output is smaller than the input by two halos.
+    window : int
+        Pixels of the deepest level along the grid.
     """
 
     grid: int
     halo: int
     valid: bool
+    window: int = 1
 
     @property
     def border(self) -> int:
         """Width of the mirrored border of a same-padded network: two deepest pixels (chosen)."""
-        return 2 * self.grid
+        return _ceil(2 * self.grid // self.window, self.grid)
 
     def input_span(self, start: int, stop: int, size: int) -> tuple[int, int]:
         """Return the first and last + 1 input pixel for the output from start to stop."""
@@ -77,22 +93,10 @@ class NetworkGeometry:
 
 def network_geometry(config: ModelConfig) -> NetworkGeometry:
     """Return the geometry of the network that a config describes."""
-    grid = 2**config.depth
-    if config.architecture == "unet-valid":
-        # Two 3x3 convolutions a level, down to the bottom and up again.
-        return NetworkGeometry(grid, 2 * (2 * grid - 1) + 2 * (grid - 1), valid=True)
-    return NetworkGeometry(grid, _ceil(_edge_reach(config.depth), grid), valid=False)
-
-
-def _edge_reach(depth: int) -> int:
-    """How far the zero padding at the edge of the input is felt in a same-padded U-Net."""
-    reach = [2]
-    for _ in range(depth):
-        reach.append(-(-reach[-1] // 2) + 2)
-    here = reach[-1]
-    for level in reversed(reach[:-1]):
-        here = max(2 * here, level) + 2
-    return here
+    network = ARCHITECTURES[config.architecture]
+    grid, reach = network.window * 2**config.depth, network.reach(config.depth)
+    halo = reach if network.is_valid else _ceil(reach, grid)
+    return NetworkGeometry(grid, halo, network.is_valid, network.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,26 @@ def _tile(
         y_crop=geometry.crop_start(row[0], y_span[0]),
         x_crop=geometry.crop_start(column[0], x_span[0]),
     )
+
+
+def plan_sample(shape_yx: tuple[int, int], geometry: NetworkGeometry) -> list[Tile]:
+    """Choose what stands for an image where its statistics are measured, whatever its tiles are.
+
+    An axis that is not too long is taken whole, just as if the image were read untiled; of a
+    longer one three parts of the same length are taken, spread from its begin to its end.
+    """
+    rows, columns = (_sample_spans(size, geometry) for size in shape_yx)
+    return [Tile(0, 0, *shape_yx, row, column, 0, 0) for row in rows for column in columns]
+
+
+def _sample_spans(size: int, geometry: NetworkGeometry) -> list[tuple[int, int]]:
+    first, last = geometry.input_span(0, size, size)
+    side = geometry.patch_side(SAMPLE_PART)
+    if last - first <= max(SAMPLE_WHOLE, 3 * side):
+        return [(first, last)]
+    steps = (last - first - side) // geometry.grid
+    starts = [first + geometry.grid * (steps * part // 2) for part in range(3)]
+    return [(start, start + side) for start in starts]
 
 
 def read_mirrored(image_cyx: NDArray[Any], tile: Tile) -> NDArray[Any]:

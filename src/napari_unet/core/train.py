@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from torch import Tensor
-
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from napari_unet.core.config import ModelCard, ModelConfig
@@ -23,19 +21,25 @@ from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
 from napari_unet.core.lesson import (
     check_examples,
+    checked_loss,
     count_cells,
-    cropped,
     knowing_size,
     patch_sampler,
     sized,
     teaching_loss,
 )
-from napari_unet.core.losses import weighted_cross_entropy
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
-from napari_unet.core.sampling import Batch, WeightSettings
+from napari_unet.core.sampling import WeightSettings
 
-__all__ = ["TEACH_SETTINGS", "TRAIN_SETTINGS", "finetune", "iter_finetune", "iter_train"]
+__all__ = [
+    "TEACH_SETTINGS",
+    "TRAIN_SETTINGS",
+    "finetune",
+    "iter_finetune",
+    "iter_train",
+    "timestamp",
+]
 
 CHECKPOINT_EVERY_S = 120.0
 
@@ -43,6 +47,7 @@ CHECKPOINT_EVERY_S = 120.0
 # two thirds to one and a half times the usual size.
 TRAIN_SETTINGS = TrainSettings(
     learning_rate=2e-3,
+    side_weight=1.0,  # chosen: side outputs together count as much as the output
     augment=AugmentConfig(
         scale=(0.7, 1.45),
         brightness=0.05,
@@ -143,10 +148,7 @@ def iter_train(
     if resume:
         keeper.take_up(run)
 
-    def loss(logits: Tensor, batch: Batch) -> Tensor:
-        return weighted_cross_entropy(logits, *cropped(batch, logits))
-
-    with closing(run.steps(sampler, loss, cancelled)) as reports:
+    with closing(run.steps(sampler, checked_loss(settings.loss), cancelled)) as reports:
         for report in reports:
             yield report
             if keeper.is_due(budget):
@@ -156,7 +158,7 @@ def iter_train(
     else:
         keeper.save(run, model)
     history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
-    finished = replace(model.card, history=history, created=_now())
+    finished = replace(model.card, history=history, created=timestamp())
     return replace(model, card=finished, network=run.averaged())
 
 
@@ -193,11 +195,13 @@ class _Keeper:
 
 def _continued(model: Model, start: Model) -> Model:
     """Give a fresh model the weights of another, and its history."""
-    for name in ("architecture", "in_channels", "classes", "width", "depth", "compress"):
+    shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
+    for name in shape:
         new, old = getattr(model.config, name), getattr(start.config, name)
         if new != old:
             raise InputError(
-                f"The model to start from has {name} {old} and {new} is asked for; use {old}."
+                f"The model to start from has {name.removeprefix('network_')} {old} and {new} is "
+                f"asked for; use {old}."
             )
     model.network.load_state_dict(start.network.state_dict())
     card = replace(model.card, parent=start.card.name, history=start.card.history)
@@ -276,7 +280,7 @@ def iter_finetune(
     first = judge.judge(model.network)
     if first is not None:
         yield first
-    loss = teaching_loss(run, model if base is None else base, keep)
+    loss = teaching_loss(run, model if base is None else base, keep, settings.loss)
     if cancelled is None or not cancelled():
         fit_head(run.network, sampler)
     with closing(run.steps(sampler, loss, cancelled)) as reports:
@@ -291,7 +295,7 @@ def iter_finetune(
         yield last
     summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
     history = (*model.card.history, _history(summary.sentence, budget))
-    card = replace(model.card, parent=model.card.name, history=history, created=_now())
+    card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
     best = judge.best or replace(model, network=run.averaged())
     return replace(best, card=card, config=knowing_size(best.config, examples)), summary
 
@@ -329,8 +333,9 @@ def finetune(
 
 
 def _history(what: str, budget: Budget) -> str:
-    return f"{_now()}: {what} ({budget.step} steps, {budget.elapsed:.0f} s)"
+    return f"{timestamp()}: {what} ({budget.step} steps, {budget.elapsed:.0f} s)"
 
 
-def _now() -> str:
+def timestamp() -> str:
+    """Return the date and time as cards name them: ISO, in universal time."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -109,6 +109,7 @@ def test_dropout_acts_at_the_end_of_the_contracting_path_alone(valid):
 
 @pytest.mark.parametrize("valid", [True, False])
 def test_dropout_is_active_in_training_only(valid):
+    torch.manual_seed(0)  # of 200 networks drawn 4 were dead at their end, and dropout unseen
     network = UNet(1, 2, width=4, depth=2, dropout=0.5, valid=valid)
     image = torch.randn(1, 1, 44 if valid else 16, 44 if valid else 16)
     with torch.no_grad():

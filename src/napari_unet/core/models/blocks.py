@@ -1,32 +1,110 @@
-"""Building blocks shared by the U-Nets."""
+"""Building blocks shared by the networks."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["conv_block", "fold_batch_norm", "initialize"]
+from napari_unet.core.models.norms import normalization
+
+__all__ = [
+    "contract",
+    "contracting_path",
+    "conv_block",
+    "conv_layers",
+    "enlarged",
+    "fold_batch_norm",
+    "initialize",
+    "up_convolution",
+]
+
+Block = Callable[[int, int], nn.Module]
 
 
-def conv_block(in_channels: int, out_channels: int, *, valid: bool) -> nn.Sequential:
-    """Two 3x3 convolutions with ReLU; same-padded ones carry batch norm, valid ones do not."""
-    layers: list[nn.Module] = []
-    for channels in (in_channels, out_channels):
-        padding = 0 if valid else 1
-        layers.append(nn.Conv2d(channels, out_channels, 3, padding=padding, bias=valid))
-        if not valid:
-            layers.append(nn.BatchNorm2d(out_channels))
-        layers.append(nn.ReLU(inplace=True))
-    return nn.Sequential(*layers)
+def conv_block(
+    in_channels: int, out_channels: int, *, valid: bool = False, norm: str | None = None
+) -> nn.Sequential:
+    """Two 3x3 convolutions, each with its norm and ReLU.
+
+    Where no norm is named same-padded ones carry batch norm, valid ones none.
+    """
+    norm = norm or ("none" if valid else "batch")
+    return nn.Sequential(
+        *conv_layers(in_channels, out_channels, valid=valid, norm=norm),
+        *conv_layers(out_channels, out_channels, valid=valid, norm=norm),
+    )
+
+
+def conv_layers(
+    in_channels: int,
+    out_channels: int,
+    *,
+    norm: str,
+    kernel: int = 3,
+    groups: int = 1,
+    valid: bool = False,
+) -> list[nn.Module]:
+    """Return one convolution, its norm and ReLU; a norm takes the place of the bias."""
+    padding = 0 if valid else kernel // 2
+    return [
+        nn.Conv2d(
+            in_channels, out_channels, kernel, padding=padding, groups=groups, bias=norm == "none"
+        ),
+        *normalization(norm, out_channels),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def contracting_path(in_channels: int, channels: Sequence[int], block: Block) -> nn.ModuleList:
+    """Return a block for each level; `channels` are those of the levels, from the image on."""
+    inputs = [in_channels, *channels[:-1]]
+    return nn.ModuleList(block(i, o) for i, o in zip(inputs, channels, strict=True))
+
+
+def contract(down: nn.ModuleList, features: Tensor, dropout: nn.Dropout) -> list[Tensor]:
+    """Return what each level makes of an image, poolings 2x2 between them.
+
+    Dropout acts on the two deepest levels, as in the network that Ronneberger et al. released.
+    """
+    levels: list[Tensor] = []
+    for level, block in enumerate(down):
+        if level:
+            features = nn.functional.max_pool2d(features, 2)
+        features = block(features)
+        if level >= len(down) - 2:
+            features = dropout(features)
+        levels.append(features)
+    return levels
+
+
+def up_convolution(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
+    """Return the up-convolution 2x2 of stride 2."""
+    return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
+
+
+def enlarged(features: Tensor, scale: int) -> Tensor:
+    """Interpolate bilinearly between the centres of pixels."""
+    return nn.functional.interpolate(
+        features, scale_factor=scale, mode="bilinear", align_corners=False
+    )
 
 
 def initialize(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """He et al. 2015: Gaussian weights of standard deviation sqrt(2 / N), N the fan-in."""
+    """He et al. 2015: Gaussian weights of standard deviation sqrt(2 / N), N the fan-in.
+
+    Linear layers, which no ReLU follows or precedes alone, get sqrt(1 / N) (LeCun et al. 1998).
+    """
     for module in network.modules():
+        if isinstance(module, nn.Linear):
+            with torch.no_grad():
+                module.weight.normal_(0.0, module.in_features**-0.5, generator=generator)
+                module.bias.zero_()
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             # The fan-in of an up-convolution 2x2 of stride 2 is one weight an input channel.
-            fan_in = module.in_channels
+            fan_in = module.in_channels // module.groups
             if isinstance(module, nn.Conv2d):
                 fan_in *= module.kernel_size[0] * module.kernel_size[1]
             with torch.no_grad():

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 
 from napari_unet.core.config import ModelConfig
+from napari_unet.core.models.attention_unet import AttentionUNet
 from napari_unet.core.models.blocks import initialize
+from napari_unet.core.models.fcn import FCN8s
+from napari_unet.core.models.light_unet import LightUNet
+from napari_unet.core.models.network import Network
+from napari_unet.core.models.resunet import ResUNet
+from napari_unet.core.models.segnet import SegNet
+from napari_unet.core.models.transformer_unet import TransformerUNet
 from napari_unet.core.models.unet import UNet
+from napari_unet.core.models.unet_3_plus import UNet3Plus
+from napari_unet.core.models.unet_plus_plus import UNetPlusPlus
 
-__all__ = ["build_network"]
+__all__ = ["NETWORKS", "build_network"]
+
+# The network of each name of `napari_unet.core.architectures`.
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "unet": partial(UNet, valid=False),
+    "unet-valid": partial(UNet, valid=True),
+    "unet++": UNetPlusPlus,
+    "unet3+": UNet3Plus,
+    "attention-unet": AttentionUNet,
+    "resunet": ResUNet,
+    "unet-light": LightUNet,
+    "unet-transformer": TransformerUNet,
+    "fcn-8s": FCN8s,
+    "segnet": SegNet,
+}
 
 
-def build_network(config: ModelConfig, generator: torch.Generator | None = None) -> UNet:
+def build_network(config: ModelConfig, generator: torch.Generator | None = None) -> Network:
     """Return a freshly initialised network in training mode, on the CPU.
 
     Parameters
@@ -21,14 +47,14 @@ def build_network(config: ModelConfig, generator: torch.Generator | None = None)
     generator : torch.Generator, optional
         Source of the initial weights; the same seed gives the same weights.
     """
-    network = UNet(
+    network = NETWORKS[config.architecture](
         config.in_channels,
         len(config.classes),
         config.width,
         config.depth,
         dropout=config.dropout,
-        valid=config.architecture == "unet-valid",
         compress=config.compress,
+        norm=config.network_norm,
     )
     initialize(network, generator)
     return network

@@ -1,4 +1,4 @@
-"""Losses as pure functions: logits in, mean over the valid pixels out."""
+"""How far a taught network is from what it knew, and how far that is borne out."""
 
 from __future__ import annotations
 
@@ -6,28 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["agreement", "distillation_loss", "weighted_cross_entropy"]
-
-
-def weighted_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Pixel-weighted cross-entropy of Ronneberger et al. 2015, equation 1.
-
-    Parameters
-    ----------
-    logits : Tensor of float, shape (B, C, H, W)
-        Network output before the softmax.
-    target : Tensor of int64, shape (B, H, W)
-        Class of each pixel.
-    weight : Tensor of float, shape (B, H, W)
-        Weight of each pixel; 0 where nothing is known.
-
-    Returns
-    -------
-    Tensor, scalar
-        Sum of weighted losses over the number of pixels of weight above 0; 0 if there is none.
-    """
-    loss = F.cross_entropy(logits.float(), target, reduction="none") * weight
-    return loss.sum() / (weight > 0).sum().clamp(min=1)
+__all__ = ["agreement", "distillation_loss"]
 
 
 def distillation_loss(logits: Tensor, teacher_logits: Tensor, weight: Tensor) -> Tensor:

@@ -1,0 +1,71 @@
+"""How much memory each network takes to run: `Architecture.pixel_bytes`, by which tiles are cut.
+
+The peak of a float32 run on one tile, above what the process held before, in bytes for each pixel
+of the tile and channel of the first level, beside what the list says.
+
+python tests/benchmarks/memory.py [--width 16] [--side 512]
+"""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+
+from napari_unet.core.architectures import ARCHITECTURES
+
+ALLOWED = 1.15  # of what the list says: allocators round up
+
+
+def main() -> int:
+    """Print a line for each network; 1 if one takes more than is said of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--one", help="measure this network in this process")
+    args = parser.parse_args()
+    if args.one:
+        print(measured(args.one, args.width, args.side))
+        return 0
+    good = True
+    print("network            measured  said  (bytes a pixel and channel)")
+    for name, network in ARCHITECTURES.items():
+        words = ["--one", name, "--width", str(args.width), "--side", str(args.side)]
+        done = subprocess.run(
+            [sys.executable, __file__, *words], capture_output=True, text=True, check=True
+        )
+        taken = float(done.stdout)
+        good &= taken <= ALLOWED * network.pixel_bytes
+        print(f"{name:18} {taken:8.0f}  {network.pixel_bytes:4}")
+    return 0 if good else 1
+
+
+def measured(name: str, width: int, side: int) -> float:
+    """Run a network on a tile, then on one of twice the side; what the peak rose by."""
+    import torch
+
+    from napari_unet.core.config import ModelConfig
+    from napari_unet.core.device import channels_last
+    from napari_unet.core.models.blocks import fold_batch_norm
+    from napari_unet.core.models.build import build_network
+    from napari_unet.core.tiling import network_geometry
+
+    config = ModelConfig(name, width=width, depth=ARCHITECTURES[name].depth)
+    network = fold_batch_norm(build_network(config).eval())
+    network = channels_last(network, torch.device("cpu"))
+    geometry = network_geometry(config)
+    peaks, pixels = [], []
+    for about in (side // 2, side):
+        at = geometry.patch_side(about)
+        image = torch.rand(1, 1, at, at).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            network(image)
+        peaks.append(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        pixels.append(at * at)
+    return (peaks[1] - peaks[0]) / ((pixels[1] - pixels[0]) * width)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
