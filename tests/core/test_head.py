@@ -88,3 +88,21 @@ def test_unchecked_pixels_do_not_count(network):
     fit_head(network, batches(target, weight))
     fit_head(other, batches(np.where(weight > 0, target, 2), weight))
     torch.testing.assert_close(network.head.weight, other.head.weight)
+
+
+class Enlarging(TwoFeatures):
+    def forward(self, image):
+        return nn.functional.interpolate(super().forward(image[..., ::2, ::2]), scale_factor=2)
+
+
+class Wide(TwoFeatures):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Conv2d(2, 3, 3, padding=1)
+
+
+@pytest.mark.parametrize("network", [Enlarging(), Wide()])
+def test_a_layer_that_is_not_the_last_word_of_a_pixel_stays(network):
+    before = network.head.weight.clone()
+    fit_head(network, batches(np.arange(64).reshape(8, 8) % 3, np.ones((8, 8))))
+    assert torch.equal(network.head.weight, before)

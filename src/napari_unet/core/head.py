@@ -40,7 +40,7 @@ def fit_head(network: nn.Module, batches: Iterable[Batch]) -> None:
     Parameters
     ----------
     network : Network
-        One whose `head` sees more than one pixel is left as it is.
+        One whose `head` sees more than one pixel, or is not what comes last, is left as it is.
     batches : iterable of Batch
         The first few are used.
 
@@ -99,7 +99,8 @@ def _checked_features(
             logits = outputs[0] if isinstance(outputs, tuple) else outputs
             target, weight = cropped(batch, logits)
             features = seen.pop().float().cpu().movedim(1, -1)
-            checked = torch.nonzero(weight > 0)
+            is_last = features.shape[1:3] == logits.shape[2:]
+            checked = torch.nonzero((weight > 0) & is_last)
             where = tuple(checked[:: max(1, -(-len(checked) // PIXELS))].T)
             parts.append((features[where], target[where], weight[where]))
     finally:
