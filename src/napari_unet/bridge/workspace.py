@@ -265,7 +265,7 @@ class Workspace:
             pair = Pair(image, array, checked, size)
         else:
             pair = ClassPair(image, array, checked, size, names=names)
-        pair.absorb_all()
+        pair.begin()
         item = OpenPair(pair, layer, shown)
         self._take_up(item)
         return item
@@ -353,8 +353,7 @@ class Workspace:
             if fits and data.shape == item.pair.labels.shape and data.dtype != np.int32:
                 item.labels.data = data.astype(np.int32)  # room for more numbers; comes back here
             elif fits and data.shape == item.pair.labels.shape:
-                item.pair.labels = data
-                item.pair.absorb_all()
+                item.pair.go_on_with(data)
                 self.checked_grew(item)
             else:
                 self._drop(item)
