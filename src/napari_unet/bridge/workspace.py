@@ -290,7 +290,7 @@ class Workspace:
         self._strokes.unfollow(item)
         item.labels.events.data.disconnect(self._on_data)
         if item.checked is not None:
-            item.checked.events.paint.disconnect(self._on_paint_checked)
+            self._strokes.unfollow_checked(item.checked)
 
     def _drop(self, item: OpenPair) -> None:
         """Put a pair aside; the labels stay, the checked area goes when napari has finished."""
@@ -327,13 +327,6 @@ class Workspace:
         """Grow the checked areas by what was painted since the last call."""
         for item in self._strokes.notice():
             self.checked_grew(item)
-
-    def _on_paint_checked(self, event: Any) -> None:
-        for item in self._open.values():
-            if item.checked is not None and _id(item.checked) == _id(event.source):
-                place = self.shown(item)
-                item.pair.checked_was_edited(place)
-                self.corrected.emit()
 
     def checked_grew(self, item: OpenPair) -> None:
         """Draw the checked area of a pair anew, and tell of it."""
@@ -386,7 +379,7 @@ class Workspace:
     def _clear_checked(self, item: OpenPair) -> None:
         """The user removed the layer of the checked area: nothing is checked any more."""
         assert item.checked is not None
-        item.checked.events.paint.disconnect(self._on_paint_checked)
+        self._strokes.unfollow_checked(item.checked)
         item.checked = None
         for place in item.pair.visited:
             item.pair.uncheck(place)
@@ -424,7 +417,7 @@ class Workspace:
             pair = item.pair
             overlay = add_checked(self.viewer, item.image, pair.image, pair.checked, item.labels)
             overlay.visible = self._show_checked
-            overlay.events.paint.connect(self._on_paint_checked)
+            self._strokes.follow_checked(overlay)
             item.checked = overlay
 
 

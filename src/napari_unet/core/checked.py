@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any  # labels come in any integer dtype
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import ndimage
 __all__ = [
     "PATCH",
     "Box",
+    "box_around",
     "box_of",
     "check_objects",
     "checked_patches",
@@ -184,6 +186,16 @@ def box_of(area: NDArray[np.bool_], margin: int) -> Box:
         slice(max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + 1 + margin)),
         slice(max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + 1 + margin)),
     )
+
+
+def box_around(boxes: Sequence[Box]) -> Box:
+    """Return the smallest box with all of some boxes, at least one, in it."""
+    rows, columns = zip(*boxes, strict=True)
+    return _side_around(rows), _side_around(columns)
+
+
+def _side_around(sides: Sequence[slice]) -> slice:
+    return slice(min(side.start for side in sides), max(side.stop for side in sides))
 
 
 def checked_patches(checked: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box
+from napari_unet.core.checked import Box, box_around
 from napari_unet.core.edit import Change, Edit, apply_edit, change_of, changed_box
 from napari_unet.core.packed import Packed, pack
 from napari_unet.session.history import History
@@ -63,7 +63,7 @@ class Ledger:
         if checked is not None:
             boxes.append(changed_box(self.checked[place], checked, within=within))
         found = [box for box in boxes if box is not None]
-        return _around(found) if found else None
+        return box_around(found) if found else None
 
     def note(
         self,
@@ -179,11 +179,3 @@ class Ledger:
     def _keep(self, edit: Edit) -> None:
         if self.keep is not None:
             self.keep(edit, self.history.strokes)
-
-
-def _around(boxes: list[Box]) -> Box:
-    rows, columns = zip(*boxes, strict=True)
-    return (
-        slice(min(side.start for side in rows), max(side.stop for side in rows)),
-        slice(min(side.start for side in columns), max(side.stop for side in columns)),
-    )
