@@ -24,6 +24,7 @@ from napari_unet.bridge.layers import (
 )
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.strokes import StrokeWatch
+from napari_unet.bridge.undo import UndoKeys
 from napari_unet.bridge.view import shown_place, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.class_pair import ClassPair
@@ -69,6 +70,7 @@ class Workspace:
         self._sizes: dict[str, ObjectSize] = {}  # by image
         self._shelf: dict[str, OpenPair] = {}  # by their labels, while other labels are chosen
         self._strokes = StrokeWatch(viewer)
+        self._keys = UndoKeys(viewer, self)
         self._refreshed_at = 0.0
         self._chosen = ""
         self._show_checked = True
@@ -89,6 +91,7 @@ class Workspace:
             self._unfollow_layer(layer)
         for item in self._open.values():
             self._unfollow(item)
+        self._keys.close()
         self._open.clear()
         self.session.labels_changed.disconnect(self._on_labels_changed)
 
@@ -167,6 +170,16 @@ class Workspace:
     def find(self, layer: ImageLayer | None) -> OpenPair | None:
         """Return what is known of an image layer."""
         return None if layer is None else self._open.get(_id(layer))
+
+    def of_labels(self, layer: Labels) -> OpenPair | None:
+        """Return the pair whose labels, or whose checked area, a layer shows."""
+        of = (
+            item
+            for item in self._open.values()
+            for shown in (item.labels, item.checked)
+            if shown is not None and _id(shown) == _id(layer)
+        )
+        return next(of, None)
 
     def shown(self, item: OpenPair) -> Place:
         """Return the plane of a stack that the viewer shows."""
@@ -282,15 +295,21 @@ class Workspace:
         self._open[_id(item.image)] = item
         self._stale.add(_id(item.image))
         self._strokes.follow(item)
+        self._keys.follow(item.labels)
         item.labels.events.data.connect(self._on_data)
         self.layers_changed.emit()
         self.corrected.emit()
 
     def _unfollow(self, item: OpenPair) -> None:
         self._strokes.unfollow(item)
+        self._keys.unfollow(item.labels)
         item.labels.events.data.disconnect(self._on_data)
+        self._unfollow_checked(item)
+
+    def _unfollow_checked(self, item: OpenPair) -> None:
         if item.checked is not None:
             self._strokes.unfollow_checked(item.checked)
+            self._keys.unfollow(item.checked)
 
     def _drop(self, item: OpenPair) -> None:
         """Put a pair aside; the labels stay, the checked area goes when napari has finished."""
@@ -378,8 +397,7 @@ class Workspace:
 
     def _clear_checked(self, item: OpenPair) -> None:
         """The user removed the layer of the checked area: nothing is checked any more."""
-        assert item.checked is not None
-        self._strokes.unfollow_checked(item.checked)
+        self._unfollow_checked(item)
         item.checked = None
         for place in item.pair.visited:
             item.pair.uncheck(place)
@@ -418,6 +436,7 @@ class Workspace:
             overlay = add_checked(self.viewer, item.image, pair.image, pair.checked, item.labels)
             overlay.visible = self._show_checked
             self._strokes.follow_checked(overlay)
+            self._keys.follow(overlay)
             item.checked = overlay
 
 

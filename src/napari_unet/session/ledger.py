@@ -125,12 +125,14 @@ class Ledger:
         np.copyto(self.labels[place], labels)
         self.changes += 1
         rows, columns = labels.shape
+        last = self.history.next_undo
+        folds = join is None and last is not None
         edit = Edit(
             place,
             (slice(0, rows), slice(0, columns)),
             Change(*packed),
             None,
-            self.history.number_for(join),
+            last.number if folds and last is not None else self.history.number_for(join),
             time.time(),
             by_person=False,
         )
