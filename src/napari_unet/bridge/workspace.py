@@ -29,6 +29,7 @@ from napari_unet.bridge.view import shown_place, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.class_pair import ClassPair
 from napari_unet.session.image import Image, Place
+from napari_unet.session.keeper import Keeper
 from napari_unet.session.object_size import ObjectSize
 from napari_unet.session.pair import Pair
 from napari_unet.session.session import Session
@@ -71,12 +72,16 @@ class Workspace:
         self._shelf: dict[str, OpenPair] = {}  # by their labels, while other labels are chosen
         self._strokes = StrokeWatch(viewer)
         self._keys = UndoKeys(viewer, self)
+        self.keeper = Keeper()
         self._refreshed_at = 0.0
         self._chosen = ""
         self._show_checked = True
         self.channel_axis: int | None = None
         self.channels: tuple[int, ...] = (0,)
         session.labels_changed.connect(self._on_labels_changed)
+        self.keeper.said.connect(session.said.emit)
+        self.keeper.restored.connect(self._on_restored)
+        self.chosen_changed.connect(self._look_for_kept)
         for event in self._layer_events():
             event.connect(self._on_layers)
         for layer in viewer.layers:
@@ -84,7 +89,8 @@ class Workspace:
         self._choose_any()
 
     def close(self) -> None:
-        """Stop following the viewer and its layers."""
+        """Stop following the viewer and its layers; what was painted last is kept."""
+        self.notice()
         for event in self._layer_events():
             event.disconnect(self._on_layers)
         for layer in self.viewer.layers:
@@ -92,6 +98,7 @@ class Workspace:
         for item in self._open.values():
             self._unfollow(item)
         self._keys.close()
+        self.keeper.close()
         self._open.clear()
         self.session.labels_changed.disconnect(self._on_labels_changed)
 
@@ -278,6 +285,7 @@ class Workspace:
             pair = Pair(image, array, checked, size)
         else:
             pair = ClassPair(image, array, checked, size, names=names)
+        self.keeper.follow(pair)
         pair.begin()
         item = OpenPair(pair, layer, shown)
         self._take_up(item)
@@ -392,7 +400,9 @@ class Workspace:
                 self._clear_checked(item)
             elif _id(layer) in (_id(item.image), _id(item.labels)):
                 self._drop(item)
-                self._shelf.pop(_id(layer), None)
+                if self._shelf.pop(_id(layer), None) is not None:  # its labels are gone
+                    self.keeper.let_go(item.pair)
+                    self._look_for_kept()
                 self.corrected.emit()
 
     def _clear_checked(self, item: OpenPair) -> None:
@@ -402,6 +412,39 @@ class Workspace:
         for place in item.pair.visited:
             item.pair.uncheck(place)
         self.corrected.emit()
+
+    # What was kept of earlier days
+
+    def restore(self) -> None:
+        """Restore what the keeper offers, in the labels of the chosen image.
+
+        Raises
+        ------
+        InputError
+            As `open`, or if it cannot be restored.
+        """
+        if not self.keeper.kept:
+            return
+        names = self.keeper.kept[0].classes
+        item = self.current
+        if item is None or bool(item.pair.classes) != bool(names):
+            item = self.open_classes(names) if names else self.open()
+        if isinstance(item.pair, ClassPair):
+            for name in names[len(item.pair.names) :]:
+                item.pair.add_class(name)
+        self.notice()
+        self.keeper.restore(item.pair)
+
+    def _look_for_kept(self) -> None:
+        try:
+            self.keeper.look(None if self.chosen is None else self.image())
+        except InputError:  # it cannot be worked on: nothing was corrected in it
+            self.keeper.look(None)
+
+    def _on_restored(self, pair: Pair) -> None:
+        for item in self._open.values():
+            if item.pair is pair:
+                self.checked_grew(item)
 
     # What the session does
 
@@ -413,6 +456,7 @@ class Workspace:
     def flush(self) -> None:
         """Notice strokes, and draw what has changed, ten times a second at the most."""
         self.notice()
+        self.keeper.pump()
         self._remove_leftover()
         now = time.monotonic()
         if not self._stale or now - self._refreshed_at < REFRESH_EVERY_S:

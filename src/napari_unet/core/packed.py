@@ -59,8 +59,11 @@ def unpack(packed: Packed) -> NDArray[Any]:
     ValueError
         If the bytes are not those of such an array; they may come from a damaged file.
     """
-    dtype = np.dtype(packed.dtype)
     height, width = packed.shape
+    try:
+        dtype = np.dtype(packed.dtype)
+    except TypeError as error:
+        raise ValueError(f"no dtype: {packed.dtype}") from error
     if dtype.kind not in "iub" or min(height, width) < 0:
         raise ValueError(f"no labels: {packed.dtype}, {packed.shape}")
     a_run = LENGTH.itemsize + dtype.itemsize

@@ -219,6 +219,17 @@ class Pair:
         finally:
             self._join = before
 
+    def restore(self, planes: dict[Place, tuple[NDArray[Any], NDArray[np.uint8]]]) -> None:
+        """Put labels and checked areas of planes in the place of what is there, as one step."""
+        with self.one_step():
+            for place in planes:
+                self.absorb(place)
+        with self.one_step(), self._lock:
+            for place, (labels, checked) in planes.items():
+                self.labels[place], self.checked[place] = labels, checked
+                self._in_users_hands = max(self._in_users_hands, int(labels.max(initial=0)))
+                self._note_edit(place)
+
     def undo(self) -> list[Edit]:
         """Take back the last step, in all its planes; return what has changed by that."""
         step = self.history.next_undo
