@@ -20,6 +20,7 @@ __all__ = [
     "count_checked",
     "grow_checked",
     "keep_checked",
+    "margin_of",
 ]
 
 Box = tuple[slice, slice]
@@ -86,7 +87,7 @@ def grow_checked(
     changed = before != after
     if not changed.any():
         return None
-    margin = _margin(margin, usual)
+    margin = margin_of(margin, usual)
     erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
     left = np.array([np.count_nonzero(after == number) for number in erased], int)
     under, under_area = np.unique(before[changed & (after != 0)], return_counts=True)
@@ -158,10 +159,11 @@ def check_objects(
     """
     numbers = np.asarray(numbers)
     area = _is_any(labels, numbers[numbers != 0])
-    return _add(checked, area, labels, _margin(margin, usual)) if area.any() else None
+    return _add(checked, area, labels, margin_of(margin, usual)) if area.any() else None
 
 
-def _margin(margin: int | None, usual: float | None) -> int:
+def margin_of(margin: int | None, usual: float | None) -> int:
+    """Return the width of the rim that is checked around an object, see `grow_checked`."""
     if margin is not None:
         return margin
     return max(MARGIN, round(PART_OF_DIAMETER * (usual or 0.0)))

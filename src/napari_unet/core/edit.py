@@ -79,7 +79,7 @@ def changed_box(
     if not len(at_row):
         return None
     at_column = np.flatnonzero(differs[at_row[0] : at_row[-1] + 1].any(axis=0))
-    top, left = rows.start or 0, columns.start or 0
+    top, left = int(rows.start or 0), int(columns.start or 0)
     return (
         slice(top + int(at_row[0]), top + int(at_row[-1]) + 1),
         slice(left + int(at_column[0]), left + int(at_column[-1]) + 1),

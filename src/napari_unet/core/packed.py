@@ -9,7 +9,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Packed", "pack", "unpack"]
+__all__ = ["Packed", "pack", "runs_of", "unpack"]
 
 # The fastest of zlib: on runs the next two are 1.3 and 1.7 times slower for a tenth fewer bytes
 # (measured on 5,000 objects in 4096 x 4096 pixels).
@@ -39,16 +39,22 @@ class Packed:
 
 def pack(plane: NDArray[Any]) -> Packed:
     """Pack an array of whole numbers, shape (Y, X), without any loss."""
-    flat = np.ascontiguousarray(plane).ravel()
-    dtype = flat.dtype.newbyteorder("<")
-    inside = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    ends = np.append(inside, flat.size) if flat.size else inside
+    ends, values = runs_of(plane)
+    dtype = plane.dtype.newbyteorder("<")
     lengths = np.diff(ends, prepend=0).astype(LENGTH)
-    values = flat[ends - 1].astype(dtype)
+    values = values.astype(dtype)
     height, width = plane.shape
     return Packed(
         (height, width), dtype.str, zlib.compress(_by_byte(lengths) + _by_byte(values), LEVEL)
     )
+
+
+def runs_of(plane: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return where each run of equal pixels ends, in reading order, and its value."""
+    flat = np.ascontiguousarray(plane).ravel()
+    inside = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    ends = np.append(inside, flat.size) if flat.size else inside
+    return ends, flat[ends - 1]
 
 
 def unpack(packed: Packed) -> NDArray[Any]:

@@ -226,8 +226,8 @@ class Journal:
         self._compact_at = max(COMPACT_FROM, 2 * self._end)
 
     def _say_failure(self, error: Exception) -> None:
-        log.warning("The journal cannot be written.", exc_info=error)
         if not self._fails:
+            log.warning("The journal cannot be written.", exc_info=error)
             self._fails = True
             reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
             self._say(

@@ -95,8 +95,8 @@ def encode_record(record: Record) -> bytes:
     """Return a record as it is appended to a journal."""
     parts = [record.labels, record.checked]
     header = {
-        "place": record.place,
-        "box": [[side.start, side.stop] for side in record.box],
+        "place": [int(step) for step in record.place],  # numpy's numbers are not JSON's
+        "box": [[int(side.start), int(side.stop)] for side in record.box],
         "step": record.step,
         "time": record.time,
         "strokes": record.strokes,

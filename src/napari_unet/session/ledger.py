@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from napari_unet.core.checked import Box, box_around
 from napari_unet.core.edit import Change, Edit, apply_edit, change_of, changed_box
+from napari_unet.core.object_index import ObjectIndex
 from napari_unet.core.packed import Packed, pack
 from napari_unet.session.history import History
 from napari_unet.session.image import Place
 
 __all__ = ["Ledger"]
+
+MOST_INDEXED = 8  # planes; each takes about half a MB with 5,000 objects
+LARGE_PART = 0.25
 
 Keep = Callable[[Edit, int], None]
 """Takes an edit that was made, and how many steps of a person there are with it."""
@@ -50,6 +54,17 @@ class Ledger:
         self.keep: Keep | None = None
         self.changes = 0
         self.is_opening = False
+        self._index: dict[Place, ObjectIndex] = {}  # of the planes that were edited last
+
+    def index(self, place: Place) -> ObjectIndex:
+        """Return where the objects of a plane are, as far as it is known."""
+        index = self._index.pop(place, None)
+        if index is None:
+            index = ObjectIndex(self.labels[place], self.checked[place])
+        self._index[place] = index
+        if len(self._index) > MOST_INDEXED:
+            del self._index[next(iter(self._index))]
+        return index
 
     def box(
         self,
@@ -104,6 +119,7 @@ class Ledger:
         labels: NDArray[Any],
         packed: tuple[Packed, Packed] | None,
         *,
+        index: ObjectIndex | None,
         made_at: int,
         join: Hashable,
     ) -> None:
@@ -115,13 +131,18 @@ class Ledger:
             See `note`.
         packed : tuple of Packed or None
             The whole plane as it was known when `changes` was `made_at`, and as it is now.
+        index : ObjectIndex or None
+            Of the new labels.
         made_at : int
-            If there were other changes since, or None is given, they are packed here.
+            If there were other changes since, or none are given, both are made here.
         join : hashable
             See `History.record`; None adds it to the step before, be it a person's.
         """
         if packed is None or made_at != self.changes:
             packed = pack(self.labels[place]), pack(labels)
+        self._index.pop(place, None)
+        if index is not None and made_at == self.changes:
+            self._index[place] = index
         np.copyto(self.labels[place], labels)
         self.changes += 1
         rows, columns = labels.shape
@@ -173,10 +194,23 @@ class Ledger:
             time.time(),
             by_person,
         )
+        self._update_index(place, box, labels[box], checked[box])
         np.copyto(known_labels, labels[box], casting="same_kind")
         np.copyto(known_checked, checked[box])
         self.changes += 1
         return edit
+
+    def _update_index(
+        self, place: Place, box: Box, labels: NDArray[Any], checked: NDArray[Any]
+    ) -> None:
+        index = self._index.get(place)
+        if index is None:
+            return
+        if labels.size > self.labels[place].size * LARGE_PART:
+            del self._index[place]  # to look through the plane again is as fast
+        else:
+            before = self.labels[place][box], self.checked[place][box]
+            index.update(box, before[0], labels, before[1], checked)
 
     def _keep(self, edit: Edit) -> None:
         if self.keep is not None:

@@ -10,11 +10,12 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, check_objects, count_checked, grow_checked, keep_checked
+from napari_unet.core.checked import Box, box_around, check_objects, keep_checked
 from napari_unet.core.edit import Edit
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
+from napari_unet.core.object_index import grow_near
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
 from napari_unet.session.history import History
@@ -104,7 +105,7 @@ class Pair:
     def checked_cells(self) -> int:
         """How many objects are checked, in all planes."""
         for place in self._edited - self._counts.keys():
-            self._counts[place] = count_checked(self.labels[place], self.checked[place])
+            self._counts[place] = self.ledger.index(place).checked_objects
         return sum(self._counts.values())
 
     @property
@@ -133,11 +134,15 @@ class Pair:
         """
         live, seen = self.labels[place], self.ledger.labels[place]
         with self._lock:
-            if self.ledger.box(place, live, within=within) is None:
+            changed = self.ledger.box(place, live, within=within)
+            if changed is None:
                 return None
-            box = grow_checked(self.checked[place], seen, live, usual=self.used_diameter)
-            self._in_users_hands = max(self._in_users_hands, int(seen.max()), int(live.max()))
-            self._note_edit(place)
+            index, checked = self.ledger.index(place), self.checked[place]
+            box = grow_near(checked, seen, live, changed, index, usual=self.used_diameter)
+            self._in_users_hands = max(
+                self._in_users_hands, index.highest, int(live[changed].max())
+            )
+            self._note_edit(place, changed if box is None else box_around([changed, box]))
         return box
 
     def absorb_all(self) -> None:
@@ -295,7 +300,7 @@ class Pair:
         )
         if above or checked.any():
             predicted = keep_checked(current, predicted, checked, above=above)
-        return proposal_of(current, predicted, edits, made_at)
+        return proposal_of(current, predicted, edits, made_at, checked)
 
     def doubts(self, place: Place, settings: ObjectSettings) -> list[Doubt]:
         """List what is worth a look in a plane that was segmented; for a second thread.
@@ -326,6 +331,7 @@ class Pair:
                 place,
                 self.labels[place],
                 proposal.packed,
+                index=proposal.index,
                 made_at=proposal.made_at,
                 join=self.remade_by,
             )

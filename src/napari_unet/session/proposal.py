@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.config import ModelConfig
+from napari_unet.core.object_index import ObjectIndex
 from napari_unet.core.object_score import ObjectScore
 from napari_unet.core.packed import Packed, pack
 
@@ -37,20 +38,28 @@ UNSET = ObjectSettings()  # until somebody has chosen
 class Proposal:
     """Labels for one plane, made while `edits` edits were known.
 
-    `packed` is the plane before and with them, as the history keeps it, and `made_at` the number
-    of changes that were known; no `packed` stands for labels that would change nothing.
+    `packed` is the plane before and with them, as the history keeps it, `index` where its objects
+    are, and `made_at` the number of changes that were known; no `packed` stands for labels that
+    would change nothing.
     """
 
     labels: NDArray[np.int32]
     edits: int
     made_at: int
-    packed: tuple[Packed, Packed] | None
+    packed: tuple[Packed, Packed] | None = None
+    index: ObjectIndex | None = None
 
 
 def proposal_of(
-    current: NDArray[Any], predicted: NDArray[np.int32], edits: int, made_at: int
+    current: NDArray[Any],
+    predicted: NDArray[np.int32],
+    edits: int,
+    made_at: int,
+    checked: NDArray[np.bool_] | None = None,
 ) -> Proposal:
-    """Return a proposal with what the history is to keep of it."""
-    is_same = np.array_equal(current, predicted)
-    packed = None if is_same else (pack(current), pack(predicted))
-    return Proposal(predicted, edits, made_at, packed)
+    """Return a proposal with what is to be known of it; an index only with what is checked."""
+    if np.array_equal(current, predicted):
+        return Proposal(predicted, edits, made_at)
+    packed = pack(current), pack(predicted)
+    index = None if checked is None else ObjectIndex(predicted, checked)
+    return Proposal(predicted, edits, made_at, packed, index)
