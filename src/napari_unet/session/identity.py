@@ -54,11 +54,11 @@ def _checksum(image: Image) -> str:
     """Pixels are read crop by crop: of a large lazy image a few chunks are enough."""
     digest = hashlib.blake2b(digest_size=12)
     points = [
-        _starts(n, axis in "YX") for n, axis in zip(image.data.shape, image.axes, strict=True)
+        _starts(size, axis in "YX") for size, axis in zip(image.data.shape, image.axes, strict=True)
     ]
     sides = [
-        [slice(start, start + CROP) for start in starts] if axis in "YX" else None
-        for starts, axis in zip(points, image.axes, strict=True)
+        [slice(start, min(size, start + CROP)) for start in starts] if axis in "YX" else None
+        for size, starts, axis in zip(image.data.shape, points, image.axes, strict=True)
     ]
     try:
         for step in range(3):
