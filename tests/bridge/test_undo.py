@@ -3,23 +3,15 @@
 import numpy as np
 import pytest
 from napari.layers import Labels
-from napari.utils.key_bindings import KeymapHandler
 
 from napari_unet.bridge import strokes as strokes_module
 from napari_unet.bridge.undo import REDO, UNDO, UndoKeys
 from napari_unet.bridge.view import camera_of
 from napari_unet.core.events import TileResult
 from napari_unet.session.pair import Pair
-from strokes import disc, paint, show, wait
+from strokes import disc, paint, press, show, wait
 
 CELL = disc((40, 50), 20, 25)
-
-
-def press(viewer, key, layer=None):
-    """As napari does: the active layer's keys before the viewer's."""
-    handler = KeymapHandler()
-    handler.keymap_providers = [viewer] if layer is None else [layer, viewer]
-    return handler.press_key(key)
 
 
 @pytest.fixture

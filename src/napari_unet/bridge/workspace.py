@@ -425,10 +425,12 @@ class Workspace:
         """
         if not self.keeper.kept:
             return
-        names = self.keeper.kept[0].classes
-        item = self.current
-        if item is None or bool(item.pair.classes) != bool(names):
-            item = self.open_classes(names) if names else self.open()
+        self.keeper.must_fit(self.image())
+        names, item = self.keeper.kept[0].classes, self.current
+        if item is not None and bool(item.pair.classes) != bool(names):
+            self._drop(item)  # its labels stay, beside those that are restored
+            item = None
+        item = self.open_classes(names) if item is None and names else self.open()
         if isinstance(item.pair, ClassPair):
             for name in names[len(item.pair.names) :]:
                 item.pair.add_class(name)

@@ -129,6 +129,19 @@ class Keeper:
             raise InputError(f"{kept.path} cannot be removed: {error.strerror}.") from error
         self._offer(self.kept[1:])
 
+    def must_fit(self, image: Image) -> None:
+        """Refuse to restore what is offered where labels of the image have another shape.
+
+        Raises
+        ------
+        InputError
+            If they have.
+        """
+        if self.kept and self.kept[0].shape != image.shape:
+            raise InputError(
+                "The image was corrected with other axes; choose its channels as they were then."
+            )
+
     def restore(self, pair: Pair) -> None:
         """Make a pair as what is offered has left it, one step of undo; told by `restored`.
 
@@ -139,10 +152,7 @@ class Keeper:
         """
         if self._reading is not None:
             raise InputError("Corrections are being restored; wait a moment.")
-        if self.kept and self.kept[0].shape != pair.image.shape:
-            raise InputError(
-                "The image was corrected with other axes; choose its channels as they were then."
-            )
+        self.must_fit(pair.image)
         kept = self._take()
         self._reading = self._executor.submit(_read, kept.path), pair, kept
 
