@@ -8,7 +8,8 @@ from typing import Any  # napari's history of a stroke, whose form depends on it
 
 import numpy as np
 
-from napari_unet.core.checked import Box, box_around
+from napari_unet.core.checked import Box
+from napari_unet.core.edit import joined_box
 from napari_unet.session.image import Image, Place
 
 __all__ = ["Painted", "painted_in"]
@@ -40,7 +41,7 @@ def painted_in(image: Image, atoms: Sequence[Any]) -> Painted | None:
             return None
         for place in itertools.product(*(range(side.start, side.stop) for side in stack)):
             before = [painted[place]] if place in painted else []
-            painted[place] = box_around([(rows, columns), *before])
+            painted[place] = joined_box([(rows, columns), *before])
     return painted
 
 

@@ -9,7 +9,8 @@ from napari.layers import Labels
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.painted import Painted, painted_in
 from napari_unet.bridge.view import shown_place
-from napari_unet.core.checked import Box, box_around
+from napari_unet.core.checked import Box
+from napari_unet.core.edit import joined_box
 from napari_unet.session.image import Place
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class StrokeWatch:
             known = self._painted.setdefault(item, {})
             for place, box in self._told(item, event).items():
                 before = known.get(place, box)
-                known[place] = None if box is None or before is None else box_around([before, box])
+                known[place] = None if box is None or before is None else joined_box([before, box])
 
     def _told(self, item: OpenPair, event: Any) -> Painted | dict[Place, None]:
         """Where it was painted; any place of a plane where napari does not say."""

@@ -15,8 +15,8 @@ from napari.layers import Labels
 
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.view import go_to, in_layer, shown_place, visible_box
-from napari_unet.core.checked import Box, box_around
-from napari_unet.core.edit import Edit
+from napari_unet.core.checked import Box
+from napari_unet.core.edit import Edit, joined_box
 from napari_unet.session.pair import Pair
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _show_where(viewer: Viewer, item: OpenPair, done: Sequence[Edit]) -> None:
     shown = shown_place(viewer, item.image, image)
     here = [edit for edit in done if edit.place == shown]
     edits = here or [edit for edit in done if edit.place == done[0].place]
-    box = box_around([edit.box for edit in edits])
+    box = joined_box([edit.box for edit in edits])
     if here and _overlap(box, visible_box(viewer, item.image, image)):
         return
     rows, columns = box

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any  # labels come in any integer dtype
 
 import numpy as np
@@ -13,14 +12,13 @@ from scipy import ndimage
 __all__ = [
     "PATCH",
     "Box",
-    "box_around",
     "box_of",
     "check_objects",
     "checked_patches",
     "count_checked",
     "grow_checked",
     "keep_checked",
-    "margin_of",
+    "rim_of",
 ]
 
 Box = tuple[slice, slice]
@@ -87,7 +85,7 @@ def grow_checked(
     changed = before != after
     if not changed.any():
         return None
-    margin = margin_of(margin, usual)
+    margin = _margin(margin, usual)
     erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
     left = np.array([np.count_nonzero(after == number) for number in erased], int)
     under, under_area = np.unique(before[changed & (after != 0)], return_counts=True)
@@ -159,11 +157,10 @@ def check_objects(
     """
     numbers = np.asarray(numbers)
     area = _is_any(labels, numbers[numbers != 0])
-    return _add(checked, area, labels, margin_of(margin, usual)) if area.any() else None
+    return _add(checked, area, labels, _margin(margin, usual)) if area.any() else None
 
 
-def margin_of(margin: int | None, usual: float | None) -> int:
-    """Return the width of the rim that is checked around an object, see `grow_checked`."""
+def _margin(margin: int | None, usual: float | None) -> int:
     if margin is not None:
         return margin
     return max(MARGIN, round(PART_OF_DIAMETER * (usual or 0.0)))
@@ -188,16 +185,6 @@ def box_of(area: NDArray[np.bool_], margin: int) -> Box:
         slice(max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + 1 + margin)),
         slice(max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + 1 + margin)),
     )
-
-
-def box_around(boxes: Sequence[Box]) -> Box:
-    """Return the smallest box with all of some boxes, at least one, in it."""
-    rows, columns = zip(*boxes, strict=True)
-    return _side_around(rows), _side_around(columns)
-
-
-def _side_around(sides: Sequence[slice]) -> slice:
-    return slice(min(side.start for side in sides), max(side.stop for side in sides))
 
 
 def checked_patches(checked: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -267,3 +254,8 @@ def keep_checked(
     merged[protected] = 0
     merged[stays] = current[stays]
     return merged
+
+
+def rim_of(usual: float | None) -> int:
+    """Return how wide a rim is checked around an object, in pixels; see `grow_checked`."""
+    return _margin(None, usual)

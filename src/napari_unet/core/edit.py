@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any  # labels may be any integer dtype
 
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from napari_unet.core.checked import Box
 from napari_unet.core.packed import Packed, pack, unpack
 
-__all__ = ["Change", "Edit", "apply_edit", "changed_box"]
+__all__ = ["BeforeAfter", "Edit", "apply_edit", "change_of", "changed_box", "joined_box"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class BeforeAfter:
     """A box of one array before and after."""
 
     before: Packed
@@ -37,7 +38,7 @@ class Edit:
         Which plane.
     box : tuple of slice
         Rows and columns.
-    labels, checked : Change or None
+    labels, checked : BeforeAfter or None
         None where the edit left that array as it was.
     step : int
         Edits with the same number, of one plane or of several, are undone together.
@@ -49,8 +50,8 @@ class Edit:
 
     place: tuple[int, ...]
     box: Box
-    labels: Change | None
-    checked: Change | None
+    labels: BeforeAfter | None
+    checked: BeforeAfter | None
     step: int
     time: float
     by_person: bool = True
@@ -65,8 +66,8 @@ class Edit:
         return replace(self, labels=_turned(self.labels), checked=_turned(self.checked))
 
 
-def _turned(change: Change | None) -> Change | None:
-    return None if change is None else Change(change.after, change.before)
+def _turned(change: BeforeAfter | None) -> BeforeAfter | None:
+    return None if change is None else BeforeAfter(change.after, change.before)
 
 
 def changed_box(
@@ -86,9 +87,19 @@ def changed_box(
     )
 
 
-def change_of(before: NDArray[Any], after: NDArray[Any]) -> Change | None:
+def joined_box(boxes: Sequence[Box]) -> Box:
+    """Return the smallest box with all of some boxes, at least one, in it."""
+    rows, columns = zip(*boxes, strict=True)
+    return _joined(rows), _joined(columns)
+
+
+def _joined(sides: Sequence[slice]) -> slice:
+    return slice(min(side.start for side in sides), max(side.stop for side in sides))
+
+
+def change_of(before: NDArray[Any], after: NDArray[Any]) -> BeforeAfter | None:
     """Pack two states of a box, shape (Y, X); None if they are equal."""
-    return None if np.array_equal(before, after) else Change(pack(before), pack(after))
+    return None if np.array_equal(before, after) else BeforeAfter(pack(before), pack(after))
 
 
 def apply_edit(edit: Edit, labels: NDArray[Any], checked: NDArray[Any]) -> None:

@@ -8,7 +8,8 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, box_around, grow_checked, margin_of
+from napari_unet.core.checked import Box, grow_checked, rim_of
+from napari_unet.core.edit import joined_box
 from napari_unet.core.packed import runs_of
 
 __all__ = ["ObjectIndex", "grow_near"]
@@ -149,8 +150,8 @@ def grow_near(
     old, new = before[changed], after[changed]
     differs = old != new
     numbers = {*_count(old[differs])[0], *_count(new[differs])[0]}
-    rows, columns = box_around([changed, *index.boxes(numbers)])
-    room = margin_of(None, usual) + 2  # what is further away has no part in it
+    rows, columns = joined_box([changed, *index.boxes(numbers)])
+    room = rim_of(usual) + 2  # what is further away has no part in it
     top, left = max(0, rows.start - room), max(0, columns.start - room)
     window = slice(top, rows.stop + room), slice(left, columns.stop + room)
     grown = grow_checked(checked[window], before[window], after[window], usual=usual)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
-from napari_unet.core.edit import Change, Edit
+from napari_unet.core.edit import BeforeAfter, Edit
 
 __all__ = ["MOST_BYTES", "History", "Step"]
 
@@ -53,10 +53,10 @@ class Step:
         self.edits.append(edit)
 
 
-def _joined(first: Change | None, last: Change | None) -> Change | None:
+def _joined(first: BeforeAfter | None, last: BeforeAfter | None) -> BeforeAfter | None:
     if first is None or last is None:
         return first or last
-    return Change(first.before, last.after)
+    return BeforeAfter(first.before, last.after)
 
 
 class History:

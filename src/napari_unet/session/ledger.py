@@ -9,8 +9,8 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, box_around
-from napari_unet.core.edit import Change, Edit, apply_edit, change_of, changed_box
+from napari_unet.core.checked import Box
+from napari_unet.core.edit import BeforeAfter, Edit, apply_edit, change_of, changed_box, joined_box
 from napari_unet.core.object_index import ObjectIndex
 from napari_unet.core.packed import Packed, pack
 from napari_unet.session.history import History
@@ -78,7 +78,7 @@ class Ledger:
         if checked is not None:
             boxes.append(changed_box(self.checked[place], checked, within=within))
         found = [box for box in boxes if box is not None]
-        return box_around(found) if found else None
+        return joined_box(found) if found else None
 
     def note(
         self,
@@ -151,7 +151,7 @@ class Ledger:
         edit = Edit(
             place,
             (slice(0, rows), slice(0, columns)),
-            Change(*packed),
+            BeforeAfter(*packed),
             None,
             last.number if folds and last is not None else self.history.number_for(join),
             time.time(),

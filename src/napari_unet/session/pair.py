@@ -10,8 +10,8 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, box_around, check_objects, keep_checked
-from napari_unet.core.edit import Edit
+from napari_unet.core.checked import Box, check_objects, keep_checked
+from napari_unet.core.edit import Edit, joined_box
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
@@ -142,7 +142,7 @@ class Pair:
             self._in_users_hands = max(
                 self._in_users_hands, index.highest, int(live[changed].max())
             )
-            self._note_edit(place, changed if box is None else box_around([changed, box]))
+            self._note_edit(place, changed if box is None else joined_box([changed, box]))
         return box
 
     def absorb_all(self) -> None:
