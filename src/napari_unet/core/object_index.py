@@ -12,7 +12,9 @@ from napari_unet.core.checked import Box, grow_checked, rim_of
 from napari_unet.core.edit import joined_box
 from napari_unet.core.packed import runs_of
 
-__all__ = ["ObjectIndex", "grow_near"]
+__all__ = ["LARGE_PART", "ObjectIndex", "grow_near"]
+
+LARGE_PART = 0.25  # of a plane: then looking at all of it is as fast (chosen)
 
 TOP, BOTTOM, LEFT, RIGHT, AREA, CHECKED = range(6)  # columns of the table
 
@@ -148,6 +150,8 @@ def grow_near(
         See `grow_checked`.
     """
     old, new = before[changed], after[changed]
+    if old.size > LARGE_PART * before.size:
+        return grow_checked(checked, before, after, usual=usual)
     differs = old != new
     numbers = {*_count(old[differs])[0], *_count(new[differs])[0]}
     rows, columns = joined_box([changed, *index.boxes(numbers)])

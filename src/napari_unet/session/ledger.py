@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.checked import Box
 from napari_unet.core.edit import BeforeAfter, Edit, apply_edit, change_of, changed_box, joined_box
-from napari_unet.core.object_index import ObjectIndex
+from napari_unet.core.object_index import LARGE_PART, ObjectIndex
 from napari_unet.core.packed import Packed, pack
 from napari_unet.session.history import History
 from napari_unet.session.image import Place
@@ -19,7 +19,6 @@ from napari_unet.session.image import Place
 __all__ = ["Ledger"]
 
 MOST_INDEXED = 8  # planes; each takes about half a MB with 5,000 objects
-LARGE_PART = 0.25
 
 Keep = Callable[[Edit, int], None]
 """Takes an edit that was made, and how many steps of a person there are with it."""
