@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+from napari.utils.key_bindings import KeymapHandler
 
 
 def paint(workspace, layer, where, value):
@@ -27,3 +28,10 @@ def wait(workspace):
             return
         time.sleep(0.01)
     raise AssertionError("labels were not made")
+
+
+def press(viewer, key, layer=None):
+    """As napari does: the active layer's keys before the viewer's."""
+    handler = KeymapHandler()
+    handler.keymap_providers = [viewer] if layer is None else [layer, viewer]
+    return handler.press_key(key)

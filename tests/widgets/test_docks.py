@@ -208,7 +208,7 @@ def test_click_tools_delete_and_accept(user):
     item = user.bench.workspace.current
     item.pair.labels[5:15, 5:15] = 1
     item.pair.labels[25:35, 25:35] = 2
-    np.copyto(item.pair._seen, item.pair.labels)  # as if Segment had made them
+    np.copyto(item.pair.ledger.labels, item.pair.labels)  # as if Segment had made them
     item.labels.refresh()
     user.press(correct.right)
     click(user, item.labels, (10, 10))

@@ -124,7 +124,8 @@ def read_image(
     if problem:
         raise InputError(problem)
     axes = axes_of(layer, channel_axis)
-    return Image(layer.name, _full_data(layer), axes, channels, pixel_size_of(layer))
+    path = layer.source.path or ""
+    return Image(layer.name, _full_data(layer), axes, channels, pixel_size_of(layer), path)
 
 
 def _full_data(layer: ImageLayer) -> Any:  # any array

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.bridge.layers import placement
 from napari_unet.bridge.open_pair import OpenPair
-from napari_unet.bridge.view import camera_of, canvas_size
+from napari_unet.bridge.view import camera_of, canvas_size, go_to, in_layer
 from napari_unet.core.uncertainty import Doubt
 from napari_unet.session.image import Place
 
@@ -47,8 +47,7 @@ class Ring:
 
     def show(self, item: OpenPair, place: Place, doubt: Doubt) -> None:
         """Move slices and camera so that a place is seen, and draw a ring around it."""
-        now = item.labels.world_to_data(self._viewer.dims.point[-item.labels.ndim :])
-        points = _corners(item, place, doubt, tuple(now))
+        points = in_layer(self._viewer, item.labels, item.pair.image, place, _corners(doubt))
         self._go_to(item, points)
         self.remove()
         active = self._viewer.layers.selection.active
@@ -76,36 +75,17 @@ class Ring:
                 self._viewer.layers.selection.active = active
 
     def _go_to(self, item: OpenPair, points: NDArray[np.float64]) -> None:
-        camera, dims = camera_of(self._viewer), self._viewer.dims
-        world = np.array([item.labels.data_to_world(point) for point in points])
-        offset = dims.ndim - world.shape[1]  # another layer may have more dimensions
-        middle = world.mean(axis=0)
-        for axis in range(world.shape[1]):
-            if axis + offset not in dims.displayed:
-                dims.set_point(axis + offset, float(middle[axis]))
-        shown = [axis - offset for axis in dims.displayed[-2:]]
-        center = list(camera.center)
-        center[-2:] = [float(middle[axis]) for axis in shown]
-        camera.center = tuple(center)
-        size = np.ptp(world[:, shown], axis=0)
+        camera = camera_of(self._viewer)
+        size = go_to(self._viewer, item.labels, points)
         part = float((size * camera.zoom / np.array(canvas_size(self._viewer))).max())
         if not SMALLEST <= part <= LARGEST:
             camera.zoom *= USUAL / part
 
 
-def _corners(
-    item: OpenPair, place: Place, doubt: Doubt, now: tuple[float, ...]
-) -> NDArray[np.float64]:
-    """Return the corners of the ring's box in the layer's own dimensions.
-
-    `now` is what the viewer shows: looking does not change the channel.
-    """
+def _corners(doubt: Doubt) -> NDArray[np.float64]:
+    """Return the corners (4, Y and X) of the ring's box."""
     half = [(side.stop - side.start) / 2 for side in doubt.box]
     signs = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])
     around = np.array(half) * 2**0.5 + MARGIN  # an ellipse around a box
-    steps = [float(step) for step in place]
-    axes = item.pair.image.axes
-    if "C" in axes and not axes.endswith("XC"):
-        channel = axes.index("C")
-        steps.insert(channel, round(now[channel]))
-    return np.column_stack([np.tile(steps, (4, 1)), np.array(doubt.center) + signs * around])
+    corners: NDArray[np.float64] = np.array(doubt.center) + signs * around
+    return corners

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image as ImageLayer
+from napari.layers import Labels
+from numpy.typing import NDArray
 
 from napari_unet.bridge.layers import place_of
 from napari_unet.session.image import Image, Place
@@ -15,7 +17,15 @@ if TYPE_CHECKING:
     from napari.components import Camera
     from napari.viewer import Viewer
 
-__all__ = ["camera_of", "canvas_size", "shown_place", "visible_box", "visible_center"]
+__all__ = [
+    "camera_of",
+    "canvas_size",
+    "go_to",
+    "in_layer",
+    "shown_place",
+    "visible_box",
+    "visible_center",
+]
 
 
 def shown_place(viewer: Viewer, layer: ImageLayer, image: Image) -> Place:
@@ -46,6 +56,44 @@ def visible_box(viewer: Viewer, layer: ImageLayer, image: Image) -> tuple[slice,
         slice(max(0, int(y - half_y)), min(rows, int(y + half_y) + 1)),
         slice(max(0, int(x - half_x)), min(columns, int(x + half_x) + 1)),
     )
+
+
+def in_layer(
+    viewer: Viewer, layer: Labels, image: Image, place: Place, points_yx: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return points (N, Y and X) of a plane in the dimensions of a layer over the image.
+
+    Along channels they are where the viewer is: looking does not change the channel.
+    """
+    steps = [float(step) for step in place]
+    if "C" in image.axes and not image.axes.endswith("XC"):
+        channel = image.axes.index("C")
+        now = layer.world_to_data(viewer.dims.point[-layer.ndim :])
+        steps.insert(channel, round(now[channel]))
+    return np.column_stack([np.tile(steps, (len(points_yx), 1)), points_yx])
+
+
+def go_to(viewer: Viewer, layer: Labels, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Move slices and camera to the middle of points in a layer's own dimensions.
+
+    Returns
+    -------
+    ndarray of float, shape (2,)
+        How high and wide the points lie, in the world.
+    """
+    camera, dims = camera_of(viewer), viewer.dims
+    world = np.array([layer.data_to_world(point) for point in points])
+    offset = dims.ndim - world.shape[1]  # another layer may have more dimensions
+    middle = world.mean(axis=0)
+    for axis in range(world.shape[1]):
+        if axis + offset not in dims.displayed:
+            dims.set_point(axis + offset, float(middle[axis]))
+    shown = [axis - offset for axis in dims.displayed[-2:]]
+    center = list(camera.center)
+    center[-2:] = [float(middle[axis]) for axis in shown]
+    camera.center = tuple(center)
+    size: NDArray[np.float64] = np.ptp(world[:, shown], axis=0)
+    return size
 
 
 def camera_of(viewer: Viewer) -> Camera:

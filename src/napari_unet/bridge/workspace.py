@@ -24,10 +24,12 @@ from napari_unet.bridge.layers import (
 )
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.strokes import StrokeWatch
+from napari_unet.bridge.undo import UndoKeys
 from napari_unet.bridge.view import shown_place, visible_center
 from napari_unet.core.errors import InputError
 from napari_unet.session.class_pair import ClassPair
 from napari_unet.session.image import Image, Place
+from napari_unet.session.keeper import Keeper
 from napari_unet.session.object_size import ObjectSize
 from napari_unet.session.pair import Pair
 from napari_unet.session.session import Session
@@ -69,12 +71,17 @@ class Workspace:
         self._sizes: dict[str, ObjectSize] = {}  # by image
         self._shelf: dict[str, OpenPair] = {}  # by their labels, while other labels are chosen
         self._strokes = StrokeWatch(viewer)
+        self._keys = UndoKeys(viewer, self)
+        self.keeper = Keeper()
         self._refreshed_at = 0.0
         self._chosen = ""
         self._show_checked = True
         self.channel_axis: int | None = None
         self.channels: tuple[int, ...] = (0,)
         session.labels_changed.connect(self._on_labels_changed)
+        self.keeper.said.connect(session.said.emit)
+        self.keeper.restored.connect(self._on_restored)
+        self.chosen_changed.connect(self._look_for_kept)
         for event in self._layer_events():
             event.connect(self._on_layers)
         for layer in viewer.layers:
@@ -82,13 +89,16 @@ class Workspace:
         self._choose_any()
 
     def close(self) -> None:
-        """Stop following the viewer and its layers."""
+        """Stop following the viewer and its layers; what was painted last is kept."""
+        self.notice()
         for event in self._layer_events():
             event.disconnect(self._on_layers)
         for layer in self.viewer.layers:
             self._unfollow_layer(layer)
         for item in self._open.values():
             self._unfollow(item)
+        self._keys.close()
+        self.keeper.close()
         self._open.clear()
         self.session.labels_changed.disconnect(self._on_labels_changed)
 
@@ -167,6 +177,16 @@ class Workspace:
     def find(self, layer: ImageLayer | None) -> OpenPair | None:
         """Return what is known of an image layer."""
         return None if layer is None else self._open.get(_id(layer))
+
+    def of_labels(self, layer: Labels) -> OpenPair | None:
+        """Return the pair whose labels, or whose checked area, a layer shows."""
+        of = (
+            item
+            for item in self._open.values()
+            for shown in (item.labels, item.checked)
+            if shown is not None and _id(shown) == _id(layer)
+        )
+        return next(of, None)
 
     def shown(self, item: OpenPair) -> Place:
         """Return the plane of a stack that the viewer shows."""
@@ -265,7 +285,8 @@ class Workspace:
             pair = Pair(image, array, checked, size)
         else:
             pair = ClassPair(image, array, checked, size, names=names)
-        pair.absorb_all()
+        self.keeper.follow(pair)
+        pair.begin()
         item = OpenPair(pair, layer, shown)
         self._take_up(item)
         return item
@@ -282,15 +303,21 @@ class Workspace:
         self._open[_id(item.image)] = item
         self._stale.add(_id(item.image))
         self._strokes.follow(item)
+        self._keys.follow(item.labels)
         item.labels.events.data.connect(self._on_data)
         self.layers_changed.emit()
         self.corrected.emit()
 
     def _unfollow(self, item: OpenPair) -> None:
         self._strokes.unfollow(item)
+        self._keys.unfollow(item.labels)
         item.labels.events.data.disconnect(self._on_data)
+        self._unfollow_checked(item)
+
+    def _unfollow_checked(self, item: OpenPair) -> None:
         if item.checked is not None:
-            item.checked.events.paint.disconnect(self._on_paint_checked)
+            self._strokes.unfollow_checked(item.checked)
+            self._keys.unfollow(item.checked)
 
     def _drop(self, item: OpenPair) -> None:
         """Put a pair aside; the labels stay, the checked area goes when napari has finished."""
@@ -328,13 +355,6 @@ class Workspace:
         for item in self._strokes.notice():
             self.checked_grew(item)
 
-    def _on_paint_checked(self, event: Any) -> None:
-        for item in self._open.values():
-            if item.checked is not None and _id(item.checked) == _id(event.source):
-                place = self.shown(item)
-                item.pair.checked_was_edited(place)
-                self.corrected.emit()
-
     def checked_grew(self, item: OpenPair) -> None:
         """Draw the checked area of a pair anew, and tell of it."""
         self._stale.add(_id(item.image))
@@ -353,8 +373,7 @@ class Workspace:
             if fits and data.shape == item.pair.labels.shape and data.dtype != np.int32:
                 item.labels.data = data.astype(np.int32)  # room for more numbers; comes back here
             elif fits and data.shape == item.pair.labels.shape:
-                item.pair.labels = data
-                item.pair.absorb_all()
+                item.pair.go_on_with(data)
                 self.checked_grew(item)
             else:
                 self._drop(item)
@@ -381,17 +400,53 @@ class Workspace:
                 self._clear_checked(item)
             elif _id(layer) in (_id(item.image), _id(item.labels)):
                 self._drop(item)
-                self._shelf.pop(_id(layer), None)
+                if self._shelf.pop(_id(layer), None) is not None:  # its labels are gone
+                    self.keeper.let_go(item.pair)
+                    self._look_for_kept()
                 self.corrected.emit()
 
     def _clear_checked(self, item: OpenPair) -> None:
         """The user removed the layer of the checked area: nothing is checked any more."""
-        assert item.checked is not None
-        item.checked.events.paint.disconnect(self._on_paint_checked)
+        self._unfollow_checked(item)
         item.checked = None
         for place in item.pair.visited:
             item.pair.uncheck(place)
         self.corrected.emit()
+
+    # What was kept of earlier days
+
+    def restore(self) -> None:
+        """Restore what the keeper offers, in the labels of the chosen image.
+
+        Raises
+        ------
+        InputError
+            As `open`, or if it cannot be restored.
+        """
+        if not self.keeper.kept:
+            return
+        self.keeper.must_fit(self.image())
+        names, item = self.keeper.kept[0].classes, self.current
+        if item is not None and bool(item.pair.classes) != bool(names):
+            self._drop(item)  # its labels stay, beside those that are restored
+            item = None
+        item = self.open_classes(names) if item is None and names else self.open()
+        if isinstance(item.pair, ClassPair):
+            for name in names[len(item.pair.names) :]:
+                item.pair.add_class(name)
+        self.notice()
+        self.keeper.restore(item.pair)
+
+    def _look_for_kept(self) -> None:
+        try:
+            self.keeper.look(None if self.chosen is None else self.image())
+        except InputError:  # it cannot be worked on: nothing was corrected in it
+            self.keeper.look(None)
+
+    def _on_restored(self, pair: Pair) -> None:
+        for item in self._open.values():
+            if item.pair is pair:
+                self.checked_grew(item)
 
     # What the session does
 
@@ -403,6 +458,7 @@ class Workspace:
     def flush(self) -> None:
         """Notice strokes, and draw what has changed, ten times a second at the most."""
         self.notice()
+        self.keeper.pump()
         self._remove_leftover()
         now = time.monotonic()
         if not self._stale or now - self._refreshed_at < REFRESH_EVERY_S:
@@ -425,7 +481,8 @@ class Workspace:
             pair = item.pair
             overlay = add_checked(self.viewer, item.image, pair.image, pair.checked, item.labels)
             overlay.visible = self._show_checked
-            overlay.events.paint.connect(self._on_paint_checked)
+            self._strokes.follow_checked(overlay)
+            self._keys.follow(overlay)
             item.checked = overlay
 
 

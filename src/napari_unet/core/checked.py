@@ -18,6 +18,7 @@ __all__ = [
     "count_checked",
     "grow_checked",
     "keep_checked",
+    "rim_of",
 ]
 
 Box = tuple[slice, slice]
@@ -253,3 +254,8 @@ def keep_checked(
     merged[protected] = 0
     merged[stays] = current[stays]
     return merged
+
+
+def rim_of(usual: float | None) -> int:
+    """Return how wide a rim is checked around an object, in pixels; see `grow_checked`."""
+    return _margin(None, usual)

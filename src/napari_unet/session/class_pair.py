@@ -8,7 +8,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, box_of, checked_patches
+from napari_unet.core.checked import Box, checked_patches
 from napari_unet.core.class_labels import class_map
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
@@ -16,7 +16,8 @@ from napari_unet.core.example import Example
 from napari_unet.core.uncertainty import Doubt
 from napari_unet.session.image import Image, Place
 from napari_unet.session.object_size import ObjectSize
-from napari_unet.session.pair import ObjectSettings, Pair, Proposal
+from napari_unet.session.pair import Pair
+from napari_unet.session.proposal import ObjectSettings, Proposal, proposal_of
 
 __all__ = ["BACKGROUND", "MOST_CLASSES", "ClassPair"]
 
@@ -92,20 +93,20 @@ class ClassPair(Pair):
             self._counts[place] = len(checked_patches(self.checked[place] != 0))
         return sum(self._counts.values())
 
-    def absorb(self, place: Place) -> Box | None:
+    def absorb(self, place: Place, within: Box | None = None) -> Box | None:
         """Notice what the user has painted in a plane since the last call: it is checked."""
-        live, seen = self.labels[place], self._seen[place]
         with self._lock:
-            changed = live != seen
-            if not changed.any():
+            box = self.ledger.box(place, self.labels[place], within=within)
+            if box is None:
                 return None
+            live, seen = self.labels[place][box], self.ledger.labels[place][box]
+            changed = live != seen
             self._name_what_is_new(live[changed])
             is_class = (live <= len(self.names)) | (live == BACKGROUND)
-            self.checked[place][changed & is_class] = 1
+            self.checked[place][box][changed & is_class] = 1
             live[changed & (live == BACKGROUND)] = 0
-            np.copyto(seen, live)
-            self._note_edit(place)
-        return box_of(changed, 0)
+            self._note_edit(place, box)
+        return box
 
     def _name_what_is_new(self, painted: NDArray[Any]) -> None:
         """Who paints with a number that has no name has begun another class."""
@@ -131,15 +132,16 @@ class ClassPair(Pair):
     def propose(self, place: Place, settings: ObjectSettings) -> Proposal:
         """Make classes of a plane's probabilities around what is checked; see `Pair.propose`."""
         with self._lock:
-            edits = self.edits
-            current, checked = self._seen[place].copy(), self.checked[place] != 0
+            edits, made_at = self.edits, self.ledger.changes
+            current, checked = self.ledger.labels[place].copy(), self.checked[place] != 0
         found = class_map(
             self._beliefs[place],
             threshold=settings.threshold,
             min_size=settings.min_size or 0,
             shape=self.image.plane_shape,
         )
-        return Proposal(np.where(checked, current, self._of_model[found]).astype(np.int32), edits)
+        predicted = np.where(checked, current, self._of_model[found]).astype(np.int32)
+        return proposal_of(current, predicted, edits, made_at)
 
     def doubts(self, place: Place, settings: ObjectSettings) -> list[Doubt]:
         """There are no objects to doubt."""

@@ -34,6 +34,8 @@ class Image:
         Which of the channels to give to the network, in this order; empty for their mean.
     pixel_size : tuple of float and str, or None
         How wide a pixel is and in which unit, such as ``(0.5, "µm")``; None if that is unknown.
+    path : str
+        Of the file it was read from; empty if that is unknown.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Image:
     axes: str
     channels: tuple[int, ...] = (0,)
     pixel_size: tuple[float, str] | None = None
+    path: str = ""
 
     def __post_init__(self) -> None:
         shape, counts = tuple(self.data.shape), [self.axes.count(axis) for axis in "YXC"]

@@ -3,54 +3,38 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any  # labels may be any integer dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, check_objects, count_checked, grow_checked, keep_checked
-from napari_unet.core.config import ModelConfig
+from napari_unet.core.checked import Box, check_objects, keep_checked
+from napari_unet.core.edit import Edit, joined_box
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
-from napari_unet.core.object_score import ObjectScore
+from napari_unet.core.object_index import grow_near
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
+from napari_unet.session.history import History
 from napari_unet.session.image import Image, Place
+from napari_unet.session.ledger import Ledger
 from napari_unet.session.object_size import ObjectSize
+from napari_unet.session.proposal import (
+    UNSET,
+    USUAL_MIN_SIZE,
+    ObjectSettings,
+    Proposal,
+    proposal_of,
+)
 
 __all__ = ["UNSET", "ObjectSettings", "Pair", "Proposal"]
 
 
 # A stack of so many voxels is compared in some hundredths of a second (chosen).
 SMALL = 2**24
-USUAL_MIN_SIZE = ModelConfig().min_size
-
-
-@dataclass(frozen=True)
-class ObjectSettings:
-    """How objects are made of probabilities; see `probability_to_labels`.
-
-    No smallest size stands for the usual one of the model and the image.
-    """
-
-    threshold: float = 0.5
-    min_size: int | None = None
-    split: float = 0.0
-    score: ObjectScore | None = None
-
-
-UNSET = ObjectSettings()  # until somebody has chosen
-
-
-@dataclass(frozen=True, eq=False)
-class Proposal:
-    """Labels for one plane, made while `edits` edits were known."""
-
-    labels: NDArray[np.int32]
-    edits: int
 
 
 class Pair:
@@ -87,11 +71,17 @@ class Pair:
         self.probability: dict[Place, NDArray[np.uint8]] = {}
         self._plane_shape: dict[Place, tuple[int, int]] = {}  # of what the network sees
         self.edits = 0
-        self._seen = np.zeros(labels.shape, labels.dtype)
+        self.remade_by: Hashable = "Segment"
+        """Labels that are made of probabilities with an equal one are one step of undo.
+
+        None adds them to the step before, be it a person's.
+        """
+        self.ledger = Ledger(labels, checked)
         self._edited: set[Place] = set()
         self._in_users_hands = 0
         self._counts: dict[Place, int] = {}
-        self._lock = threading.Lock()  # edits and what was seen of them belong together
+        self._join: Hashable = None
+        self._lock = threading.RLock()  # edits and what was seen of them belong together
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -115,7 +105,7 @@ class Pair:
     def checked_cells(self) -> int:
         """How many objects are checked, in all planes."""
         for place in self._edited - self._counts.keys():
-            self._counts[place] = count_checked(self.labels[place], self.checked[place])
+            self._counts[place] = self.ledger.index(place).checked_objects
         return sum(self._counts.values())
 
     @property
@@ -123,22 +113,36 @@ class Pair:
         """Whether anything is checked, be it background."""
         return any(bool(self.checked[place].any()) for place in self._edited)
 
-    def absorb(self, place: Place) -> Box | None:
+    @property
+    def history(self) -> History:
+        """What can be undone and redone."""
+        return self.ledger.history
+
+    def absorb(self, place: Place, within: Box | None = None) -> Box | None:
         """Notice what the user has done to a plane since the last call.
+
+        Parameters
+        ----------
+        place : Place
+        within : tuple of slice, optional
+            Look there alone: nothing was painted outside.
 
         Returns
         -------
         tuple of slice or None
             Where the checked area may have grown; None if nothing was done.
         """
-        live, seen = self.labels[place], self._seen[place]
+        live, seen = self.labels[place], self.ledger.labels[place]
         with self._lock:
-            box = grow_checked(self.checked[place], seen, live, usual=self.used_diameter)
-            if box is None:
+            changed = self.ledger.box(place, live, within=within)
+            if changed is None:
                 return None
-            self._in_users_hands = max(self._in_users_hands, int(seen.max()), int(live.max()))
-            np.copyto(seen, live)
-            self._note_edit(place)
+            index, checked = self.ledger.index(place), self.checked[place]
+            box = grow_near(checked, seen, live, changed, index, usual=self.used_diameter)
+            self._in_users_hands = max(
+                self._in_users_hands, index.highest, int(live[changed].max())
+            )
+            self._note_edit(place, changed if box is None else joined_box([changed, box]))
         return box
 
     def absorb_all(self) -> None:
@@ -146,13 +150,28 @@ class Pair:
         for place in self.image.places():
             self.absorb(place)
 
+    def begin(self) -> None:
+        """Take what is in the labels as it was opened: it is checked, and no step of undo."""
+        self.ledger.is_opening = True
+        self.absorb_all()
+        self.ledger.is_opening = False
+        self.history.clear()
+
+    def go_on_with(self, labels: NDArray[Any]) -> None:
+        """Take another array of the same shape; what was done to the other is not undone in it."""
+        self.labels = labels
+        self.absorb_all()
+        self.history.clear()
+
     def absorb_visited(self) -> None:
         """Notice what was done to planes that were worked on, of a small stack to any plane."""
-        for place in self.image.places() if self.labels.size <= SMALL else self.visited:
-            self.absorb(place)
+        with self.one_step():
+            for place in self.image.places() if self.labels.size <= SMALL else self.visited:
+                self.absorb(place)
 
     def checked_was_edited(self, place: Place) -> None:
         """Take note that the user painted in the checked area itself."""
+        self.absorb(place)
         self._note_edit(place)
 
     def looks_right(self, place: Place, numbers: NDArray[Any] | list[int]) -> Box | None:
@@ -164,28 +183,80 @@ class Pair:
             usual=self.used_diameter,
         )
         if box is not None:
-            self._note_edit(place)
+            self._note_edit(place, box)
         return box
 
     def check_box(self, place: Place, box: Box) -> None:
         """Add a box, with all that is in it, to the checked area."""
         self.checked[place][box] = 1
-        self._note_edit(place)
+        self._note_edit(place, box)
 
     def check_background(self, place: Place, box: Box) -> None:
         """Add the background in a box to the checked area: there is no object that was missed."""
         self.checked[place][box][self.labels[place][box] == 0] = 1
-        self._note_edit(place)
+        self._note_edit(place, box)
 
     def uncheck(self, place: Place) -> None:
         """Forget the checked area of a plane; the labels stay until the next segmentation."""
         self.checked[place] = 0
         self._note_edit(place)
 
-    def _note_edit(self, place: Place) -> None:
+    def _note_edit(self, place: Place, within: Box | None = None) -> None:
+        with self._lock:
+            self.ledger.note(
+                place, self.labels[place], self.checked[place], within=within, join=self._join
+            )
+            self._was_edited(place)
+
+    def _was_edited(self, place: Place) -> None:
         self.edits += 1
         self._edited.add(place)
         self._counts.pop(place, None)
+
+    # Undo and redo
+
+    @contextmanager
+    def one_step(self) -> Iterator[None]:
+        """Join what is done inside, to whatever planes, to one step of undo."""
+        before, self._join = self._join, self._join or object()
+        try:
+            yield
+        finally:
+            self._join = before
+
+    def restore(self, planes: dict[Place, tuple[NDArray[Any], NDArray[np.uint8]]]) -> None:
+        """Put labels and checked areas of planes in the place of what is there, as one step."""
+        with self.one_step():
+            for place in planes:
+                self.absorb(place)
+        with self.one_step(), self._lock:
+            for place, (labels, checked) in planes.items():
+                self.labels[place], self.checked[place] = labels, checked
+                self._in_users_hands = max(self._in_users_hands, int(labels.max(initial=0)))
+                self._note_edit(place)
+
+    def undo(self) -> list[Edit]:
+        """Take back the last step, in all its planes; return what has changed by that."""
+        step = self.history.next_undo
+        for place in {edit.place for edit in step.edits} if step is not None else ():
+            self.absorb(place)  # what was painted since is the last step then
+        return self._apply(self.history.undo)
+
+    def redo(self) -> list[Edit]:
+        """Do the step again that was undone last; return what has changed by that."""
+        step = self.history.next_redo
+        for place in {edit.place for edit in step.edits} if step is not None else ():
+            self.absorb(place)  # if anything was painted since there is nothing to redo then
+        return self._apply(self.history.redo)
+
+    def _apply(self, take: Callable[[], list[Edit]]) -> list[Edit]:
+        with self._lock:
+            done = []
+            for edit in take():
+                changed = self.ledger.apply(edit, self.labels[edit.place], self.checked[edit.place])
+                self._was_edited(edit.place)
+                done += [] if changed is None else [changed]
+        return done
 
     def begin_plane(self, place: Place, shape_yx: tuple[int, int], diameter: float | None) -> None:
         """Make room for the tiles of a plane, which may be rescaled for the network.
@@ -217,8 +288,8 @@ class Pair:
         It reads what `absorb` last saw, so that a stroke under way does not reach it.
         """
         with self._lock:
-            edits, above = self.edits, self._in_users_hands
-            current, checked = self._seen[place].copy(), self.checked[place] != 0
+            edits, above, made_at = self.edits, self._in_users_hands, self.ledger.changes
+            current, checked = self.ledger.labels[place].copy(), self.checked[place] != 0
         predicted = probability_to_labels(
             self.probability[place],
             threshold=settings.threshold,
@@ -229,7 +300,7 @@ class Pair:
         )
         if above or checked.any():
             predicted = keep_checked(current, predicted, checked, above=above)
-        return Proposal(predicted, edits)
+        return proposal_of(current, predicted, edits, made_at, checked)
 
     def doubts(self, place: Place, settings: ObjectSettings) -> list[Doubt]:
         """List what is worth a look in a plane that was segmented; for a second thread.
@@ -237,7 +308,7 @@ class Pair:
         It reads what `absorb` last saw, as `propose` does.
         """
         with self._lock:
-            current, checked = self._seen[place].copy(), self.checked[place] != 0
+            current, checked = self.ledger.labels[place].copy(), self.checked[place] != 0
         belief = self.probability[place].astype(np.float32)[None] / np.float32(255)
         return rank_doubts(
             current,
@@ -252,9 +323,18 @@ class Pair:
         self.absorb(place)
         if proposal.edits != self.edits:
             return False
+        if proposal.packed is None and proposal.made_at == self.ledger.changes:
+            return True
         with self._lock:
             np.copyto(self.labels[place], proposal.labels, casting="same_kind")
-            np.copyto(self._seen[place], self.labels[place])
+            self.ledger.note_remade(
+                place,
+                self.labels[place],
+                proposal.packed,
+                index=proposal.index,
+                made_at=proposal.made_at,
+                join=self.remade_by,
+            )
         self._counts.pop(place, None)
         return True
 

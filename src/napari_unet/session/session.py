@@ -63,6 +63,7 @@ class Session(ModelShelf):
         self._then: tuple[Pair, list[Place]] | None = None
         self._taught_versions: Versions | None = None
         self._after_teaching = False
+        self._segmented = 0  # how many times
         self.settings = UNSET
 
     # The size of objects
@@ -117,6 +118,8 @@ class Session(ModelShelf):
         self._must_be_idle()
         self._after_teaching = False
         self.must_fit(pair)
+        self._segmented += 1
+        pair.remade_by = "Segment", self._segmented
         key = self.size_key(pair.image)
         model = self.versions.current.model if model is None else model
         self._run = SegmentRun(self._runner, self._reader, pair, model, key, places, center)
@@ -233,6 +236,7 @@ class Session(ModelShelf):
         self.settings = settings
         if pair is None:
             return
+        pair.remade_by = "objects"
         for place in pair.segmented:
             self._request_labels(pair, place, first=place == shown)
 
@@ -350,6 +354,7 @@ class Session(ModelShelf):
     def _pump_live(self, run: LiveRun) -> None:
         changed = run.pump()
         if changed is not None:
+            changed[0].remade_by = None  # Ctrl+Z is for strokes while it learns from them
             self._request_labels(*changed)
         if run.take_news_of_curve():
             self.curve_changed.emit(run.curve, "")

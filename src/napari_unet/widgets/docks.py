@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QSizePolicy
 from napari_unet.widgets.correct_panel import CorrectPanel
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.parts import SPACING, Note, Panel, frame, scrolled
+from napari_unet.widgets.restore_row import RestoreRow
 from napari_unet.widgets.segment_panel import SegmentPanel
 from napari_unet.widgets.teach_panel import TeachPanel
 from napari_unet.widgets.workbench import Workbench
@@ -31,10 +32,11 @@ class _Dock(Container[Widget]):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self.bench = Workbench.of(napari_viewer)
+        self.restore = RestoreRow(self.bench)
         self.header = Header(self.bench)
         self.steps = [step(self.bench, self.header) for step in self.STEPS]
         self.status = Note("Starting…")
-        inside = Container(widgets=[self.header, *self.steps], labels=False)
+        inside = Container(widgets=[self.restore, self.header, *self.steps], labels=False)
         inside.native.layout().setContentsMargins(0, 2, 0, 2)
         inside.native.layout().setSpacing(BETWEEN_STEPS)
         inside.native.layout().addStretch(1)

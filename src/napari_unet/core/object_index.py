@@ -1,0 +1,168 @@
+"""Where the objects of a plane are: an edit then looks at a few of them, not at the whole plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any  # labels may be any integer dtype
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.checked import Box, grow_checked, rim_of
+from napari_unet.core.edit import joined_box
+from napari_unet.core.packed import runs_of
+
+__all__ = ["LARGE_PART", "ObjectIndex", "grow_near"]
+
+LARGE_PART = 0.25  # of a plane: then looking at all of it is as fast (chosen)
+
+TOP, BOTTOM, LEFT, RIGHT, AREA, CHECKED = range(6)  # columns of the table
+
+
+class ObjectIndex:
+    """The box, the area and the checked area of each object; kept up to date edit by edit.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (Y, X)
+        0 is background.
+    checked : ndarray of bool or uint8, shape (Y, X)
+    """
+
+    def __init__(self, labels: NDArray[Any], checked: NDArray[Any]) -> None:
+        starts, ends, numbers = _runs_in_rows(labels)
+        names, which = np.unique(numbers, return_inverse=True)
+        table = np.zeros((len(names), 6), np.int64)
+        width = labels.shape[1]
+        table[:, [TOP, LEFT]] = labels.shape
+        for column, values, gather in (
+            (TOP, starts // width, np.minimum),
+            (LEFT, starts % width, np.minimum),
+            (BOTTOM, starts // width + 1, np.maximum),
+            (RIGHT, (ends - 1) % width + 1, np.maximum),
+        ):
+            gather.at(table[:, column], which, values)
+        table[:, AREA] = np.bincount(which, ends - starts, len(names))
+        self._row = {int(name): row for row, name in enumerate(names)}
+        self._table = table
+        known, counts = _count(labels[checked != 0])
+        for name, count in zip(known, counts, strict=True):
+            table[self._row[name], CHECKED] = count
+
+    @property
+    def highest(self) -> int:
+        """The highest number that an object has, or had since this was made; 0 if there is none."""
+        return max(self._row, default=0)
+
+    @property
+    def checked_objects(self) -> int:
+        """How many objects have at least half of their area checked, as `count_checked` says."""
+        area, checked = self._table[:, AREA], self._table[:, CHECKED]
+        return int(np.count_nonzero((checked > 0) & (2 * checked >= area)))
+
+    def boxes(self, numbers: Iterable[int]) -> list[Box]:
+        """Return a box around each object with one of these numbers; it may be too large."""
+        rows = [self._row[number] for number in numbers if number in self._row]
+        return [
+            (slice(int(top), int(bottom)), slice(int(left), int(right)))
+            for top, bottom, left, right in self._table[rows, : RIGHT + 1]
+        ]
+
+    def update(
+        self,
+        box: Box,
+        before: NDArray[Any],
+        after: NDArray[Any],
+        checked_before: NDArray[Any],
+        checked_after: NDArray[Any],
+    ) -> None:
+        """Take note of an edit in a box: what was in it, and what is now, all of its shape."""
+        for sign, labels, checked in ((-1, before, checked_before), (1, after, checked_after)):
+            for column, pixels in ((AREA, labels.ravel()), (CHECKED, labels[checked != 0])):
+                for name, count in zip(*_count(pixels), strict=True):
+                    row = self._row_of(name)
+                    self._table[row, column] += sign * count
+        rows = [self._row[name] for name in _count(after[before != after])[0]]
+        self._table[rows, TOP] = np.minimum(self._table[rows, TOP], box[0].start)
+        self._table[rows, LEFT] = np.minimum(self._table[rows, LEFT], box[1].start)
+        self._table[rows, BOTTOM] = np.maximum(self._table[rows, BOTTOM], box[0].stop)
+        self._table[rows, RIGHT] = np.maximum(self._table[rows, RIGHT], box[1].stop)
+
+    def _row_of(self, name: int) -> int:
+        if name not in self._row:
+            far = np.iinfo(np.int64).max
+            self._row[name] = len(self._table)
+            self._table = np.vstack([self._table, [[far, 0, far, 0, 0, 0]]])
+        return self._row[name]
+
+
+def _runs_in_rows(
+    labels: NDArray[Any],
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
+    """Return starts and ends, in reading order, of the runs of objects within one row each."""
+    ends, values = runs_of(labels)
+    starts = np.append(np.zeros(min(len(ends), 1), np.int64), ends[:-1])
+    is_object = values != 0
+    starts, ends, values = starts[is_object], ends[is_object], values[is_object]
+    width = max(1, labels.shape[1])
+    pieces = (ends - 1) // width - starts // width + 1
+    if (pieces == 1).all():
+        return starts, ends, values
+    which = np.repeat(np.arange(len(starts)), pieces)
+    step = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    row = starts[which] // width + step
+    return (
+        np.maximum(starts[which], row * width),
+        np.minimum(ends[which], (row + 1) * width),
+        values[which],
+    )
+
+
+def _count(pixels: NDArray[Any]) -> tuple[list[int], list[int]]:
+    names, counts = np.unique(pixels, return_counts=True)
+    is_object = names != 0
+    return names[is_object].tolist(), counts[is_object].tolist()
+
+
+def grow_near(
+    checked: NDArray[Any],
+    before: NDArray[Any],
+    after: NDArray[Any],
+    changed: Box,
+    index: ObjectIndex,
+    *,
+    usual: float | None = None,
+) -> Box | None:
+    """Do what `grow_checked` does, looking only around the objects that an edit touched.
+
+    Parameters
+    ----------
+    checked, before, after, usual
+        See `grow_checked`.
+    changed : tuple of slice
+        Nothing differs outside of this box.
+    index : ObjectIndex
+        Of what was before.
+
+    Returns
+    -------
+    tuple of slice or None
+        See `grow_checked`.
+    """
+    old, new = before[changed], after[changed]
+    if old.size > LARGE_PART * before.size:
+        return grow_checked(checked, before, after, usual=usual)
+    differs = old != new
+    numbers = {*_count(old[differs])[0], *_count(new[differs])[0]}
+    rows, columns = joined_box([changed, *index.boxes(numbers)])
+    room = rim_of(usual) + 2  # what is further away has no part in it
+    top, left = max(0, rows.start - room), max(0, columns.start - room)
+    window = slice(top, rows.stop + room), slice(left, columns.stop + room)
+    grown = grow_checked(checked[window], before[window], after[window], usual=usual)
+    if grown is None:
+        return None
+    rows, columns = grown
+    return (
+        slice(rows.start + top, rows.stop + top),
+        slice(columns.start + left, columns.stop + left),
+    )
