@@ -146,7 +146,7 @@ def test_colours_and_stacks_show_their_fields(user):
     ("name", "texts"),
     [
         ("Segment with a U-Net", {"Segment"}),
-        ("Correct labels for a U-Net", {"New cell", "Erase"}),
+        ("Correct labels for a U-Net", {"New  N", "Erase  I"}),
         ("Teach a U-Net", {"Teach"}),
     ],
 )

@@ -18,6 +18,7 @@ __all__ = [
     "count_checked",
     "grow_checked",
     "keep_checked",
+    "uncheck_objects",
 ]
 
 Box = tuple[slice, slice]
@@ -159,6 +160,33 @@ def check_objects(
     return _add(checked, area, labels, _margin(margin, usual)) if area.any() else None
 
 
+def uncheck_objects(
+    checked: NDArray[Any],
+    labels: NDArray[Any],
+    numbers: NDArray[Any],
+    *,
+    margin: int | None = None,
+    usual: float | None = None,
+) -> Box | None:
+    """Take objects, and the background around them, out of a checked area in place.
+
+    See `check_objects`, which this undoes.
+
+    Returns
+    -------
+    tuple of slice or None
+        The box that may have shrunk; None if there is no such object.
+    """
+    numbers = np.asarray(numbers)
+    area = _is_any(labels, numbers[numbers != 0])
+    if not area.any():
+        return None
+    margin = _margin(margin, usual)
+    box = box_of(area, margin)
+    checked[box][_rim(area[box], labels[box], margin)] = 0
+    return box
+
+
 def _margin(margin: int | None, usual: float | None) -> int:
     if margin is not None:
         return margin
@@ -169,9 +197,15 @@ def _add(checked: NDArray[Any], area: NDArray[np.bool_], labels: NDArray[Any], m
     """Check an area and the background around it; of other objects nothing is said."""
     box = box_of(area, margin)
     if area.any():
-        near = ndimage.distance_transform_edt(~area[box]) <= margin
-        checked[box][near & (area[box] | (labels[box] == 0))] = 1
+        checked[box][_rim(area[box], labels[box], margin)] = 1
     return box
+
+
+def _rim(area: NDArray[np.bool_], labels: NDArray[Any], margin: int) -> NDArray[np.bool_]:
+    """Return an area and the background around it."""
+    near: NDArray[np.bool_] = ndimage.distance_transform_edt(~area) <= margin
+    rim: NDArray[np.bool_] = near & (area | (labels == 0))
+    return rim
 
 
 def box_of(area: NDArray[np.bool_], margin: int) -> Box:

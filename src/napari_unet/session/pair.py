@@ -10,7 +10,14 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, check_objects, count_checked, grow_checked, keep_checked
+from napari_unet.core.checked import (
+    Box,
+    check_objects,
+    count_checked,
+    grow_checked,
+    keep_checked,
+    uncheck_objects,
+)
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
@@ -177,10 +184,16 @@ class Pair:
         self.checked[place][box][self.labels[place][box] == 0] = 1
         self._note_edit(place)
 
-    def uncheck(self, place: Place) -> None:
+    def uncheck(self, place: Place, box: Box = (slice(None), slice(None))) -> None:
         """Forget the checked area of a plane; the labels stay until the next segmentation."""
-        self.checked[place] = 0
+        self.checked[place][box] = 0
         self._note_edit(place)
+
+    def uncheck_objects(self, place: Place, numbers: list[int]) -> None:
+        """Forget that objects are right."""
+        labels, checked = self.labels[place], self.checked[place]
+        if uncheck_objects(checked, labels, np.asarray(numbers), usual=self.used_diameter):
+            self._note_edit(place)
 
     def _note_edit(self, place: Place) -> None:
         self.edits += 1
