@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from magicgui.widgets import PushButton
@@ -44,7 +43,7 @@ class Shortcuts:
         self._workspace, self._say = workspace, say
         self._panels: list[tuple[QWidget, dict[str, PushButton]]] = []
         self._layer: Labels | None = None
-        self._bound: dict[str, partial[None]] = {}
+        self._bound: dict[str, Callable[[Labels], None]] = {}
         workspace.layers_changed.connect(self.bind)
         workspace.chosen_changed.connect(self.bind)
 
@@ -78,7 +77,7 @@ class Shortcuts:
         self._layer = item.labels
         for key in keys:
             if key not in taken:
-                self._bound[key] = partial(self._press, key)
+                self._bound[key] = self._action(key)
                 item.labels.bind_key(key, self._bound[key])
 
     def _unbind(self) -> None:
@@ -89,7 +88,15 @@ class Shortcuts:
                 if layer.keymap.get(coerce_keybinding(key)) is action:
                     layer.bind_key(key, None)
 
-    def _press(self, key: str, layer: Labels) -> None:
+    def _action(self, key: str) -> Callable[[Labels], None]:
+        """Return a function, since napari asks every action for its `__name__`."""
+
+        def press(layer: Labels) -> None:
+            self._press(key)
+
+        return press
+
+    def _press(self, key: str) -> None:
         if isinstance(QApplication.focusWidget(), TYPED_INTO):
             return
         for panel, buttons in reversed(self._panels):
