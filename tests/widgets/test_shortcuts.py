@@ -106,9 +106,12 @@ def test_a_hidden_dock_listens_to_no_key(desk):
     while not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
     parent.hide()
+    settle(0.1)
+    assert not ours(desk.item.labels)
     desk.hand.key("D")
     assert desk.bench.belt.in_hand is None
     parent.show()
+    settle(0.1)
     desk.hand.key("D")
     assert desk.bench.belt.in_hand.name == "delete"
 
@@ -144,16 +147,14 @@ def test_keys_work_after_a_button_of_the_dock_was_pressed(desk):
 
 def test_a_key_that_is_taken_is_left_and_shown_as_none(desk):
     heard = []
-    desk.bench.shortcuts.close()
+    desk.item.labels.bind_key("S", None)
     desk.item.labels.bind_key("S", lambda layer: heard.append(layer))
-    desk.bench.shortcuts.offer(desk.correct.native, desk.correct.grid.by_key())
+    desk.bench.shortcuts.bind()
     desk.hand.key("S")
     assert heard and desk.bench.belt.in_hand is None
     assert "S" not in desk.bench.shortcuts.bound
     rows = {text: key for key, text, _ in key_rows(desk.bench.shortcuts.bound)}
     assert (rows["Split"], rows["Merge"]) == ("–", "J")
-    desk.bench.workspace.layers_changed.connect(desk.bench.shortcuts.bind)  # close takes it off
-    desk.bench.workspace.chosen_changed.connect(desk.bench.shortcuts.bind)
 
 
 def test_a_button_that_is_off_says_why(desk):

@@ -20,9 +20,7 @@ from napari_unet.session.image import Place
 __all__ = ["Gesture", "GestureTool", "Kind", "Sketch"]
 
 IN_3D = "Switch napari back to 2D, by the button at its lower left, to correct the labels."
-OTHER_AXES = (
-    "Show rows and columns of the image, by napari's transpose and roll buttons, to correct."
-)
+OTHER_AXES = "Roll napari's axes, by its button, until rows and columns of the image are seen."
 HIDDEN = "The labels are hidden; show them, by the eye in the list of layers, to correct them."
 
 CLICK_PIXELS = 3  # of the screen: a press that moves less is a click (chosen)
@@ -153,6 +151,8 @@ class GestureTool:
         finally:
             if self._sketch is not None:
                 self._sketch.clear()
+        places.append(event.position)  # of the release: not every move is told
+        points.append(_point(event))
         if _is_drag(points) and not draws:
             return
         self._keep_selected()

@@ -42,6 +42,7 @@ class Shortcuts:
     def __init__(self, workspace: Workspace, say: Callable[[str], None]) -> None:
         self._workspace, self._say = workspace, say
         self._panels: list[tuple[QWidget, dict[str, PushButton]]] = []
+        self._open: list[dict[str, PushButton]] = []
         self._layer: Labels | None = None
         self._bound: dict[str, Callable[[Labels], None]] = {}
         workspace.layers_changed.connect(self.bind)
@@ -53,26 +54,36 @@ class Shortcuts:
         return list(self._bound)
 
     def offer(self, panel: QWidget, buttons: dict[str, PushButton]) -> None:
-        """Let keys press the buttons of a panel, until it is closed."""
+        """Let keys press the buttons of a panel while its dock is open; see `notice`."""
         self._panels.append((panel, buttons))
-        panel.destroyed.connect(self.bind)
-        self.bind()
+
+    def notice(self) -> bool:
+        """Bind or give back keys where a dock was opened, hidden or closed since the last call.
+
+        napari tells of none of these. Returns whether any dock with tools is open.
+        """
+        self._panels = [(panel, buttons) for panel, buttons in self._panels if is_alive(panel)]
+        is_open = [buttons for panel, buttons in self._panels if _is_open(panel)]
+        if is_open != self._open:
+            self._open = is_open
+            self.bind()
+        return bool(is_open)
 
     def close(self) -> None:
         """Give all keys back."""
         self._unbind()
         self._panels.clear()
+        self._open.clear()
         self._workspace.layers_changed.disconnect(self.bind)
         self._workspace.chosen_changed.disconnect(self.bind)
 
     def bind(self) -> None:
-        """Bind the keys of the panels that are there to the labels that are worked on now."""
+        """Bind the keys of the docks that are open to the labels that are worked on now."""
         self._unbind()
-        self._panels = [(panel, buttons) for panel, buttons in self._panels if is_alive(panel)]
         item = self._workspace.current
         if item is None or item.pair.classes:
             return
-        keys = dict.fromkeys(key for _, buttons in self._panels for key in buttons)
+        keys = dict.fromkeys(key for buttons in self._open for key in buttons)
         taken = taken_keys(self._workspace.viewer, item.labels, keys)
         self._layer = item.labels
         for key in keys:
@@ -99,14 +110,11 @@ class Shortcuts:
     def _press(self, key: str) -> None:
         if isinstance(QApplication.focusWidget(), TYPED_INTO):
             return
-        for panel, buttons in reversed(self._panels):
-            if key in buttons and is_alive(panel) and _is_open(panel):
-                button = buttons[key]
-                if button.enabled:
-                    button.native.click()
-                else:
-                    self._say(str(button.tooltip))
-                return
+        button = next(buttons[key] for buttons in self._open if key in buttons)
+        if button.enabled:
+            button.native.click()
+        else:
+            self._say(str(button.tooltip))
 
 
 def taken_keys(viewer: Any, layer: Labels, keys: Iterable[str]) -> set[str]:
@@ -122,4 +130,4 @@ def _is_open(panel: QWidget) -> bool:
     parent: QWidget | None = panel
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
-    return parent is None or not parent.isHidden()
+    return parent is not None and not parent.isHidden()

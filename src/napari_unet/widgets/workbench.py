@@ -104,6 +104,8 @@ class Workbench(QObject):
     def _pump(self) -> None:
         if self._new_docks:
             self._find_windows()
+        if not self.shortcuts.notice():
+            self.belt.drop()
         self.session.pump()
         self.session.guarded(self.workspace.flush)
         self.session.guarded(self.review.pump)
