@@ -14,6 +14,7 @@ from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.core import edits
 from napari_unet.core.edits import Change
+from napari_unet.core.edits.renumber import EMPTY_BOX
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Place
 
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 NO_CELL = "There is no cell; click on one."
-EMPTY_BOX = "No cell lies with more than half of it in the box; drag it wider."
 NO_NUMBER = "Choose a number above 0 in napari's controls of the labels first."
 
 Edit = Callable[[NDArray[Any], int], Change | None]
@@ -133,6 +133,10 @@ def merge(target: Target, gesture: Gesture) -> None:
 
 def delete(target: Target, gesture: Gesture) -> None:
     """Remove the object that was clicked, or those in a box."""
+    if not gesture.is_click and not target.through_stack:
+        box = gesture.box(target.item.pair.image.plane_shape)
+        target.write((gesture.place, edits.delete_in(target.plane(gesture.place), box)))
+        return
     places = target.spread(gesture.place, target.numbers(gesture))
     target.write(*((p, edits.delete(target.plane(p), found)) for p, found in places.items()))
 

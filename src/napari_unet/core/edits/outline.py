@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from skimage.draw import polygon
 
-from napari_unet.core.edits.change import Change, box_around, change_to, numbered
+from napari_unet.core.boxes import box_around
+from napari_unet.core.edits.change import Change, change_to, numbered
 from napari_unet.core.errors import InputError
 from napari_unet.core.label_index import IntArray
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.checked import box_of
-from napari_unet.core.edits.change import Change, box_around, change_to, numbered
+from napari_unet.core.boxes import box_around, box_of
+from napari_unet.core.edits.change import Change, change_to, numbered
 from napari_unet.core.edits.line import Path, line_pixels, numbers_along
 from napari_unet.core.errors import InputError
 from napari_unet.core.label_index import IntArray

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from napari_unet.core.checked import Box
-from napari_unet.core.edits.change import box_around
+from napari_unet.core.boxes import Box, box_around
 from napari_unet.core.label_index import IntArray
 
 __all__ = ["places_through"]
