@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from napari_unet.core.checked import check_objects, count_checked, grow_checked, keep_checked
+from napari_unet.core.checked import (
+    check_objects,
+    count_checked,
+    grow_checked,
+    keep_checked,
+    uncheck_objects,
+)
 
 
 def plane(*rows):
@@ -404,3 +410,45 @@ def test_the_rim_grows_with_the_objects(usual, rim):
         checked = np.zeros(labels.shape, np.uint8)
         act(checked)
         assert np.flatnonzero(checked[30]).tolist() == list(range(30 - rim, 31 + rim))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_edit_grows_the_same_area_wherever_it_lies_in_a_plane(seed):
+    """What is far from an edit is not looked at; random edits of random objects, some in parts."""
+    rng = np.random.default_rng(seed)
+    before = np.kron(rng.integers(0, 5, (5, 6)), np.ones((6, 6), int)).astype(np.int32)
+    after = before.copy()
+    top, left = rng.integers(0, 20, 2)
+    after[top : top + 9, left : left + 7] = rng.choice([0, 0, 2, 9])
+    alone = np.zeros(before.shape, np.uint8)
+    box = grow_checked(alone, before, after, usual=8.0)
+    wide_before = np.zeros((300, 280), np.int32)
+    wide_before[250:, 250:], wide_before[:20, 200:] = 77, 78
+    here = np.s_[100 : 100 + before.shape[0], 60 : 60 + before.shape[1]]
+    wide_before[here] = before
+    wide_after = wide_before.copy()
+    wide_after[here] = after
+    wide = np.zeros(wide_before.shape, np.uint8)
+    wide_box = grow_checked(wide, wide_before, wide_after, usual=8.0)
+    np.testing.assert_array_equal(wide[here], alone)
+    assert (box is None) == (wide_box is None)
+    if wide_box is not None:
+        outside = wide.copy()
+        outside[wide_box] = 0
+        assert not outside.any()
+
+
+def test_an_object_that_is_unchecked_takes_its_rim_along_and_no_neighbour():
+    labels = np.zeros((30, 40), np.int32)
+    labels[8:18, 8:18], labels[8:18, 18:28] = 1, 2
+    checked = np.zeros(labels.shape, np.uint8)
+    check_objects(checked, labels, np.array([1, 2]), margin=3)
+    only_second = np.zeros_like(checked)
+    check_objects(only_second, labels, np.array([2]), margin=3)
+    box = uncheck_objects(checked, labels, np.array([1]), margin=3)
+    assert box == np.s_[5:21, 5:21]
+    assert not checked[labels == 1].any()
+    assert not checked[12, 5:8].any()
+    np.testing.assert_array_equal(checked[labels == 2], 1)
+    np.testing.assert_array_equal(checked[:, 21:], only_second[:, 21:])
+    assert uncheck_objects(checked, labels, np.array([0, 99])) is None

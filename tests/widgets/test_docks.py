@@ -146,7 +146,7 @@ def test_colours_and_stacks_show_their_fields(user):
     ("name", "texts"),
     [
         ("Segment with a U-Net", {"Segment"}),
-        ("Correct labels for a U-Net", {"New cell", "Erase"}),
+        ("Correct labels for a U-Net", {"New  N", "Erase  I"}),
         ("Teach a U-Net", {"Teach"}),
     ],
 )
@@ -154,7 +154,7 @@ def test_each_step_opens_alone(user, name, texts):
     dock = user.dock(name)
     shown = {b.text() for b in dock.native.findChildren(QAbstractButton)}
     assert texts <= shown
-    assert len({"Segment", "Teach", "New cell"} & shown) == 1
+    assert len({"Segment", "Teach", "New  N"} & shown) == 1
 
 
 def test_two_docks_work_on_the_same_thing(user):

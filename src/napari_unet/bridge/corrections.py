@@ -2,29 +2,104 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
+
 from napari_unet.bridge.layers import layer_indices
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.view import visible_box
 from napari_unet.bridge.workspace import Workspace
+from napari_unet.core import edits
 from napari_unet.core.checked import Box
+from napari_unet.core.edits import Change
+from napari_unet.core.errors import InputError
 from napari_unet.session.image import Place
 
-__all__ = ["check_view", "delete", "looks_right", "right_there", "uncheck"]
+__all__ = [
+    "apply_change",
+    "apply_changes",
+    "check_box",
+    "check_view",
+    "delete",
+    "free_number",
+    "looks_right",
+    "right_there",
+    "uncheck",
+    "uncheck_object",
+]
+
+FULL = "No number is left for another cell; give those with the largest numbers smaller ones."
+
+
+def apply_change(workspace: Workspace, item: OpenPair, place: Place, change: Change) -> None:
+    """Write an edit of one plane into the labels."""
+    before = item.pair.labels[place][change.box]
+    changed = before != change.after
+    indices = layer_indices(item.pair.image, place, changed, change.box)
+    if len(indices[0]):
+        item.labels.data_setitem(indices, change.after[changed])
+
+
+def apply_changes(
+    workspace: Workspace, item: OpenPair, changes: Iterable[tuple[Place, Change | None]]
+) -> None:
+    """Write edits of planes, all of them one step of undo, and grow the checked area by them.
+
+    Raises
+    ------
+    InputError
+        If a number does not fit into the labels; nothing is written then.
+    """
+    written = [(place, change) for place, change in changes if change is not None]
+    most = np.iinfo(item.pair.labels.dtype).max
+    if any(change.after.max(initial=0) > most for _, change in written):
+        raise InputError(FULL)
+    workspace.notice()  # what was painted before is a step of its own
+    with item.labels.block_history():
+        for place, change in written:
+            apply_change(workspace, item, place, change)
+    with item.pair.one_step():
+        for place, change in written:
+            item.pair.absorb(place, change.box)
+    if written:
+        workspace.checked_grew(item)
+
+
+def free_number(item: OpenPair) -> int:
+    """Return a number that no object has or had; those above it are free too.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    number = item.pair.next_number()
+    if number > np.iinfo(item.pair.labels.dtype).max:
+        raise InputError(FULL)
+    return number
+
+
+def delete(workspace: Workspace, item: OpenPair, number: int) -> None:
+    """Remove an object from the plane that is shown; one step of undo."""
+    place = workspace.shown(item)
+    if number:
+        apply_changes(workspace, item, [(place, edits.delete(item.pair.labels[place], [number]))])
+
+
+# What is checked
 
 
 def check_view(workspace: Workspace, item: OpenPair) -> None:
     """Say that all that is seen is right."""
-    place = workspace.shown(item)
-    item.pair.absorb(place)
-    item.pair.check_box(place, visible_box(workspace.viewer, item.image, item.pair.image))
-    workspace.checked_grew(item)
+    box = visible_box(workspace.viewer, item.image, item.pair.image)
+    check_box(workspace, item, workspace.shown(item), box)
 
 
-def uncheck(workspace: Workspace, item: OpenPair) -> None:
-    """Forget what is checked."""
-    place = workspace.shown(item)
+def check_box(workspace: Workspace, item: OpenPair, place: Place, box: Box) -> None:
+    """Say that all that is in a box is right, the empty places too."""
     item.pair.absorb(place)
-    item.pair.uncheck(place)
+    item.pair.check_box(place, box)
     workspace.checked_grew(item)
 
 
@@ -46,9 +121,20 @@ def right_there(workspace: Workspace, item: OpenPair, place: Place, number: int,
     workspace.checked_grew(item)
 
 
-def delete(workspace: Workspace, item: OpenPair, number: int) -> None:
-    """Remove an object; one step of undo."""
+def uncheck(workspace: Workspace, item: OpenPair, box: Box | None = None) -> None:
+    """Forget what is checked in the plane that is shown, or in a box of it."""
     place = workspace.shown(item)
-    indices = layer_indices(item.pair.image, place, item.pair.labels[place] == number)
-    if number != 0 and len(indices[0]):
-        item.labels.data_setitem(indices, 0)
+    item.pair.absorb(place)
+    if box is None:
+        item.pair.uncheck(place)
+    else:
+        item.pair.uncheck(place, box)
+    workspace.checked_grew(item)
+
+
+def uncheck_object(workspace: Workspace, item: OpenPair, number: int) -> None:
+    """Forget that an object is right."""
+    place = workspace.shown(item)
+    item.pair.absorb(place)
+    item.pair.uncheck_objects(place, [number])
+    workspace.checked_grew(item)

@@ -12,6 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_unet.bridge.units import pixel_size_of
+from napari_unet.core.checked import Box
 from napari_unet.core.errors import InputError
 from napari_unet.session.class_pair import BACKGROUND
 from napari_unet.session.image import Image, Place
@@ -167,10 +168,15 @@ def over_channels(image: Image, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def layer_indices(
-    image: Image, place: Place, where: NDArray[np.bool_]
+    image: Image, place: Place, where: NDArray[np.bool_], box: Box | None = None
 ) -> tuple[NDArray[np.intp], ...]:
-    """Return the indices, in a layer made by `over_channels`, of pixels of one plane."""
+    """Return the indices, in a layer made by `over_channels`, of pixels of one plane.
+
+    `where` has the shape of the box, if there is one, and else of the plane.
+    """
     rows, columns = np.nonzero(where)
+    if box is not None:
+        rows, columns = rows + box[0].start, columns + box[1].start
     indices = [np.full(len(rows), step) for step in place]
     indices += [rows, columns]
     if "C" in image.axes and not image.axes.endswith("XC"):

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.boxes import Box, box_around, box_of, is_any
+
 __all__ = [
     "PATCH",
     "Box",
@@ -19,10 +21,8 @@ __all__ = [
     "grow_checked",
     "keep_checked",
     "rim_of",
+    "uncheck_objects",
 ]
-
-Box = tuple[slice, slice]
-"""Rows and columns of a part of a plane."""
 
 # A person who corrects a cell has seen where it ends (chosen: a gap's width), and of a large cell
 # sees more: what the network sees of it is the same, it is shown smaller.
@@ -44,9 +44,6 @@ GIANT = 4.0
 # Of classes patches are counted, so many pixels wide, with so many checked at the least (chosen).
 PATCH = 32
 LEAST = 8
-
-# Up to so many objects, comparing with each is faster than `numpy.isin` (measured at 2048 x 2048).
-FEW = 16
 
 
 def grow_checked(
@@ -86,6 +83,39 @@ def grow_checked(
     if not changed.any():
         return None
     margin = _margin(margin, usual)
+    around = _around(changed, before, after, max(margin, 1))
+    grown = _grow(checked[around], before[around], after[around], margin, usual)
+    return (
+        slice(grown[0].start + around[0].start, grown[0].stop + around[0].start),
+        slice(grown[1].start + around[1].start, grown[1].stop + around[1].start),
+    )
+
+
+def _around(
+    changed: NDArray[np.bool_], before: NDArray[Any], after: NDArray[Any], margin: int
+) -> Box:
+    """Return the box of an edit, and of all objects it is about: nothing beyond counts."""
+    near = box_of(changed, 0)
+    inside = changed[near]
+    touched = np.union1d(before[near][inside], after[near][inside])
+    touched = touched[touched != 0]
+    boxes = [box_of(changed, margin)]
+    boxes += [box for x in (before, after) if (box := box_around(x, touched, margin)) is not None]
+    rows, columns = zip(*boxes, strict=True)
+    return (
+        slice(min(side.start for side in rows), max(side.stop for side in rows)),
+        slice(min(side.start for side in columns), max(side.stop for side in columns)),
+    )
+
+
+def _grow(
+    checked: NDArray[Any],
+    before: NDArray[Any],
+    after: NDArray[Any],
+    margin: int,
+    usual: float | None,
+) -> Box:
+    changed = before != after
     erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
     left = np.array([np.count_nonzero(after == number) for number in erased], int)
     under, under_area = np.unique(before[changed & (after != 0)], return_counts=True)
@@ -98,7 +128,7 @@ def grow_checked(
     touched = np.union1d(after[changed], about)
     # Where nothing changed both are equal, so `after` shows what is left of each object, however
     # far from the edit: an object may have several parts, and half of one is not kept.
-    area = changed | _is_any(after, touched[touched != 0])
+    area = changed | is_any(after, touched[touched != 0])
     inside = np.zeros_like(area)
     for number, size in zip(erased[left == 0], erased_area[left == 0], strict=True):
         wide = VAGUE * math.sqrt(4 / math.pi * size)
@@ -120,15 +150,6 @@ def _border(area: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:
     border = np.zeros_like(area)
     border[box] = inside & (depth < min(width, float(np.quantile(depth[inside], VAGUE_AREA))))
     return border
-
-
-def _is_any(labels: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.bool_]:
-    if len(numbers) > FEW:
-        return np.isin(labels, numbers)
-    area = np.zeros(labels.shape, bool)
-    for number in numbers:
-        area |= labels == number
-    return area
 
 
 def check_objects(
@@ -155,9 +176,38 @@ def check_objects(
     tuple of slice or None
         The box that may have grown; None if there is no such object.
     """
+    return _set_around(checked, labels, numbers, _margin(margin, usual), 1)
+
+
+def uncheck_objects(
+    checked: NDArray[Any],
+    labels: NDArray[Any],
+    numbers: NDArray[Any],
+    *,
+    margin: int | None = None,
+    usual: float | None = None,
+) -> Box | None:
+    """Take objects, and the background around them, out of a checked area in place.
+
+    See `check_objects`, which this undoes.
+
+    Returns
+    -------
+    tuple of slice or None
+        The box that may have shrunk; None if there is no such object.
+    """
+    return _set_around(checked, labels, numbers, _margin(margin, usual), 0)
+
+
+def _set_around(
+    checked: NDArray[Any], labels: NDArray[Any], numbers: NDArray[Any], margin: int, value: int
+) -> Box | None:
     numbers = np.asarray(numbers)
-    area = _is_any(labels, numbers[numbers != 0])
-    return _add(checked, area, labels, _margin(margin, usual)) if area.any() else None
+    numbers = numbers[numbers != 0]
+    box = box_around(labels, numbers, margin)
+    if box is not None:
+        checked[box][_rim(is_any(labels[box], numbers), labels[box], margin)] = value
+    return box
 
 
 def _margin(margin: int | None, usual: float | None) -> int:
@@ -170,21 +220,15 @@ def _add(checked: NDArray[Any], area: NDArray[np.bool_], labels: NDArray[Any], m
     """Check an area and the background around it; of other objects nothing is said."""
     box = box_of(area, margin)
     if area.any():
-        near = ndimage.distance_transform_edt(~area[box]) <= margin
-        checked[box][near & (area[box] | (labels[box] == 0))] = 1
+        checked[box][_rim(area[box], labels[box], margin)] = 1
     return box
 
 
-def box_of(area: NDArray[np.bool_], margin: int) -> Box:
-    """Return the box around what is set, wider by a margin where the image goes on."""
-    if not area.any():
-        return slice(0, 0), slice(0, 0)
-    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
-    height, width = area.shape
-    return (
-        slice(max(0, int(rows[0]) - margin), min(height, int(rows[-1]) + 1 + margin)),
-        slice(max(0, int(columns[0]) - margin), min(width, int(columns[-1]) + 1 + margin)),
-    )
+def _rim(area: NDArray[np.bool_], labels: NDArray[Any], margin: int) -> NDArray[np.bool_]:
+    """Return an area and the background around it."""
+    near: NDArray[np.bool_] = ndimage.distance_transform_edt(~area) <= margin
+    rim: NDArray[np.bool_] = near & (area | (labels == 0))
+    return rim
 
 
 def checked_patches(checked: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, check_objects, keep_checked
+from napari_unet.core.checked import Box, check_objects, keep_checked, uncheck_objects
 from napari_unet.core.edit import Edit, joined_box
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
@@ -196,10 +196,17 @@ class Pair:
         self.checked[place][box][self.labels[place][box] == 0] = 1
         self._note_edit(place, box)
 
-    def uncheck(self, place: Place) -> None:
+    def uncheck(self, place: Place, box: Box = (slice(None), slice(None))) -> None:
         """Forget the checked area of a plane; the labels stay until the next segmentation."""
-        self.checked[place] = 0
+        self.checked[place][box] = 0
         self._note_edit(place)
+
+    def uncheck_objects(self, place: Place, numbers: list[int]) -> None:
+        """Forget that objects are right."""
+        labels, checked = self.labels[place], self.checked[place]
+        box = uncheck_objects(checked, labels, np.asarray(numbers), usual=self.used_diameter)
+        if box is not None:
+            self._note_edit(place, box)
 
     def _note_edit(self, place: Place, within: Box | None = None) -> None:
         with self._lock:

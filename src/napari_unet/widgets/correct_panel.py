@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any  # napari's mouse events
-
 from magicgui.widgets import CheckBox, PushButton
 
 from napari_unet.bridge import corrections
-from napari_unet.bridge.clicks import ClickTool
-from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.core.class_labels import classes_with
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.widgets.class_row import ClassRow
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.next_row import NextRow
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
+from napari_unet.widgets.tool_grid import ToolGrid
+from napari_unet.widgets.tool_list import NEXT_KEY
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["CorrectPanel"]
 
-NEW_TIP = "Take the next free number and napari's brush: paint a cell that was missed."
-ERASE_TIP = "napari's eraser, with the size of its brush."
-DELETE_TIP = "Click on objects to remove them; press again to end."
-RIGHT_TIP = "Click on objects that are right as they are, so that they are learnt too."
-VIEW_TIP = "Everything you see now is right, the empty places too."
 UNCHECK_TIP = "Forget what is checked in this slice; the labels stay."
+THROUGH_TIP = (
+    "Delete, Merge, Relabel and Holes follow a cell into the other slices, as far as it lies "
+    "over itself under one number. All is one step of undo."
+)
 MADE = "made by Segment"
 NEW_CLASSES = "new layer of classes…"
 AS_CLASSES = "classes"  # the value of that choice, no layer's identity
@@ -37,24 +33,20 @@ class CorrectPanel(Panel):
     def __init__(self, bench: Workbench, header: Header) -> None:
         self._bench = bench
         self._header = header
-        self._tool: ClickTool | None = None
         self.title = heading("2  Correct")
         self.layer = Choice(
             label="Labels",
             tooltip="The labels to correct: those of Segment, a layer of your own, or classes.",
         )
-        self.new = button("New cell", NEW_TIP, self._new_cell)
-        self.erase = button("Erase", ERASE_TIP, self._erase)
-        self.delete = self._toggle("Delete", DELETE_TIP)
-        self.right = self._toggle("Looks right", RIGHT_TIP)
+        self.grid = ToolGrid(bench)
         self.show_checked = CheckBox(
             text="Checked area", value=True, label="",
             tooltip="Show the checked area: there the labels are true, and are learnt.",
         )  # fmt: skip
-        self.view = button("All I see is right", VIEW_TIP, self._check_view)
-        self.uncheck = button("Uncheck", UNCHECK_TIP, self._uncheck)
+        self.through = CheckBox(text="Whole stack", value=False, label="", tooltip=THROUGH_TIP)
+        self.uncheck = button("Uncheck all", UNCHECK_TIP, self._uncheck)
         self.next = NextRow(bench)
-        self.tools = row(self.new, self.erase, self.delete, self.right)
+        self.tools = self.grid.row
         self.classes = ClassRow(bench)
         self.problem = Note()
         super().__init__(
@@ -65,7 +57,7 @@ class CorrectPanel(Panel):
                 self.classes.row,
                 self.classes.note,
                 self.next,
-                row(self.show_checked, self.view, self.uncheck),
+                row(self.show_checked, self.through, self.uncheck),
                 self.problem,
             ]
         )
@@ -78,14 +70,27 @@ class CorrectPanel(Panel):
         ):
             signal.connect(self._show_labels)
         bench.workspace.corrected.connect(self._show_corrected)
+        self.through.changed.connect(self._on_through)
+        bench.belt.changed.connect(self._show_through)
+        bench.belt.said.connect(self._on_said)
+        bench.shortcuts.offer(self.native, {**self.grid.by_key(), NEXT_KEY: self.next.next})
         bench.session.state_changed.connect(self._show_state)
         self._show_labels()
 
-    def _toggle(self, text: str, tooltip: str) -> PushButton:
-        made = PushButton(text=text, tooltip=tooltip, label="")
-        made.native.setCheckable(True)
-        made.changed.connect(self._on_toggle)
-        return made
+    @property
+    def new(self) -> PushButton:
+        """The button for a new cell."""
+        return self.grid.buttons["new"]
+
+    @property
+    def delete(self) -> PushButton:
+        """The button that takes up Delete."""
+        return self.grid.buttons["delete"]
+
+    @property
+    def right(self) -> PushButton:
+        """The button that takes up Right."""
+        return self.grid.buttons["right"]
 
     # Which labels
 
@@ -100,8 +105,9 @@ class CorrectPanel(Panel):
         self.layer.offer(offered, "" if own is None else str(own))
         is_of_classes = item is not None and bool(item.pair.classes)
         self.tools.visible = self.next.visible = not is_of_classes
+        has_stack = item is not None and bool(item.pair.image.stack_shape)
+        self.through.visible = has_stack and not is_of_classes
         self.problem.say("")
-        self._drop_tool()
         self._show_count()
         self._show_state()
 
@@ -140,61 +146,15 @@ class CorrectPanel(Panel):
 
     # Tools
 
-    def _ready(self) -> OpenPair | None:
-        """Return the labels to work on, made if there are none, and select them."""
-        try:
-            item = self._bench.workspace.open()
-        except NapariUnetError as error:
-            self.problem.say(str(error), failure=True)
-            return None
-        self._bench.workspace.select(item)
-        return item
+    def _on_through(self, follows: bool) -> None:
+        self._bench.belt.through_stack = follows
 
-    def _new_cell(self) -> None:
-        self._drop_tool()
-        item = self._ready()
-        if item is not None:
-            item.labels.selected_label = int(item.pair.next_number())
-            item.labels.mode = "paint"
+    def _show_through(self) -> None:
+        with self.through.changed.blocked():
+            self.through.value = self._bench.belt.through_stack
 
-    def _erase(self) -> None:
-        self._drop_tool()
-        item = self._ready()
-        if item is not None:
-            item.labels.mode = "erase"
-
-    def _on_toggle(self, is_down: Any) -> None:
-        pressed = next(
-            (
-                b
-                for b in (self.delete, self.right)
-                if b.native.isChecked() and not self._is_current(b)
-            ),
-            None,
-        )
-        self._drop_tool(keep=pressed)
-        item = self._ready() if pressed is not None else None
-        if item is None or pressed is None:
-            return
-        act = corrections.delete if pressed is self.delete else corrections.looks_right
-        self._tool = ClickTool(item, partial(act, self._bench.workspace), name=str(pressed.text))
-
-    def _is_current(self, toggle: PushButton) -> bool:
-        return self._tool is not None and self._tool.name == str(toggle.text)
-
-    def _drop_tool(self, keep: PushButton | None = None) -> None:
-        if self._tool is not None:
-            self._tool.close()
-            self._tool = None
-        for toggle in (self.delete, self.right):
-            if toggle is not keep and toggle.native.isChecked():
-                with toggle.changed.blocked():
-                    toggle.native.setChecked(False)
-
-    def _check_view(self) -> None:
-        item = self._ready()
-        if item is not None:
-            corrections.check_view(self._bench.workspace, item)
+    def _on_said(self, sentence: str) -> None:
+        self.problem.say(sentence, failure=True)
 
     def _uncheck(self) -> None:
         item = self._bench.workspace.current
@@ -217,15 +177,7 @@ class CorrectPanel(Panel):
 
     def _show_state(self) -> None:
         reason = self._header.reason()
-        tips = {
-            self.new: NEW_TIP,
-            self.erase: ERASE_TIP,
-            self.delete: DELETE_TIP,
-            self.right: RIGHT_TIP,
-            self.view: VIEW_TIP,
-        }
-        for widget, tip in tips.items():
-            set_enabled(widget, reason, tip)
+        self.grid.set_enabled(reason)
         item = self._bench.workspace.current
         nothing = "" if item is not None and item.pair.has_checked else "Nothing is checked yet."
         set_enabled(self.uncheck, reason or nothing, UNCHECK_TIP)

@@ -13,6 +13,7 @@ from napari_unet.core.uncertainty import Doubt
 from napari_unet.session.image import Place
 from napari_unet.session.pair import Pair
 from napari_unet.widgets.parts import Note, Panel, button, row, set_enabled
+from napari_unet.widgets.tool_list import NEXT_KEY, with_key
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["NextRow"]
@@ -31,7 +32,7 @@ class NextRow(Panel):
         self._bench = bench
         self._ring = Ring(bench.viewer)
         self._at: tuple[OpenPair, Place, Doubt] | None = None
-        self.next = button("Next", NEXT_TIP, self.go_on)
+        self.next = button(with_key("Next", NEXT_KEY), NEXT_TIP, self.go_on)
         self.right = button("Right, next", RIGHT_TIP, self._right)
         self.left = Label(value="", label="")
         self.note = Note()

@@ -17,6 +17,7 @@ __all__ = [
     "fields",
     "frame",
     "heading",
+    "is_alive",
     "let_shrink",
     "row",
     "set_enabled",
@@ -152,3 +153,12 @@ def set_enabled(widget: Widget, reason: str, tooltip: str) -> None:
     """Switch a widget on, or off with the reason why."""
     widget.enabled = not reason
     widget.tooltip = reason or tooltip
+
+
+def is_alive(widget: QWidget) -> bool:
+    """Whether Qt has not deleted a widget yet."""
+    try:
+        widget.objectName()
+    except RuntimeError:  # its C++ side was deleted
+        return False
+    return True

@@ -16,6 +16,9 @@ from napari_unet.bridge.workspace import Workspace
 from napari_unet.engine.runner import Runner
 from napari_unet.session.review import Review
 from napari_unet.session.session import Session
+from napari_unet.widgets.parts import is_alive
+from napari_unet.widgets.shortcuts import Shortcuts
+from napari_unet.widgets.tool_belt import ToolBelt
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -42,6 +45,8 @@ class Workbench(QObject):
         self.workspace = Workspace(viewer, self.session)
         self.review = Review(self.session)
         self.compare = Compare(viewer, self.session, self.workspace)
+        self.belt = ToolBelt(self.workspace)
+        self.shortcuts = Shortcuts(self.workspace, self.belt.said.emit)
         self.status = ""
         self.status_is_failure = False
         self.session.said.connect(self._on_said)
@@ -77,14 +82,14 @@ class Workbench(QObject):
         dock.destroyed.connect(self._on_dock_destroyed)
 
     def _on_dock_destroyed(self) -> None:
-        self._docks = [dock for dock in self._docks if _is_alive(dock)]
-        self._new_docks = [dock for dock in self._new_docks if _is_alive(dock)]
+        self._docks = [dock for dock in self._docks if is_alive(dock)]
+        self._new_docks = [dock for dock in self._new_docks if is_alive(dock)]
         if not self._docks and self._window is None:  # never shown in a window
             self.close()
 
     def _find_windows(self) -> None:
         """A dock is put into its window after it was made."""
-        for dock in [dock for dock in self._new_docks if _is_alive(dock)]:
+        for dock in [dock for dock in self._new_docks if is_alive(dock)]:
             window = dock.window()
             if isinstance(window, QMainWindow):
                 self._new_docks.remove(dock)
@@ -99,6 +104,8 @@ class Workbench(QObject):
     def _pump(self) -> None:
         if self._new_docks:
             self._find_windows()
+        if not self.shortcuts.notice():
+            self.belt.drop()
         self.session.pump()
         self.session.guarded(self.workspace.flush)
         self.session.guarded(self.review.pump)
@@ -115,11 +122,13 @@ class Workbench(QObject):
         atexit.unregister(self._at_exit)
         self._timer.stop()
         for dock in self._docks:
-            if _is_alive(dock):
+            if is_alive(dock):
                 dock.destroyed.disconnect(self._on_dock_destroyed)
-        if self._window is not None and _is_alive(self._window):
+        if self._window is not None and is_alive(self._window):
             self._window.destroyed.disconnect(self.close)
         self.closing.emit()
+        self.shortcuts.close()
+        self.belt.close()
         self.compare.close()
         self.review.close()
         self.session.close()
@@ -141,11 +150,3 @@ def narrow(window: QMainWindow, widget: QWidget) -> None:
         parent = parent.parentWidget()
     if isinstance(parent, QDockWidget):
         window.resizeDocks([parent], [WIDTH], Qt.Orientation.Horizontal)
-
-
-def _is_alive(widget: QWidget) -> bool:
-    try:
-        widget.objectName()
-    except RuntimeError:  # its C++ side was deleted
-        return False
-    return True
