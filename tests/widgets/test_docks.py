@@ -47,6 +47,23 @@ def test_dock_is_read_at_340_pixels_without_scrolling(user, theme):
     assert user.viewer.window.geometry()[2:] == SCREEN
 
 
+def test_long_sentences_squeeze_no_field(user):
+    user.viewer.window.resize(SCREEN[0], 500)
+    user.viewer.add_image(np.zeros((3, 64, 64)), name="stack")
+    dock = user.dock()
+    settle(0.3)
+    inner = dock.native.findChild(QScrollArea).widget()
+    fields = [one for one in inner.findChildren(QComboBox) if one.isVisible()]
+    heights = [one.height() for one in fields]
+    for step in dock.steps:
+        for note in (getattr(step, name, None) for name in ("note", "problem")):
+            if note is not None:
+                note.say("A sentence that is broken into several lines. " * 4)
+    settle(0.3)
+    assert len(fields) > 4 and [one.height() for one in fields] == heights
+    assert min(heights) >= fields[0].sizeHint().height()
+
+
 def test_empty_viewer_offers_the_sample(user):
     dock = user.dock()
     assert "No image" in dock.header.problem.value

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any  # what is chosen from
 
 from magicgui.widgets import ComboBox, Container, Label, PushButton, Widget
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 __all__ = [
@@ -107,10 +108,36 @@ def frame(inner: QWidget) -> Container[Widget]:
     return box
 
 
+class _Scrolled(QScrollArea):
+    """Scrolls up and down; what is inside always has the height that its sentences need.
+
+    Qt's layouts do not count lines that are broken when they say how little height will do, and
+    would squeeze the fields beside them.
+    """
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._make_room()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Notice that something inside has another size now."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self._make_room()
+        return bool(super().eventFilter(watched, event))
+
+    def _make_room(self) -> None:
+        inner, view = self.widget(), self.viewport()
+        layout = None if inner is None else inner.layout()
+        if inner is not None and layout is not None and view is not None:
+            needed = layout.totalHeightForWidth(view.width())
+            inner.setMinimumHeight(max(needed, layout.totalMinimumSize().height()))
+
+
 def scrolled(inner: QWidget) -> QScrollArea:
     """Return a widget that can be scrolled up and down where the screen is too low for it."""
-    area = QScrollArea()
+    area = _Scrolled()
     area.setWidget(inner)
+    inner.installEventFilter(area)
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
