@@ -201,3 +201,16 @@ def test_where_napari_says_nothing_or_the_wrong_place_the_plane_is_looked_throug
     monkeypatch.setattr(strokes_module, "painted_in", lambda image, atoms: wrong)
     paint(workspace, item.labels, CELL, 3)
     assert item.pair.checked[CELL].all()
+
+
+def test_a_stroke_draws_the_checked_area_anew_and_not_the_labels(viewer, workspace, stack):
+    """On 4096 x 4096 pixels napari takes some tenths of a second for all labels."""
+    drawn = []
+    for layer in (stack.labels, stack.checked):
+        layer.events.set_data.connect(lambda event: drawn.append(event.source.unique_id))
+    stack.labels.paint((2, 5, 5), 8)
+    show(workspace)
+    assert drawn == [stack.checked.unique_id]
+    press(viewer, UNDO, stack.labels)
+    show(workspace)
+    assert stack.labels.unique_id in drawn

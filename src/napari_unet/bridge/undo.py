@@ -96,7 +96,7 @@ class UndoKeys:
         done = step(item.pair)
         if done:
             _show_where(self._viewer, item, done)
-            workspace.checked_grew(item)
+            workspace.labels_changed(item)
 
 
 def _show_where(viewer: Viewer, item: OpenPair, done: Sequence[Edit]) -> None:
