@@ -36,6 +36,8 @@ __all__ = ["UNSET", "ObjectSettings", "Pair", "Proposal"]
 # A stack of so many voxels is compared in some hundredths of a second (chosen).
 SMALL = 2**24
 
+Write = Callable[[Edit], None]
+
 
 class Pair:
     """One image and what is known of it; planes are addressed by their place in the stack.
@@ -235,24 +237,32 @@ class Pair:
                 self._in_users_hands = max(self._in_users_hands, int(labels.max(initial=0)))
                 self._note_edit(place)
 
-    def undo(self) -> list[Edit]:
-        """Take back the last step, in all its planes; return what has changed by that."""
+    def undo(self, write: Write | None = None) -> list[Edit]:
+        """Take back the last step, in all its planes; return what has changed by that.
+
+        Parameters
+        ----------
+        write : callable, optional
+            Is given each edit and may write its labels, in the way that a viewer likes best.
+        """
         step = self.history.next_undo
         for place in {edit.place for edit in step.edits} if step is not None else ():
             self.absorb(place)  # what was painted since is the last step then
-        return self._apply(self.history.undo)
+        return self._apply(self.history.undo, write)
 
-    def redo(self) -> list[Edit]:
-        """Do the step again that was undone last; return what has changed by that."""
+    def redo(self, write: Write | None = None) -> list[Edit]:
+        """Do the step again that was undone last; see `undo`."""
         step = self.history.next_redo
         for place in {edit.place for edit in step.edits} if step is not None else ():
             self.absorb(place)  # if anything was painted since there is nothing to redo then
-        return self._apply(self.history.redo)
+        return self._apply(self.history.redo, write)
 
-    def _apply(self, take: Callable[[], list[Edit]]) -> list[Edit]:
+    def _apply(self, take: Callable[[], list[Edit]], write: Write | None) -> list[Edit]:
         with self._lock:
             done = []
             for edit in take():
+                if write is not None:
+                    write(edit)
                 changed = self.ledger.apply(edit, self.labels[edit.place], self.checked[edit.place])
                 self._was_edited(edit.place)
                 done += [] if changed is None else [changed]
