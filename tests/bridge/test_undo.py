@@ -5,6 +5,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_unet.bridge import strokes as strokes_module
+from napari_unet.bridge import undo as undo_module
 from napari_unet.bridge.undo import REDO, UNDO, UndoKeys
 from napari_unet.bridge.view import camera_of
 from napari_unet.core.events import TileResult
@@ -201,3 +202,41 @@ def test_where_napari_says_nothing_or_the_wrong_place_the_plane_is_looked_throug
     monkeypatch.setattr(strokes_module, "painted_in", lambda image, atoms: wrong)
     paint(workspace, item.labels, CELL, 3)
     assert item.pair.checked[CELL].all()
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_labels_are_drawn_anew_only_where_much_has_changed(
+    viewer, workspace, stack, monkeypatch, is_large
+):
+    """On 4096 x 4096 pixels napari takes some tenths of a second for all labels."""
+    if is_large:
+        monkeypatch.setattr(undo_module, "MOST_PIXELS", 0)
+    drawn, parts = [], []
+    for layer in (stack.labels, stack.checked):
+        layer.events.set_data.connect(lambda event: drawn.append(event.source.unique_id))
+    stack.labels.events.labels_update.connect(lambda event: parts.append(event.data.shape))
+    stack.labels.brush_size = 4
+    stack.labels.paint((2, 5, 5), 8)
+    show(workspace)
+    assert drawn == [stack.checked.unique_id] and len(parts) == 1
+    before = stack.pair.labels.copy()
+    press(viewer, UNDO, stack.labels)
+    show(workspace)
+    assert not (stack.pair.labels == 8).any()
+    assert (stack.labels.unique_id in drawn) == is_large
+    assert len(parts) == 1 if is_large else max(parts[1]) < 8  # the stroke's box
+    press(viewer, REDO, stack.labels)
+    np.testing.assert_array_equal(stack.pair.labels, before)
+
+
+def test_over_channels_every_channel_is_drawn_anew(viewer, workspace):
+    viewer.add_image(np.zeros((3, 40, 50)))
+    workspace.choose_channels(0, (1,))
+    item = workspace.open()
+    paint(workspace, item.labels, np.broadcast_to(CELL, (3, 40, 50)), 5)
+    show(workspace)
+    drawn = []
+    item.labels.events.set_data.connect(lambda event: drawn.append(event.source.unique_id))
+    press(viewer, UNDO, item.labels)
+    show(workspace)
+    assert drawn and not item.labels.data.any() and not item.pair.checked.any()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any  # a layer or a viewer: whatever has keys
 import numpy as np
 from napari.layers import Labels
 
+from napari_unet.bridge.layers import layer_indices
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.view import go_to, in_layer, shown_place, visible_box
 from napari_unet.core.checked import Box
-from napari_unet.core.edit import Edit, joined_box
+from napari_unet.core.edit import Edit, joined_box, pixels_of
 from napari_unet.session.pair import Pair
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["REDO", "UNDO", "UndoKeys"]
 
 UNDO, REDO = "Control-Z", "Control-Shift-Z"  # Control is the Command key on a Mac
+MOST_PIXELS = 2**18  # more are drawn with the whole layer (chosen)
 
 log = logging.getLogger(__name__)
 
@@ -87,16 +89,47 @@ class UndoKeys:
     def _redo(self, owner: Any) -> None:
         self._step(owner, Pair.redo)
 
-    def _step(self, owner: Any, step: Callable[[Pair], list[Edit]]) -> None:
+    def _step(self, owner: Any, step: Callable[[Pair, Callable[[Edit], None]], list[Edit]]) -> None:
         workspace = self._workspace
         item = workspace.of_labels(owner) if isinstance(owner, Labels) else workspace.current
         if item is None:
             return
         workspace.notice()  # a stroke that was just ended is the last step
-        done = step(item.pair)
+        painter = _Painter(self._viewer, item)
+        done = step(item.pair, painter.write)
         if done:
             _show_where(self._viewer, item, done)
+        if done and painter.has_drawn_all:
             workspace.checked_grew(item)
+        elif done:
+            workspace.labels_changed(item)
+
+
+class _Painter:
+    """Writes labels of the shown plane through napari, which draws their box alone.
+
+    Where that is not possible the whole layer has to be drawn anew, which takes some tenths of a
+    second on 4096 x 4096 pixels.
+    """
+
+    def __init__(self, viewer: Viewer, item: OpenPair) -> None:
+        self._item = item
+        self._shown = shown_place(viewer, item.image, item.pair.image)
+        axes = item.pair.image.axes
+        has_channels = "C" in axes and not axes.endswith("XC")  # each shows the same pixels
+        self.has_drawn_all = viewer.dims.ndisplay == 2 and not has_channels
+
+    def write(self, edit: Edit) -> None:
+        """Write the labels of an edit, if they are in the shown plane."""
+        if edit.place != self._shown or not self.has_drawn_all:
+            return
+        where, values = pixels_of(edit, self._item.pair.labels[edit.place])
+        if len(values) > MOST_PIXELS:
+            self.has_drawn_all = False
+            return
+        *stack, rows, columns = layer_indices(self._item.pair.image, edit.place, where)
+        top, left = (side.start for side in edit.box)
+        self._item.labels.data_setitem((*stack, rows + top, columns + left), values)
 
 
 def _show_where(viewer: Viewer, item: OpenPair, done: Sequence[Edit]) -> None:

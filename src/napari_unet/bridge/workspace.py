@@ -67,6 +67,7 @@ class Workspace:
         self.session = session
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
+        self._stale_checked: set[str] = set()
         self._leftover: list[Labels] = []
         self._sizes: dict[str, ObjectSize] = {}  # by image
         self._shelf: dict[str, OpenPair] = {}  # by their labels, while other labels are chosen
@@ -353,10 +354,21 @@ class Workspace:
     def notice(self) -> None:
         """Grow the checked areas by what was painted since the last call."""
         for item in self._strokes.notice():
-            self.checked_grew(item)
+            if item.pair.classes:  # a stroke of background is no label any more
+                self.labels_changed(item)
+            else:
+                self.checked_grew(item)
 
     def checked_grew(self, item: OpenPair) -> None:
-        """Draw the checked area of a pair anew, and tell of it."""
+        """Draw the checked area of a pair anew, and tell of it.
+
+        Its labels are as napari has drawn them: on a large plane that would take a while.
+        """
+        self._stale_checked.add(_id(item.image))
+        self.corrected.emit()
+
+    def labels_changed(self, item: OpenPair) -> None:
+        """Draw labels and checked area of a pair anew, and tell of it."""
         self._stale.add(_id(item.image))
         self.corrected.emit()
 
@@ -374,7 +386,7 @@ class Workspace:
                 item.labels.data = data.astype(np.int32)  # room for more numbers; comes back here
             elif fits and data.shape == item.pair.labels.shape:
                 item.pair.go_on_with(data)
-                self.checked_grew(item)
+                self.labels_changed(item)
             else:
                 self._drop(item)
                 self.layers_changed.emit()
@@ -446,7 +458,7 @@ class Workspace:
     def _on_restored(self, pair: Pair) -> None:
         for item in self._open.values():
             if item.pair is pair:
-                self.checked_grew(item)
+                self.labels_changed(item)
 
     # What the session does
 
@@ -461,20 +473,23 @@ class Workspace:
         self.keeper.pump()
         self._remove_leftover()
         now = time.monotonic()
-        if not self._stale or now - self._refreshed_at < REFRESH_EVERY_S:
+        stale = self._stale | self._stale_checked
+        if not stale or now - self._refreshed_at < REFRESH_EVERY_S:
             return
-        for key in self._stale & self._open.keys():
-            self._draw(self._open[key])
+        for key in stale & self._open.keys():
+            self._draw(self._open[key], has_new_labels=key in self._stale)
         self._stale.clear()
+        self._stale_checked.clear()
         self._refreshed_at = time.monotonic()
 
-    def _draw(self, item: OpenPair) -> None:
+    def _draw(self, item: OpenPair, *, has_new_labels: bool) -> None:
         if isinstance(item.pair, ClassPair) and len(item.labels.colormap.color_dict) != (
             len(item.pair.names) + 3  # None, 0 and strokes of background
         ):
             colour_classes(item.labels)
             self.classes_changed.emit()
-        item.labels.refresh(extent=False, thumbnail=not self.session.busy)
+        if has_new_labels:
+            item.labels.refresh(extent=False, thumbnail=not self.session.busy)
         if item.checked is not None:
             item.checked.refresh(extent=False, thumbnail=False)
         elif item.pair.has_checked:

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from napari_unet.core.checked import Box
 from napari_unet.core.packed import Packed, pack, unpack
 
-__all__ = ["BeforeAfter", "Edit", "apply_edit", "change_of", "changed_box", "joined_box"]
+__all__ = [
+    "BeforeAfter",
+    "Edit",
+    "apply_edit",
+    "change_of",
+    "changed_box",
+    "joined_box",
+    "pixels_of",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +108,16 @@ def _joined(sides: Sequence[slice]) -> slice:
 def change_of(before: NDArray[Any], after: NDArray[Any]) -> BeforeAfter | None:
     """Pack two states of a box, shape (Y, X); None if they are equal."""
     return None if np.array_equal(before, after) else BeforeAfter(pack(before), pack(after))
+
+
+def pixels_of(edit: Edit, labels: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Return which pixels of its box `apply_edit` would write in a plane of labels, and what."""
+    part = labels[edit.box]
+    if edit.labels is None:
+        return np.zeros(part.shape, bool), part[:0, :0].ravel()
+    before, after = unpack(edit.labels.before), unpack(edit.labels.after)
+    where = (part == before) & (before != after)
+    return where, after[where]
 
 
 def apply_edit(edit: Edit, labels: NDArray[Any], checked: NDArray[Any]) -> None:

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from typing import Any  # labels may be any integer dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.checked import Box, check_objects, keep_checked, uncheck_objects
-from napari_unet.core.edit import Edit, joined_box
+from napari_unet.core.edit import joined_box
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.object_index import grow_near
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
-from napari_unet.session.history import History
+from napari_unet.session.edited import Edited
 from napari_unet.session.image import Image, Place
-from napari_unet.session.ledger import Ledger
 from napari_unet.session.object_size import ObjectSize
 from napari_unet.session.proposal import (
     UNSET,
@@ -37,7 +34,7 @@ __all__ = ["UNSET", "ObjectSettings", "Pair", "Proposal"]
 SMALL = 2**24
 
 
-class Pair:
+class Pair(Edited):
     """One image and what is known of it; planes are addressed by their place in the stack.
 
     Everything but `propose` and `read_example` is for the viewer's thread alone.
@@ -62,26 +59,17 @@ class Pair:
         checked: NDArray[np.uint8],
         size: ObjectSize | None = None,
     ) -> None:
-        self.image = image
+        super().__init__(image, labels, checked)
         self.size = size or ObjectSize()
         self.used_diameter: float | None = None  # at which it was segmented last
         self.made_by = ""  # the model that it was segmented with last
-        self.labels = labels
-        self.checked = checked
         self.probability: dict[Place, NDArray[np.uint8]] = {}
         self._plane_shape: dict[Place, tuple[int, int]] = {}  # of what the network sees
-        self.edits = 0
         self.remade_by: Hashable = "Segment"
         """Labels that are made of probabilities with an equal one are one step of undo.
 
         None adds them to the step before, be it a person's.
         """
-        self.ledger = Ledger(labels, checked)
-        self._edited: set[Place] = set()
-        self._in_users_hands = 0
-        self._counts: dict[Place, int] = {}
-        self._join: Hashable = None
-        self._lock = threading.RLock()  # edits and what was seen of them belong together
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -113,11 +101,6 @@ class Pair:
         """Whether anything is checked, be it background."""
         return any(bool(self.checked[place].any()) for place in self._edited)
 
-    @property
-    def history(self) -> History:
-        """What can be undone and redone."""
-        return self.ledger.history
-
     def absorb(self, place: Place, within: Box | None = None) -> Box | None:
         """Notice what the user has done to a plane since the last call.
 
@@ -144,24 +127,6 @@ class Pair:
             )
             self._note_edit(place, changed if box is None else joined_box([changed, box]))
         return box
-
-    def absorb_all(self) -> None:
-        """Notice what the user has done to any plane."""
-        for place in self.image.places():
-            self.absorb(place)
-
-    def begin(self) -> None:
-        """Take what is in the labels as it was opened: it is checked, and no step of undo."""
-        self.ledger.is_opening = True
-        self.absorb_all()
-        self.ledger.is_opening = False
-        self.history.clear()
-
-    def go_on_with(self, labels: NDArray[Any]) -> None:
-        """Take another array of the same shape; what was done to the other is not undone in it."""
-        self.labels = labels
-        self.absorb_all()
-        self.history.clear()
 
     def absorb_visited(self) -> None:
         """Notice what was done to planes that were worked on, of a small stack to any plane."""
@@ -207,63 +172,6 @@ class Pair:
         box = uncheck_objects(checked, labels, np.asarray(numbers), usual=self.used_diameter)
         if box is not None:
             self._note_edit(place, box)
-
-    def _note_edit(self, place: Place, within: Box | None = None) -> None:
-        with self._lock:
-            self.ledger.note(
-                place, self.labels[place], self.checked[place], within=within, join=self._join
-            )
-            self._was_edited(place)
-
-    def _was_edited(self, place: Place) -> None:
-        self.edits += 1
-        self._edited.add(place)
-        self._counts.pop(place, None)
-
-    # Undo and redo
-
-    @contextmanager
-    def one_step(self) -> Iterator[None]:
-        """Join what is done inside, to whatever planes, to one step of undo."""
-        before, self._join = self._join, self._join or object()
-        try:
-            yield
-        finally:
-            self._join = before
-
-    def restore(self, planes: dict[Place, tuple[NDArray[Any], NDArray[np.uint8]]]) -> None:
-        """Put labels and checked areas of planes in the place of what is there, as one step."""
-        with self.one_step():
-            for place in planes:
-                self.absorb(place)
-        with self.one_step(), self._lock:
-            for place, (labels, checked) in planes.items():
-                self.labels[place], self.checked[place] = labels, checked
-                self._in_users_hands = max(self._in_users_hands, int(labels.max(initial=0)))
-                self._note_edit(place)
-
-    def undo(self) -> list[Edit]:
-        """Take back the last step, in all its planes; return what has changed by that."""
-        step = self.history.next_undo
-        for place in {edit.place for edit in step.edits} if step is not None else ():
-            self.absorb(place)  # what was painted since is the last step then
-        return self._apply(self.history.undo)
-
-    def redo(self) -> list[Edit]:
-        """Do the step again that was undone last; return what has changed by that."""
-        step = self.history.next_redo
-        for place in {edit.place for edit in step.edits} if step is not None else ():
-            self.absorb(place)  # if anything was painted since there is nothing to redo then
-        return self._apply(self.history.redo)
-
-    def _apply(self, take: Callable[[], list[Edit]]) -> list[Edit]:
-        with self._lock:
-            done = []
-            for edit in take():
-                changed = self.ledger.apply(edit, self.labels[edit.place], self.checked[edit.place])
-                self._was_edited(edit.place)
-                done += [] if changed is None else [changed]
-        return done
 
     def begin_plane(self, place: Place, shape_yx: tuple[int, int], diameter: float | None) -> None:
         """Make room for the tiles of a plane, which may be rescaled for the network.
