@@ -139,7 +139,7 @@ class Story:
                 self._stroke(labels, where, 0)
         for number in np.unique(truth[:, :half]):
             if number and not (truth[:, half:] == number).any():
-                find_button(self._dock, "New cell").click()
+                find_button(self._dock, "New  N").click()
                 self._stroke(labels, truth == number, labels.selected_label)
         labels.mode = "pan_zoom"
 

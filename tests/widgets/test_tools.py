@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from hand import CONTROL, SHIFT, Hand
@@ -212,6 +213,19 @@ def test_a_click_tool_lets_the_image_be_moved(desk):
     desk.hand.drag(desk.labels, [(15, 15), (40, 50)])
     assert camera_of(desk.viewer).center != center
     assert np.count_nonzero(desk.labels.data == 1) == 14 * 28
+
+
+def test_the_image_is_moved_while_space_is_held_and_the_tool_stays(desk):
+    desk.hand.key("S")
+    center = camera_of(desk.viewer).center
+    QTest.keyPress(desk.hand.canvas, " ")
+    desk.hand.drag(desk.labels, [(4, 20), (26, 40)])
+    QTest.keyRelease(desk.hand.canvas, " ")
+    settle(0.1)
+    assert camera_of(desk.viewer).center != center
+    assert numbers(desk) == {0, 1, 2, 3, 4}
+    desk.hand.drag(desk.labels, [(4, 20), (26, 20)])
+    assert numbers(desk) == {0, 1, 2, 3, 4, 5}
 
 
 def test_the_tool_stays_in_the_hand_when_the_checked_area_appears(desk):

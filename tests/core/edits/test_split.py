@@ -105,6 +105,34 @@ def test_a_grazed_neighbour_is_not_split():
     assert 5 in after[:, :20]
 
 
+def test_a_pixel_of_a_small_cell_is_no_piece():
+    labels = np.zeros((8, 8), np.int32)
+    labels[2:6, 2:6] = 1
+    with pytest.raises(InputError, match="does not cut through"):
+        split_along(labels, [(4, 1), (1, 4)], 2)  # around the corner at 2, 2
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [np.s_[2:10, 3:12], np.s_[2:10, 0:16], np.s_[5:6, 2:14], np.s_[0:12, 0:16]],
+    ids=["a rectangle", "from border to border", "a line", "the whole image"],
+)
+def test_a_shape_without_a_waist_is_told(cell):
+    labels = np.zeros((12, 16), np.int32)
+    labels[cell] = 1
+    with pytest.raises(InputError, match="no waist"):
+        split_touching(labels, 1, 2)
+
+
+def test_a_notch_on_one_side_is_a_waist():
+    """The other side is straight, and lies on the border of the cells' box."""
+    labels = np.zeros((30, 50), np.int32)
+    labels[5:20, 5:40] = 5
+    labels[5:16, 20:25] = 0
+    after = written(labels, split_touching(labels, 5, 6))
+    assert {after[10, 8], after[10, 36]} == {5, 6}
+
+
 def test_both_tips_of_a_horseshoe_become_objects_of_their_own():
     labels = np.zeros((20, 20), np.int32)
     labels[2:18, 2:7], labels[2:18, 13:18], labels[13:18, 2:18] = 1, 1, 1
@@ -136,8 +164,8 @@ def test_cells_that_touch_are_split_at_the_waist():
     assert any(abs(column - 27) <= 2 for column in border)  # half way from 20 to 34
 
 
-def test_a_split_at_the_image_border_does_not_take_it_for_background():
-    labels = blobs()[20:, :]  # cut in the middle: the depth there is greatest at the border
+def test_cells_that_the_image_border_cuts_are_split_at_the_waist_too():
+    labels = blobs()[20:, :]
     after = written(labels, split_touching(labels, 5, 6))
     assert set(np.unique(after)) == {0, 5, 6}
 

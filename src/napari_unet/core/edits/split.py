@@ -82,17 +82,15 @@ def split_touching(labels: IntArray, number: int, first_new: int) -> Change | No
     InputError
         If it has no waist.
     """
-    box = box_around(labels, [number])
+    box = box_around(labels, [number], 1)  # so that its end is seen, but where the image has its
     if box is None:
         return None
     before = labels[box]
-    # A rim around it: beyond its box, too, the object has an end.
-    mask = np.pad(before == number, 1)
+    mask = before == number
     least = max(LEAST_PIXELS, round(LEAST_LOBE * np.count_nonzero(mask)))
     bodies = ndimage.label(mask, EIGHT)[1]
     for eagerness in EAGERNESS:
         pieces = split_objects(mask, mask.astype(np.float32), eagerness, min_size=least)
-        pieces = pieces[1:-1, 1:-1]
         if pieces.max() > bodies:
             break
     else:
