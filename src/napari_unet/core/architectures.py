@@ -102,16 +102,6 @@ def _unet_valid(depth: int) -> int:
     return 2 * (2 * grid - 1) + 2 * (grid - 1)
 
 
-def _unet_plus_plus(depth: int) -> int:
-    column = _contracted(depth)
-    furthest = list(column)  # of all nodes of a level so far
-    for _ in range(depth):
-        column = [max(furthest[level], 2 * below) + 2 for level, below in enumerate(column[1:])]
-        for level, node in enumerate(column):
-            furthest[level] = max(furthest[level], node)
-    return column[0]
-
-
 def _unet_3_plus(depth: int) -> int:
     encoder = _contracted(depth)
     decoder = {depth: encoder[depth]}
@@ -194,7 +184,7 @@ _LIST = (
         "unet++",
         "U-Nets of every depth in one, nested, which can be cut to a shallower one",
         "Zhou, Rahman Siddiquee, Tajbakhsh and Liang 2018, arXiv:1807.10165",
-        _unet_plus_plus,
+        _unet,  # its longest way is that of the deepest U-Net in it
         pixel_bytes=80,
     ),
     Architecture(
