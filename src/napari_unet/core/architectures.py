@@ -123,11 +123,15 @@ def _attention_unet(depth: int) -> int:
     return here
 
 
-def _resunet(depth: int) -> int:
+def _residual(depth: int) -> list[int]:
     reach = [2]
     for _ in range(depth):
         reach.append(_half(reach[-1] + 1) + 1)  # the first of two convolutions has a stride of 2
-    return _expanded(reach)
+    return reach
+
+
+def _resunet(depth: int) -> int:
+    return _expanded(_residual(depth))
 
 
 def _unet_transformer(depth: int) -> int:
@@ -163,6 +167,12 @@ def _segnet(depth: int) -> int:
     for level in reversed(range(depth)):
         here = max(2 * here, 2 * after[level]) + (2 if level < 2 else 3)
     return here
+
+
+def _deeplab(depth: int) -> int:
+    reach, low = _residual(depth), min(2, depth - 1)
+    context = _enlarged(reach[depth] + 18, 1 << (depth - low))  # 18 is the largest of its holes
+    return _enlarged(max(context, reach[low]) + 2, 1 << low)
 
 
 _LIST = (
@@ -235,6 +245,12 @@ _LIST = (
         "Badrinarayanan, Kendall and Cipolla 2015, arXiv:1511.00561",
         _segnet,
         depth=5,
+    ),
+    Architecture(
+        "deeplabv3+",
+        "a yardstick: convolutions with holes see far, and a small decoder",
+        "Chen, Zhu, Papandreou, Schroff and Adam 2018, arXiv:1802.02611",
+        _deeplab,
     ),
 )
 
