@@ -12,7 +12,7 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"architecture": "resnet"}, "'resnet' is not known; use unet, unet-valid, .* or segnet"),
+        ({"architecture": "resnet"}, "'resnet' is not known; use unet, unet-valid, .* or deeplab"),
         ({"norm": "layer"}, "'layer' is not known; use auto, batch, group, instance or none"),
         ({"in_channels": 0}, "in_channels is 0; it must be from 1 to 64"),
         ({"in_channels": 65}, "in_channels"),

@@ -14,7 +14,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import TrainSettings
-from napari_unet.core.train import iter_train
+from napari_unet.core.train import TEACH_SETTINGS, TRAIN_SETTINGS, iter_train
 from small_scenes import SMALL, ended, example
 
 CENTERS = [(14, 14), (14, 46), (32, 30), (48, 14), (48, 48)]
@@ -91,6 +91,18 @@ def test_the_valid_network_of_the_paper_is_trained_too():
     )
     events, _ = ended(rounds)
     assert np.isfinite(events[-1].loss)
+
+
+def test_side_outputs_learn_in_training_and_rest_in_teaching():
+    nested = replace(SMALL, architecture="unet++")
+    before = Model.fresh(nested, seed=0).network.side_heads[0].weight
+    assert TRAIN_SETTINGS.side_weight == 1 and TEACH_SETTINGS.side_weight == 0
+    for weight, is_still in ((1.0, False), (0.0, True)):
+        settings = replace(SETTINGS, side_weight=weight)
+        _, model = ended(
+            iter_train([example(CENTERS)], nested, settings=settings, steps=2, device="cpu")
+        )
+        assert torch.equal(model.network.side_heads[0].weight, before) == is_still
 
 
 def test_training_goes_on_from_another_model():

@@ -102,16 +102,6 @@ def _unet_valid(depth: int) -> int:
     return 2 * (2 * grid - 1) + 2 * (grid - 1)
 
 
-def _unet_plus_plus(depth: int) -> int:
-    column = _contracted(depth)
-    furthest = list(column)  # of all nodes of a level so far
-    for _ in range(depth):
-        column = [max(furthest[level], 2 * below) + 2 for level, below in enumerate(column[1:])]
-        for level, node in enumerate(column):
-            furthest[level] = max(furthest[level], node)
-    return column[0]
-
-
 def _unet_3_plus(depth: int) -> int:
     encoder = _contracted(depth)
     decoder = {depth: encoder[depth]}
@@ -133,11 +123,15 @@ def _attention_unet(depth: int) -> int:
     return here
 
 
-def _resunet(depth: int) -> int:
+def _residual(depth: int) -> list[int]:
     reach = [2]
     for _ in range(depth):
         reach.append(_half(reach[-1] + 1) + 1)  # the first of two convolutions has a stride of 2
-    return _expanded(reach)
+    return reach
+
+
+def _resunet(depth: int) -> int:
+    return _expanded(_residual(depth))
 
 
 def _unet_transformer(depth: int) -> int:
@@ -175,6 +169,12 @@ def _segnet(depth: int) -> int:
     return here
 
 
+def _deeplab(depth: int) -> int:
+    reach, low = _residual(depth), min(2, depth - 1)
+    context = _enlarged(reach[depth] + 18, 1 << (depth - low))  # 18 is the largest of its holes
+    return _enlarged(max(context, reach[low]) + 2, 1 << low)
+
+
 _LIST = (
     Architecture(
         "unet",
@@ -194,7 +194,7 @@ _LIST = (
         "unet++",
         "U-Nets of every depth in one, nested, which can be cut to a shallower one",
         "Zhou, Rahman Siddiquee, Tajbakhsh and Liang 2018, arXiv:1807.10165",
-        _unet_plus_plus,
+        _unet,  # its longest way is that of the deepest U-Net in it
         pixel_bytes=80,
     ),
     Architecture(
@@ -245,6 +245,12 @@ _LIST = (
         "Badrinarayanan, Kendall and Cipolla 2015, arXiv:1511.00561",
         _segnet,
         depth=5,
+    ),
+    Architecture(
+        "deeplabv3+",
+        "a yardstick: convolutions with holes see far, and a small decoder",
+        "Chen, Zhu, Papandreou, Schroff and Adam 2018, arXiv:1802.02611",
+        _deeplab,
     ),
 )
 

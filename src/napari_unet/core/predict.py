@@ -97,7 +97,8 @@ def predict_tiles(
         network = _inference_network(model, chosen, dtype)
         if measures_images(network):
             sample = _sample(image_cyx, geometry, ranges)
-            network = with_measured_norms(network, _on_device(sample, chosen, dtype))
+            with exact(chosen, dtype):
+                network = with_measured_norms(network, _on_device(sample, chosen, dtype))
         for index, spot in enumerate(tiles):
             image = torch.from_numpy(apply_range(read_mirrored(image_cyx, spot), ranges))
             probability = _run(network, image, chosen, dtype)

@@ -211,7 +211,7 @@ def test_folding_batch_norm_changes_nothing(architecture):
         after = fold_batch_norm(model.network)(image)
     left = sum(isinstance(m, nn.BatchNorm2d) for m in model.network.modules())
     # Of pre-activated units each but the first begins with a norm that no convolution precedes.
-    assert norms > 0 and left == (4 if architecture == "resunet" else 0)
+    assert norms > 0 and left == {"resunet": 4, "deeplabv3+": 3}.get(architecture, 0)
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5 * before.abs().max().item())
 
 

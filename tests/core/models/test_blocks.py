@@ -47,6 +47,7 @@ def test_batch_norm_is_in_the_padded_block_alone():
     [
         (nn.Conv2d(64, 128, 3), 64 * 9),
         (nn.Conv2d(200, 300, 1), 200),
+        (nn.Conv2d(256, 256, 3, groups=256), 9),  # each channel for itself
         # Stride 2 and a 2x2 kernel: each output pixel sees one weight an input channel.
         (nn.ConvTranspose2d(128, 64, 2, stride=2), 128),
     ],

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from napari_unet.core.models.attention_unet import OPEN, AttentionUNet
 from napari_unet.core.models.blocks import initialize
+from napari_unet.core.models.deeplab import DeepLabV3Plus
 from napari_unet.core.models.fcn import FCN8s
 from napari_unet.core.models.light_unet import LightUNet
 from napari_unet.core.models.resunet import ResUNet
@@ -171,6 +172,18 @@ def test_fcn_adds_the_scores_of_three_poolings_at_32_16_and_8_pixels():
         )
         for head, (weight, bias) in weights.items():
             head.weight.copy_(weight), head.bias.copy_(bias)
+
+
+def test_the_pyramid_of_deeplab_has_holes_of_6_12_and_18_and_256_channels():
+    """Section 3.1; 48 channels are taken along from a quarter of the size."""
+    with torch.device("meta"):
+        network = DeepLabV3Plus(1, 2, 64, 4)
+    convolutions = [branch[0] for branch in network.pyramid]
+    assert [c.dilation[0] for c in convolutions] == [1, 6, 12, 18]
+    assert [c.kernel_size[0] for c in convolutions] == [1, 3, 3, 3]
+    assert {c.out_channels for c in convolutions} == {256}
+    assert (network.reduce[0].in_channels, network.reduce[0].out_channels) == (256, 48)
+    assert network.low == 2
 
 
 def test_segnet_puts_maxima_back_where_they_were():

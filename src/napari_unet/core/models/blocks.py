@@ -45,13 +45,19 @@ def conv_layers(
     norm: str,
     kernel: int = 3,
     groups: int = 1,
+    dilation: int = 1,
     valid: bool = False,
 ) -> list[nn.Module]:
     """Return one convolution, its norm and ReLU; a norm takes the place of the bias."""
-    padding = 0 if valid else kernel // 2
     return [
         nn.Conv2d(
-            in_channels, out_channels, kernel, padding=padding, groups=groups, bias=norm == "none"
+            in_channels,
+            out_channels,
+            kernel,
+            padding=0 if valid else dilation * (kernel // 2),
+            dilation=dilation,
+            groups=groups,
+            bias=norm == "none",
         ),
         *normalization(norm, out_channels),
         nn.ReLU(inplace=True),

@@ -10,6 +10,7 @@ import torch
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.models.attention_unet import AttentionUNet
 from napari_unet.core.models.blocks import initialize
+from napari_unet.core.models.deeplab import DeepLabV3Plus
 from napari_unet.core.models.fcn import FCN8s
 from napari_unet.core.models.light_unet import LightUNet
 from napari_unet.core.models.network import Network
@@ -34,6 +35,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "unet-transformer": TransformerUNet,
     "fcn-8s": FCN8s,
     "segnet": SegNet,
+    "deeplabv3+": DeepLabV3Plus,
 }
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
 from napari_unet.core.models.network import Network
 from napari_unet.core.models.norms import normalization
 
-__all__ = ["ResUNet"]
+__all__ = ["ResUNet", "residual_path"]
 
 
 class ResUNet(Network):
@@ -39,12 +41,7 @@ class ResUNet(Network):
     ) -> None:
         super().__init__(compress)
         channels = [width * 2**level for level in range(depth + 1)]
-        self.down = nn.ModuleList(
-            [
-                _Unit(in_channels, width, norm, is_first=True),
-                *(_Unit(c, 2 * c, norm, stride=2) for c in channels[:-1]),
-            ]
-        )
+        self.down = residual_path(in_channels, channels, norm)
         self.merge = nn.ModuleList(_Unit(3 * c, c, norm) for c in channels[:-1])
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Conv2d(width, classes, kernel_size=1)
@@ -61,6 +58,13 @@ class ResUNet(Network):
             larger = nn.functional.interpolate(features, scale_factor=2, mode="nearest")
             features = self.merge[level](torch.cat([skips[level], larger], dim=1))
         return (self.head(features),)
+
+
+def residual_path(in_channels: int, channels: list[int], norm: str) -> nn.ModuleList:
+    """Return a unit for each level; all but the first halve the size."""
+    units = [_Unit(in_channels, channels[0], norm, is_first=True)]
+    units += [_Unit(i, o, norm, stride=2) for i, o in pairwise(channels)]
+    return nn.ModuleList(units)
 
 
 class _Unit(nn.Module):
