@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(_command(commands, "train", "train a model on many images"))
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
+    _add_convert(_command(commands, "convert", "labels and annotations from one format to another"))
     _add_models(_command(commands, "models", "list, show and import models"))
     return parser
 
@@ -241,6 +242,25 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("truth", metavar="TRUTH", help="label file or folder")
     parser.add_argument("prediction", metavar="PRED", help="label file or folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="IN", help="labels, outlines, or a folder of frames")
+    _add_out(parser, "file to write, or a folder ending in _GT or _RES")
+    parser.add_argument("--image", help="that they are of, for formats that do not tell its size")
+    parser.add_argument("--axes", help="of the labels, such as ZYX (the image's or the file's)")
+    parser.add_argument(
+        "--checked", metavar="MASK", help="file to write where the labels are true to"
+    )
+    _add_format(parser)
+
+
+def _add_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        choices=("tiff", "png", "roi", "geojson", "coco", "ctc"),
+        help="to write (by the ending of OUT, else tiff)",
+    )
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:

@@ -124,3 +124,27 @@ def test_whole_floats_are_labels(tmp_path):
     labels, _ = read_labels(tmp_path / "a.tif")
     assert labels.dtype.kind == "i"
     assert (labels == 2).all()
+
+
+def test_a_small_file_that_declares_a_huge_image_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", PLANE)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        for name in ("ImageLength", "ImageWidth", "RowsPerStrip"):
+            file.pages[0].tags[name].overwrite(2**20)
+    with pytest.raises(InputError, match="declares 2,048 GB of pixels"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_an_empty_image_that_compresses_well_is_read(tmp_path):
+    labels = np.zeros((4000, 4000), np.int32)
+    write_labels(tmp_path / "a.tif", labels)
+    assert read_labels(tmp_path / "a.tif")[0].shape == labels.shape
+
+
+def test_entities_in_ome_xml_are_not_unfolded(tmp_path):
+    bomb = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
+    bomb += "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi"))
+    bomb += '<!ENTITY f SYSTEM "file:///etc/passwd">]><OME><Image>&i;&f;</Image></OME>'
+    tifffile.imwrite(tmp_path / "a.ome.tif", PLANE, description=bomb)
+    read, axes = read_image(tmp_path / "a.ome.tif")
+    assert (read.shape, axes) == (PLANE.shape, "YX")

@@ -103,7 +103,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in; never import."""
-        module = module.replace("numpy._core", "numpy.core")
+        module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
         try:
             return STAND_INS[module, name]
         except KeyError:
