@@ -161,6 +161,8 @@ def _write_tiff(path: Path, array: NDArray[Any], axes: str | None, what: str) ->
 def _read_tiff(path: Path) -> tuple[NDArray[Any], str]:
     try:
         with tifffile.TiffFile(path) as file:
+            if "<!ENTITY" in file.pages.first.description:  # OME-XML has none; they can unfold
+                raise InputError(f"{path.name} has entities in its XML, as no microscope writes.")
             series = file.series[0]
             _check_declared(series.nbytes, path)
             return _named(series.asarray(), series.axes, path)
