@@ -140,8 +140,12 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders or patterns")
-    _add_out(parser, "folder to write, or a .tif file for a single image")
+    _add_out(parser, "folder to write, or a file such as a .tif for a single image")
     parser.add_argument("--recursive", action="store_true", help="go into folders of folders")
+    parser.add_argument(
+        "--again", action="store_true", help="also what an earlier run has done already"
+    )
+    _add_format(parser, ("tiff", "png", "roi", "geojson", "coco"))
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or file (%(default)s)")
     _add_reading(parser)
     parser.add_argument(
@@ -252,13 +256,13 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checked", metavar="MASK", help="file to write where the labels are true to"
     )
-    _add_format(parser)
+    _add_format(parser, ("tiff", "png", "roi", "geojson", "coco", "ctc"))
 
 
-def _add_format(parser: argparse.ArgumentParser) -> None:
+def _add_format(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:
     parser.add_argument(
         "--format",
-        choices=("tiff", "png", "roi", "geojson", "coco", "ctc"),
+        choices=kinds,
         help="to write (by the ending of OUT, else tiff)",
     )
 
