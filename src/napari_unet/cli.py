@@ -58,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(_command(commands, "train", "train a model on many images"))
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
+    _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
     _add_convert(_command(commands, "convert", "labels and annotations from one format to another"))
     _add_models(_command(commands, "models", "list, show and import models"))
     return parser
@@ -248,6 +249,20 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
+def _add_measure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="image file or folder")
+    parser.add_argument("labels", metavar="LABELS", help="its labels, or a folder of them")
+    _add_out(parser, "table to write, ending in .csv or .parquet")
+    _add_reading(parser)
+    parser.add_argument(
+        "--spacing",
+        type=_spacing,
+        metavar="UM",
+        help="micrometres a pixel along Y and X, or Z, Y and X, such as 0.5,0.5 (the file's own)",
+    )
+    parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
+
+
 def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="IN", help="labels, outlines, or a folder of frames")
     _add_out(parser, "file to write, or a folder ending in _GT or _RES")
@@ -337,6 +352,14 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
+
+
+def _spacing(text: str) -> tuple[float, ...]:
+    read = _number(1e-9, 1e9)
+    steps = tuple(read(part) for part in text.split(","))
+    if len(steps) not in (2, 3):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two or three numbers")
+    return steps
 
 
 def _number(low: float, high: float) -> Callable[[str], float]:
