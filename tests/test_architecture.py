@@ -26,6 +26,7 @@ TORCH = {
     "checkpoint",
     "classes",
     "device",
+    "export",
     "judge",
     "kept_aside",
     "kept_patches",

@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
     _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
     _add_convert(_command(commands, "convert", "labels and annotations from one format to another"))
-    _add_models(_command(commands, "models", "list, show and import models"))
+    _add_models(_command(commands, "models", "list, show, import and export models"))
     return parser
 
 
@@ -294,6 +294,15 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     take.add_argument("file", metavar="FILE", help="a .safetensors file")
     take.add_argument("--name", help="what to call it (the file's name)")
     take.add_argument("--force", action="store_true", help="replace one of that name")
+    give = _command(actions, "export", "write a model for other programs", "models")
+    give.add_argument("model", metavar="MODEL", help="name or file")
+    _add_out(give, "file to write, ending in .pt, .onnx or .zip")
+    give.add_argument(
+        "--format", choices=("torchscript", "onnx", "bioimageio"), required=True, help="to write"
+    )
+    give.add_argument("--author", action="append", help="for bioimageio; may be given again")
+    give.add_argument("--licence", help="of the weights, for bioimageio, such as CC-BY-4.0")
+    give.set_defaults(action="export")
     listing.set_defaults(action="list")
     show.set_defaults(action="show")
     take.set_defaults(action="import")

@@ -1,4 +1,4 @@
-"""`napari-unet models`: what models there are, what is known of one, and taking one in."""
+"""`napari-unet models`: what models there are and what is known of one; taking in, giving away."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import textwrap
 from pathlib import Path
 
 from napari_unet.commands.console import say, table
+from napari_unet.commands.export import export_model
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.library import (
@@ -26,12 +27,14 @@ __all__ = ["import_model", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, show or import."""
+    """List, show, import or export."""
     if args.action == "show":
         _show(args.model, args.json)
     elif args.action == "import":
         path = import_model(Path(args.file), args.name, force=args.force)
         say(f"The model is now called {path.stem}; it was copied to {path}.")
+    elif args.action == "export":
+        export_model(args)
     else:
         _list(args.json)
     return 0
