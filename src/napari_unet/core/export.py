@@ -2,7 +2,8 @@
 
 What is exported takes an image that was normalised, (B, C, Y, X) float32, and returns the
 probability of each class, (B, classes, y, x). Its sizes are free, so long as the network can take
-them: see `napari_unet.core.models.unet`.
+them: see `napari_unet.core.models.unet`. A same-padded network mirrors the border of its input as
+`napari_unet.core.tiling` does, so that an image gives what `predict_plane` gives.
 """
 
 from __future__ import annotations
@@ -45,27 +46,43 @@ OPSET = 18  # of ONNX: what torch's exporter writes without converting
 # Stands below the network's source: what a state dict is loaded into.
 WITH_PROBABILITIES = '''
 class ProbabilityUNet(UNet):
-    """Returns probabilities of the classes."""
+    """Returns probabilities of the classes; the image is continued by mirroring."""
+
+    def __init__(self, *args, border: int = 0, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.border = border
 
     def forward(self, image: Tensor) -> Tensor:
-        return super().forward(image).softmax(dim=1)
+        if not self.border:
+            return super().forward(image).softmax(dim=1)
+        image = nn.functional.pad(image, (self.border,) * 4, mode="reflect")
+        inside = slice(self.border, -self.border)
+        return super().forward(image)[:, :, inside, inside].softmax(dim=1)
 '''
 
 
 class _Probabilities(nn.Module):
-    def __init__(self, network: nn.Module) -> None:
+    """As the source above, round a network that is there."""
+
+    def __init__(self, network: nn.Module, border: int) -> None:
         super().__init__()
         self.network = network
+        self.border = border
 
     def forward(self, image: Tensor) -> Tensor:
-        probability: Tensor = self.network(image).softmax(dim=1)
-        return probability
+        if self.border:
+            image = nn.functional.pad(image, (self.border,) * 4, mode="reflect")
+        logits: Tensor = self.network(image)
+        if self.border:
+            logits = logits[:, :, self.border : -self.border, self.border : -self.border]
+        return logits.softmax(dim=1)
 
 
 def probabilities(model: Model, image_bcyx: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return what an exported network is to return, of an image of a legal size."""
     with torch.inference_mode():
-        found = _Probabilities(model.network.eval())(torch.from_numpy(image_bcyx))
+        network = _Probabilities(model.network.eval(), _border(model))
+        found = network(torch.from_numpy(image_bcyx))
         return found.numpy()  # type: ignore[no-any-return]  # numpy() is untyped
 
 
@@ -171,8 +188,14 @@ def _quiet(name: str) -> Generator[None]:
         logger.setLevel(level)
 
 
+def _border(model: Model) -> int:
+    geometry = network_geometry(model.config)
+    return 0 if geometry.valid else geometry.border
+
+
 def _folded(model: Model) -> nn.Module:
-    return _Probabilities(fold_batch_norm(copy.deepcopy(model.network).eval())).eval()
+    network = fold_batch_norm(copy.deepcopy(model.network).eval())
+    return _Probabilities(network, _border(model)).eval()
 
 
 def _noise(model: Model, more: int) -> NDArray[np.float32]:

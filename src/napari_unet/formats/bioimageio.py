@@ -167,7 +167,9 @@ def _description(
 
 
 def _arguments(config: ModelConfig) -> dict[str, Any]:
+    geometry = network_geometry(config)
     return {
+        "border": 0 if geometry.valid else geometry.border,
         "in_channels": config.in_channels,
         "classes": len(config.classes),
         "width": config.width,
