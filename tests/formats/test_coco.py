@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -102,6 +103,22 @@ def test_polygons_and_run_lengths_of_both_kinds_are_read(tmp_path):
     expected[1:3, 1:4], expected[1:3, 0], expected[4:6, 7] = 1, 2, 5
     assert np.array_equal(found.labels, expected)
     assert found.classes == {1: "nucleus", 2: "nucleus", 5: "nucleus"}
+
+
+def test_run_lengths_of_many_objects_take_no_more_room_than_the_objects(tmp_path):
+    size = 1000
+    shown = [
+        {"size": [size, size], "counts": [size * column, 3, size * (size - column) - 3]}
+        for column in range(300)
+    ]
+    values = data_set(*[annotation(n + 1, segmentation=one) for n, one in enumerate(shown)])
+    values["images"][0] |= {"width": size, "height": size}
+    tracemalloc.start()
+    labels = read(tmp_path, values).labels
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.count_nonzero(labels) == 900
+    assert peak < 60 * size**2  # a mask of the plane for each would take 300
 
 
 def test_a_crowd_is_not_checked(tmp_path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import tifffile
@@ -148,3 +151,15 @@ def test_entities_in_ome_xml_are_refused_before_they_unfold(tmp_path):
     tifffile.imwrite(tmp_path / "a.ome.tif", PLANE, description=bomb)
     with pytest.raises(InputError, match="has entities in its XML"):
         read_image(tmp_path / "a.ome.tif")
+
+
+def test_a_picture_that_declares_a_huge_size_is_refused(tmp_path):
+    def chunk(kind, content):
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    with pytest.raises(InputError, match=r"cannot be read as an image: .* exceeds limit"):
+        read_image(tmp_path / "a.png")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any  # JSON values
 
 import numpy as np
+from scipy import ndimage
 
 from napari_unet.core.errors import InputError
 from napari_unet.core.files import write_beside
@@ -45,6 +46,7 @@ def read_coco(
     shape: tuple[int, ...] | None = None,
     axes: str | None = None,
     image: str | None = None,
+    values: Any = None,
 ) -> Annotations:
     """Read the objects of one image, or of the planes that `write_coco` made of a stack.
 
@@ -59,13 +61,15 @@ def read_coco(
         Of the labels; None takes the last of TZYX.
     image : str, optional
         Name of the image, where the file holds several; its ending does not count.
+    values : optional
+        What the file holds, where it has been read already.
 
     Raises
     ------
     InputError
         If the file cannot be read, or it is not clear which of its images is meant.
     """
-    values = read_json(path)
+    values = read_json(path) if values is None else values
     if not holds_coco(values):
         raise InputError(f"{path.name} is no COCO file; it has no images and annotations.")
     try:
@@ -170,7 +174,11 @@ def _unrun(shown: dict[str, Any], shape: tuple[int, int]) -> tuple[Box, Any]:
         raise InputError(f"Run lengths are of {shown['size']} pixels and the image of {shape}.")
     if isinstance(counts, str):
         counts = text_to_counts(counts)
-    return (slice(0, shape[0]), slice(0, shape[1])), counts_to_mask(counts, shape)
+    mask = counts_to_mask(counts, shape)
+    box = ndimage.find_objects(mask.view(np.uint8))  # a mask of the plane for each would be large
+    if not box:
+        return (slice(0, 0), slice(0, 0)), mask[:0, :0]
+    return box[0], mask[box[0]].copy()
 
 
 def _annotation(

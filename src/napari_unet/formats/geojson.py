@@ -37,7 +37,10 @@ def holds_geojson(values: Any) -> bool:
 
 
 def read_geojson(
-    path: Path, shape: tuple[int, ...] | None = None, axes: str | None = None
+    path: Path,
+    shape: tuple[int, ...] | None = None,
+    axes: str | None = None,
+    values: Any = None,
 ) -> Annotations:
     """Read polygons and what QuPath says of them.
 
@@ -52,6 +55,8 @@ def read_geojson(
         Of the labels; the file does not know it.
     axes : str, optional
         Of the labels, to find QuPath's z and t by; None takes the last of TZYX.
+    values : optional
+        What the file holds, where it has been read already.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def read_geojson(
     """
     shape = needed_shape(shape, path.name)
     axes = axes or "TZYX"[-len(shape) :]
-    values = read_json(path)
+    values = read_json(path) if values is None else values
     if not holds_geojson(values):
         raise InputError(f"{path.name} is no GeoJSON; it has no features.")
     features = values.get("features", [values]) if isinstance(values, dict) else values

@@ -20,7 +20,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.files import write_beside
 from napari_unet.core.outlines import Box, Polygon, Ring
 from napari_unet.formats.annotations import Annotations, Region, draw, needed_shape, regions_of
-from napari_unet.formats.safe_zip import read_zip
+from napari_unet.formats.safe_zip import MAX_ENTRY_BYTES, read_zip
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
@@ -123,7 +123,9 @@ def _parsed(path: Path) -> Iterator[ImagejRoi]:
     """Parse every ROI of the file; the name that the ROI Manager shows is that of the entry."""
     parse = _roifile().ImagejRoi.frombytes
     if path.suffix.lower() == ".roi":
-        entries: Iterator[tuple[str, bytes]] = iter([(path.name, path.read_bytes())])
+        with path.open("rb") as file:
+            content = file.read(MAX_ENTRY_BYTES)  # a longer one ends in the middle
+        entries: Iterator[tuple[str, bytes]] = iter([(path.name, content)])
     else:
         entries = read_zip(path, ".roi")
     count = 0

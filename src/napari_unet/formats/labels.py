@@ -147,8 +147,8 @@ def _read(
     if suffix == ".json":
         values = read_json(path)
         if holds_coco(values):
-            return read_coco(path, shape, axes, image)
-        return read_geojson(path, shape, axes)
+            return read_coco(path, shape, axes, image, values)
+        return read_geojson(path, shape, axes, values)
     if suffix == ".npy":
         return read_npy(path)
     labels, own_axes = images.read_labels(path)
