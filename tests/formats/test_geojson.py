@@ -96,6 +96,21 @@ def test_what_is_written_is_a_collection_of_closed_rings_with_unique_ids(tmp_pat
     assert (tmp_path / "a.geojson").read_bytes() == before  # identifiers too
 
 
+def test_an_object_in_several_planes_has_an_identifier_for_each(tmp_path):
+    labels = np.zeros((3, *SHAPE), np.int32)
+    labels[:, 2:4, 2:4] = 5
+    write_geojson(tmp_path / "a.geojson", Annotations(labels, "ZYX", ids={5: "mine"}))
+    features = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert features[0]["id"] == "mine"
+    assert len({one["id"] for one in features}) == 3
+
+
+def test_more_axes_than_qupath_has_are_refused(tmp_path):
+    labels = np.ones((2, 2, *SHAPE), np.int32)
+    with pytest.raises(InputError, match="one axis beside time"):
+        write_geojson(tmp_path / "a.geojson", Annotations(labels, "QZYX"))
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

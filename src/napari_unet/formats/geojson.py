@@ -84,10 +84,23 @@ def read_geojson(
 
 
 def write_geojson(path: Path, annotations: Annotations) -> None:
-    """Write a collection that QuPath imports; what is not checked becomes "Ignore*"."""
+    """Write a collection that QuPath imports; what is not checked becomes "Ignore*".
+
+    Raises
+    ------
+    InputError
+        If there are more axes than QuPath has: time and one other.
+    """
     stacked = annotations.labels.shape[:-2]
     letters = annotations.axes.replace("Y", "").replace("X", "")
+    if len(letters.replace("T", "")) > 1:
+        raise InputError(f"QuPath has one axis beside time, and these labels have {letters}.")
     features = [_feature(one, stacked, letters) for one in regions_of(annotations)]
+    taken: set[str] = set()
+    for feature in features:  # an object in several planes is several for QuPath
+        if feature["id"] in taken:
+            feature["id"] = _identifier(feature)
+        taken.add(feature["id"])
     values = {"type": "FeatureCollection", "features": features}
     write_beside(path, json.dumps(values, separators=(",", ":")).encode())
 
@@ -144,12 +157,13 @@ def _feature(region: Region, stacked: tuple[int, ...], letters: str) -> dict[str
     name = "Ignore*" if is_ignored(region.name) else region.name
     if name:
         properties["classification"] = {"name": name}
-    return {
-        "type": "Feature",
-        "id": region.id or str(uuid.uuid5(NAMESPACE, json.dumps([geometry, properties]))),
-        "geometry": geometry,
-        "properties": properties,
-    }
+    feature = {"type": "Feature", "id": region.id, "geometry": geometry, "properties": properties}
+    return feature | {"id": region.id or _identifier(feature)}
+
+
+def _identifier(feature: dict[str, Any]) -> str:
+    content = [feature["geometry"], feature["properties"]]
+    return str(uuid.uuid5(NAMESPACE, json.dumps(content)))
 
 
 def _closed(ring: list[Any]) -> Iterator[Any] | list[Any]:
