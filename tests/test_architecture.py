@@ -26,6 +26,7 @@ TORCH = {
     "checkpoint",
     "classes",
     "device",
+    "export",
     "judge",
     "kept_aside",
     "kept_patches",
@@ -136,6 +137,12 @@ def test_viewer_s_side_imports_without_torch(part, blocked):
     result = import_in_new_process(modules, blocked=[*blocked, "torch"])
     assert result["failed"] == {}
     assert "torch" not in result["loaded"]
+
+
+def test_nothing_needs_what_is_optional_to_be_imported():
+    optional = ["roifile", "pyarrow", "onnx", "onnxruntime", "onnxscript"]
+    modules = [*modules_in("core"), *modules_in("formats"), *modules_in("commands")]
+    assert import_in_new_process(modules, blocked=optional)["failed"] == {}
 
 
 def test_import_of_the_package_is_quick_and_brings_neither_torch_nor_qt():

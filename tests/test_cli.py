@@ -426,3 +426,44 @@ def test_the_loss_that_is_named_is_the_one_that_is_learnt(
     named.clear()
     _run(capsys, command, *sources, *words)
     assert named == [LossConfig()]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of loading it
+def test_models_export_torchscript(capsys, tmp_path, tiny_model):
+    import torch
+
+    out = tmp_path / "m.pt"
+    words = ("models", "export", tiny_model, "--format", "torchscript", "-o", out)
+    code, said, _ = _run(capsys, *words)
+    assert code == 0
+    assert f"written to {out} as torchscript" in said
+    found = torch.jit.load(out)(torch.zeros(1, 1, 64, 32))
+    assert found.shape == (1, 2, 64, 32)
+
+
+def test_models_export_a_package_without_onnx(capsys, tmp_path, tiny_model, monkeypatch):
+    import zipfile
+
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    out = tmp_path / "m.zip"
+    words = ("models", "export", tiny_model, "--format", "bioimageio", "-o", out)
+    code, _, said = _run(capsys, *words)
+    assert code == 2 and "give --author NAME and --licence" in said
+    code, _, said = _run(capsys, *words, "--author", "A", "--author", "B", "--licence", "MIT")
+    assert code == 0
+    assert "has no ONNX weights" in said
+    with zipfile.ZipFile(out) as archive:
+        values = json.loads(archive.read("bioimageio.yaml"))
+        assert archive.read("model.safetensors") == tiny_model.read_bytes()
+    assert [author["name"] for author in values["authors"]] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("m.onnx", "ending in .pt"), ("a_file/m.pt", "could not be written")]
+)
+def test_models_export_refuses_a_wrong_place(capsys, tmp_path, tiny_model, name, sentence):
+    (tmp_path / "a_file").touch()
+    words = ("models", "export", tiny_model, "--format", "torchscript", "-o", tmp_path / name)
+    code, _, said = _run(capsys, *words)
+    assert code == 2
+    assert sentence in said

@@ -60,7 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(_command(commands, "train", "train a model on many images"))
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
-    _add_models(_command(commands, "models", "list, show and import models"))
+    _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
+    _add_convert(_command(commands, "convert", "labels and annotations from one format to another"))
+    _add_models(_command(commands, "models", "list, show, import and export models"))
     return parser
 
 
@@ -141,8 +143,12 @@ def _add_view(parser: argparse.ArgumentParser) -> None:
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders or patterns")
-    _add_out(parser, "folder to write, or a .tif file for a single image")
+    _add_out(parser, "folder to write, or a file such as a .tif for a single image")
     parser.add_argument("--recursive", action="store_true", help="go into folders of folders")
+    parser.add_argument(
+        "--again", action="store_true", help="also what an earlier run has done already"
+    )
+    _add_format(parser, ("tiff", "png", "roi", "geojson", "coco"))
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name or file (%(default)s)")
     _add_reading(parser)
     parser.add_argument(
@@ -251,6 +257,39 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
+def _add_measure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="image file or folder")
+    parser.add_argument("labels", metavar="LABELS", help="its labels, or a folder of them")
+    _add_out(parser, "table to write, ending in .csv or .parquet")
+    _add_reading(parser)
+    parser.add_argument(
+        "--spacing",
+        type=_spacing,
+        metavar="UM",
+        help="micrometres a pixel along Y and X, or Z, Y and X, such as 0.5,0.5 (the file's own)",
+    )
+    parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="IN", help="labels, outlines, or a folder of frames")
+    _add_out(parser, "file to write, or a folder ending in _GT or _RES")
+    parser.add_argument("--image", help="that they are of, for formats that do not tell its size")
+    parser.add_argument("--axes", help="of the labels, such as ZYX (the image's or the file's)")
+    parser.add_argument(
+        "--checked", metavar="MASK", help="file to write where the labels are true to"
+    )
+    _add_format(parser, ("tiff", "png", "roi", "geojson", "coco", "ctc"))
+
+
+def _add_format(parser: argparse.ArgumentParser, kinds: tuple[str, ...]) -> None:
+    parser.add_argument(
+        "--format",
+        choices=kinds,
+        help="to write (by the ending of OUT, else tiff)",
+    )
+
+
 def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(action="list", json=False)
     actions = parser.add_subparsers(metavar="ACTION", parser_class=_Parser)
@@ -268,6 +307,15 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     prune.add_argument("--depth", type=_whole(1, 6), required=True, help="poolings that are left")
     _add_out(prune, "model file to write, ending in .safetensors")
     prune.set_defaults(action="prune")
+    give = _command(actions, "export", "write a model for other programs", "models")
+    give.add_argument("model", metavar="MODEL", help="name or file")
+    _add_out(give, "file to write, ending in .pt, .onnx or .zip")
+    give.add_argument(
+        "--format", choices=("torchscript", "onnx", "bioimageio"), required=True, help="to write"
+    )
+    give.add_argument("--author", action="append", help="for bioimageio; may be given again")
+    give.add_argument("--licence", help="of the weights, for bioimageio, such as CC-BY-4.0")
+    give.set_defaults(action="export")
     listing.set_defaults(action="list")
     show.set_defaults(action="show")
     take.set_defaults(action="import")
@@ -348,6 +396,14 @@ def _loss(text: str) -> LossConfig:
         return LossConfig.parse(text)
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
+
+
+def _spacing(text: str) -> tuple[float, ...]:
+    read = _number(1e-9, 1e9)
+    steps = tuple(read(part) for part in text.split(","))
+    if len(steps) not in (2, 3):
+        raise argparse.ArgumentTypeError(f"{text!r} is not two or three numbers")
+    return steps
 
 
 def _number(low: float, high: float) -> Callable[[str], float]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import tifffile
@@ -124,3 +127,39 @@ def test_whole_floats_are_labels(tmp_path):
     labels, _ = read_labels(tmp_path / "a.tif")
     assert labels.dtype.kind == "i"
     assert (labels == 2).all()
+
+
+def test_a_small_file_that_declares_a_huge_image_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", PLANE)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        for name in ("ImageLength", "ImageWidth", "RowsPerStrip"):
+            file.pages[0].tags[name].overwrite(2**20)
+    with pytest.raises(InputError, match="declares 2,048 GB of pixels"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_an_empty_image_that_compresses_well_is_read(tmp_path):
+    labels = np.zeros((4000, 4000), np.int32)
+    write_labels(tmp_path / "a.tif", labels)
+    assert read_labels(tmp_path / "a.tif")[0].shape == labels.shape
+
+
+def test_entities_in_ome_xml_are_refused_before_they_unfold(tmp_path):
+    bomb = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">'
+    bomb += "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(9))
+    bomb += ']><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">&a9;</OME>'
+    tifffile.imwrite(tmp_path / "a.ome.tif", PLANE, description=bomb)
+    with pytest.raises(InputError, match="has entities in its XML"):
+        read_image(tmp_path / "a.ome.tif")
+
+
+def test_a_picture_that_declares_a_huge_size_is_refused(tmp_path):
+    def chunk(kind, content):
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    with pytest.raises(InputError, match=r"cannot be read as an image: .* exceeds limit"):
+        read_image(tmp_path / "a.png")

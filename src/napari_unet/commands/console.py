@@ -32,16 +32,24 @@ def say_aside(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str, total: float, unit: str = "") -> Generator[tqdm[object]]:
-    """Show a bar on standard error; where that is no terminal, a line now and then."""
+def progress_bar(
+    what: str, total: float, unit: str = "", *, begun: float | None = None
+) -> Generator[tqdm[object]]:
+    """Show a bar on standard error; where that is no terminal, a line now and then.
+
+    With `begun`, how much of it was done before, it also tells the time that is left.
+    """
     from tqdm import tqdm  # not needed for help and lists
 
     tqdm.monitor_interval = 0  # its thread outlives the bar
     is_terminal = sys.stderr.isatty()
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f}{unit} {postfix}"
+    layout = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f}{unit}"
+    layout += " {postfix}" if begun is None else ", {remaining} left{postfix}"
     bar: tqdm[object] = tqdm(
         desc=what,
         total=total,
+        initial=begun or 0,
+        smoothing=0.05,
         unit=unit,
         bar_format=layout,
         dynamic_ncols=is_terminal,

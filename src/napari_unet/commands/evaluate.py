@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 from napari_unet.commands.console import say, table
-from napari_unet.commands.inputs import image_files, name_of
+from napari_unet.commands.inputs import pair_files
 from napari_unet.core.errors import InputError
 from napari_unet.core.metrics import Scores, pool, score
 from napari_unet.formats.images import read_labels
@@ -18,7 +18,7 @@ __all__ = ["measures", "run"]
 
 def run(args: argparse.Namespace) -> int:
     """Score every image that truth and prediction have in common, and all together."""
-    pairs = _pairs(Path(args.truth), Path(args.prediction))
+    pairs = pair_files(Path(args.truth), Path(args.prediction))
     scores = {name: _score(*files) for name, files in pairs.items()}
     everything = pool(scores.values())
     if args.json:
@@ -84,27 +84,3 @@ def _score(truth: Path, prediction: Path) -> Scores:
             "they must be equal."
         )
     return score(true_labels, labels)
-
-
-def _pairs(truth: Path, prediction: Path) -> dict[str, tuple[Path, Path]]:
-    """Return the files of both sides by name."""
-    for path in (truth, prediction):
-        if not path.exists():
-            raise InputError(f"There is no file or folder {path}; check the path.")
-    if truth.is_dir() != prediction.is_dir():
-        raise InputError("Truth and prediction must both be files, or both be folders.")
-    if not truth.is_dir():
-        return {name_of(truth): (truth, prediction)}
-    files, others = (
-        {name_of(file): file for file in image_files(folder)} for folder in (truth, prediction)
-    )
-    if not files:
-        raise InputError(f"There are no label images in {truth}.")
-    missing = sorted(set(files) - set(others))
-    if missing:
-        raise InputError(
-            f"{prediction} has nothing for {missing[0]}"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
-            + "; files of both folders have equal names."
-        )
-    return {name: (files[name], others[name]) for name in sorted(files)}

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from napari_unet.core.errors import InputError
 from napari_unet.formats.images import IMAGE_SUFFIXES, read_image
 
-__all__ = ["LABELS_ENDING", "Reading", "Source", "find_sources", "image_files", "name_of"]
+__all__ = [
+    "LABELS_ENDING",
+    "Reading",
+    "Source",
+    "find_sources",
+    "image_files",
+    "name_of",
+    "pair_files",
+]
 
 LABELS_ENDING = "_labels"
 
@@ -113,6 +121,43 @@ def name_of(path: Path) -> str:
     for ending in (path.suffix, ".ome", LABELS_ENDING):
         name = name.removesuffix(ending)
     return name
+
+
+def pair_files(first: Path, second: Path) -> dict[str, tuple[Path, Path]]:
+    """Return two files, or those of two folders that have equal names, by name.
+
+    Parameters
+    ----------
+    first : Path
+        A file, or a folder of label images.
+    second : Path
+        A file, or a folder with a partner of each; labels have "_labels" after their names.
+
+    Raises
+    ------
+    InputError
+        If one is missing, or a file has no partner.
+    """
+    for path in (first, second):
+        if not path.exists():
+            raise InputError(f"There is no file or folder {path}; check the path.")
+    if first.is_dir() != second.is_dir():
+        raise InputError(f"{first} and {second} must both be files, or both be folders.")
+    if not first.is_dir():
+        return {name_of(first): (first, second)}
+    files, others = (
+        {name_of(file): file for file in image_files(path)} for path in (first, second)
+    )
+    if not files:
+        raise InputError(f"There are no label images in {first}.")
+    missing = sorted(set(files) - set(others))
+    if missing:
+        raise InputError(
+            f"{second} has nothing for {missing[0]}"
+            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+            + "; files of both folders have equal names."
+        )
+    return {name: (files[name], others[name]) for name in sorted(files)}
 
 
 def _checked_axes(axes: str, shape: tuple[int, ...], path: Path) -> str:

@@ -1,4 +1,4 @@
-"""`napari-unet models`: what models there are, what is known of one, taking one in, pruning."""
+"""`napari-unet models`: what models there are, what is known of one; take in, prune, export."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_unet.commands.console import say, table
+from napari_unet.commands.export import export_model
 from napari_unet.commands.learning import checked_target
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
@@ -28,7 +29,7 @@ __all__ = ["import_model", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, show, import or prune."""
+    """List, show, import, prune or export."""
     if args.action == "show":
         _show(args.model, args.json)
     elif args.action == "import":
@@ -36,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         say(f"The model is now called {path.stem}; it was copied to {path}.")
     elif args.action == "prune":
         _prune(args.model, args.depth, args.out)
+    elif args.action == "export":
+        export_model(args)
     else:
         _list(args.json)
     return 0

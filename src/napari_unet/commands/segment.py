@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import json
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_unet import __version__
+from napari_unet.commands.batch import Journal, Outcome, digest, summary, write_report
 from napari_unet.commands.console import progress_bar, say, say_aside
 from napari_unet.commands.inputs import LABELS_ENDING, Reading, Source, find_sources, name_of
 from napari_unet.core.errors import InputError, NapariUnetError
-from napari_unet.formats.images import TIFF_SUFFIXES, write_labels
+from napari_unet.core.library import find_model
+from napari_unet.formats.annotations import Annotations
+from napari_unet.formats.images import TIFF_SUFFIXES
+from napari_unet.formats.labels import FORMATS, write_labels
 
 if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
@@ -35,12 +42,23 @@ class SegmentOptions:
     flips: bool = False
     device: str = "auto"
     precision: str = "auto"
+    format: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image, where its labels go, and what stands for its content and the settings."""
+
+    source: Source
+    target: Path
+    key: str
 
 
 def run(args: argparse.Namespace) -> int:
     """Segment every input; a bad one does not stop the rest, and is named at the end."""
     sources = find_sources(args.inputs, recursive=args.recursive)
-    targets = _targets(sources, Path(args.out))
+    out = Path(args.out)
+    targets = _targets(sources, out, args.format)
     options = SegmentOptions(
         Reading(args.axes, args.channel),
         args.threshold,
@@ -50,26 +68,22 @@ def run(args: argparse.Namespace) -> int:
         args.flips,
         args.device,
         args.precision,
+        args.format,
     )
     model = _ready_model(args.model, options)
-    failed: list[tuple[Path, NapariUnetError]] = []
-    with progress_bar("Segmenting", len(sources), " images") as bar:
-        for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
-            bar.set_postfix_str(source.path.name, refresh=False)
-
-            def show(done: int, total: int, number: int = number) -> None:
-                bar.update(number + done / total - bar.n)
-
-            try:
-                objects, diameter = segment_file(source.path, target, model, options, show)
-            except NapariUnetError as error:
-                failed.append((source.path, error))
-                continue
-            text = f"{source.path}: {objects} object{'s' * (objects != 1)}"
-            if diameter is not None and options.diameter is None:
-                text += f", measured {diameter:.0f} px across"
-            say(f"{text}, written to {target}", bar)
-    return _report_failed(failed, len(sources))
+    folder = None if targets == [out] else out
+    journal = Journal(folder, _what_counts(args.model, options))
+    jobs = [
+        Job(source, target, journal.key(source.path))
+        for source, target in zip(sources, targets, strict=True)
+    ]
+    before = {} if args.again else _done_before(jobs, journal)
+    outcomes, errors = _segment_all(jobs, before, model, options, journal, args.debug)
+    report = write_report(folder, outcomes) if folder else None
+    _report_failed(outcomes, report)
+    if not errors:
+        return 0
+    return 2 if all(isinstance(error, InputError) for error in errors) else 1
 
 
 def segment_file(
@@ -94,10 +108,99 @@ def segment_file(
         progress=progress,
     )
     spatial = axes.replace("C", "")
-    write_labels(target, result.labels, spatial)
+    numbers = np.unique(result.labels[result.labels > 0]).tolist()
+    kinds = model.config.classes
+    classes = {number: kinds[number if model.config.semantic else 1] for number in numbers}
+    found = Annotations(result.labels, spatial, classes=classes)
+    write_labels(target, found, kind=options.format, image=path.name)
     planes = np.moveaxis(result.labels, [spatial.index("Y"), spatial.index("X")], [-2, -1])
     objects = sum(int(plane.max()) for plane in planes.reshape(-1, *planes.shape[-2:]))
     return objects, result.diameter
+
+
+def _what_counts(model: str, options: SegmentOptions) -> str:
+    """All that labels depend on beside the image; not the device, on which they are the same."""
+    values = asdict(options)
+    del values["device"]
+    return json.dumps([digest(find_model(model)), __version__, values], sort_keys=True)
+
+
+def _done_before(jobs: list[Job], journal: Journal) -> dict[Path, Outcome]:
+    known = {job.target: journal.done(job.target, job.key) for job in jobs}
+    return {target: outcome for target, outcome in known.items() if outcome is not None}
+
+
+def _segment_all(
+    jobs: list[Job],
+    before: dict[Path, Outcome],
+    model: Model,
+    options: SegmentOptions,
+    journal: Journal,
+    debug: bool,
+) -> tuple[list[Outcome], list[Exception]]:
+    """Go through the images under a bar; return how it went, and what went wrong."""
+    outcomes: list[Outcome] = []
+    errors: list[Exception] = []
+    with progress_bar("Segmenting", len(jobs), " images", begun=len(before)) as bar:
+        for job in jobs:
+            if job.target in before:
+                outcomes.append(before[job.target])
+                continue
+            bar.set_postfix_str(job.source.path.name, refresh=False)
+            begun = bar.n
+
+            def show(done: int, total: int, begun: float = begun) -> None:
+                bar.update(begun + done / total - bar.n)
+
+            outcome, error = _attempt(job, model, options, show, debug)
+            if error is None:
+                journal.add(job.target, job.key, outcome)
+                say(_told(outcome, options), bar)
+            else:
+                errors.append(error)
+            outcomes.append(outcome)
+            bar.update(begun + 1 - bar.n)
+    return outcomes, errors
+
+
+def _attempt(
+    job: Job, model: Model, options: SegmentOptions, progress: Progress, debug: bool
+) -> tuple[Outcome, Exception | None]:
+    """Segment one file; whatever is wrong with it becomes a sentence."""
+    path, start = job.source.path, time.perf_counter()
+    try:
+        objects, diameter = segment_file(path, job.target, model, options, progress)
+    except NapariUnetError as error:
+        return _failed(job, start, str(error)), error
+    except MemoryError as error:
+        said = f"There is not enough memory for {path.name}; give smaller images."
+        return _failed(job, start, said), error
+    except Exception as error:  # the last resort: the other images are still to come
+        if debug:
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        said = f"Something went wrong with {path.name} that should not ({said})"
+        return _failed(job, start, f"{said}; run it alone with --debug."), error
+    seconds = round(time.perf_counter() - start, 3)
+    outcome = Outcome(
+        str(path), str(job.target), objects=objects, diameter=diameter, seconds=seconds
+    )
+    return outcome, None
+
+
+def _failed(job: Job, start: float, sentence: str) -> Outcome:
+    seconds = round(time.perf_counter() - start, 3)
+    where = "" if job.source.path.name in sentence else f"{job.source.path}: "
+    return Outcome(
+        str(job.source.path), "", "failed", seconds=seconds, problem=f"{where}{sentence}"
+    )
+
+
+def _told(outcome: Outcome, options: SegmentOptions) -> str:
+    text = f"{outcome.image}: {outcome.objects} object{'s' * (outcome.objects != 1)}"
+    if outcome.diameter is not None and options.diameter is None:
+        text += f", measured {outcome.diameter:.0f} px across"
+    return f"{text}, written to {outcome.labels}"
 
 
 def _ready_model(name: str, options: SegmentOptions) -> Model:
@@ -130,20 +233,20 @@ def _check_channels(shape: tuple[int, ...], axes: str, needed: int, path: Path) 
     )
 
 
-def _targets(sources: list[Source], out: Path) -> list[Path]:
+def _targets(sources: list[Source], out: Path, kind: str | None) -> list[Path]:
     """Where each result goes: a folder, or one file for one image."""
-    if out.suffix.lower() in TIFF_SUFFIXES and not out.is_dir():
+    if out.suffix.lower() in (*TIFF_SUFFIXES, *FORMATS.values()) and not out.is_dir():
         if len(sources) > 1:
             raise InputError(
                 f"{len(sources)} images cannot be written to the one file {out}; name a folder."
             )
         targets = [out]
     elif out.is_file() or (out.suffix and not out.is_dir() and len(sources) == 1):
-        raise InputError(f"Labels are written as TIFF, so {out} must end in .tif or be a folder.")
+        endings = ", ".join(ending for ending in FORMATS.values() if ending[0] == ".")
+        raise InputError(f"{out} must be a folder, or end in one of {endings}.")
     else:
-        targets = [
-            out / source.below / f"{name_of(source.path)}{LABELS_ENDING}.tif" for source in sources
-        ]
+        ending = f"{LABELS_ENDING}{FORMATS[kind or 'tiff']}"
+        targets = [out / source.below / f"{name_of(source.path)}{ending}" for source in sources]
     _check_targets(sources, targets)
     return targets
 
@@ -163,13 +266,10 @@ def _check_targets(sources: list[Source], targets: list[Path]) -> None:
         taken[place] = source.path
 
 
-def _report_failed(failed: list[tuple[Path, NapariUnetError]], count: int) -> int:
-    if not failed:
-        return 0
-    for path, error in failed:
-        sentence = str(error)
-        where = "" if path.name in sentence else f"{path}: "
-        say_aside(f"napari-unet: {where}{sentence}")
-    if count > 1:
-        say_aside(f"napari-unet: {len(failed)} of {count} images could not be segmented.")
-    return 2 if all(isinstance(error, InputError) for _, error in failed) else 1
+def _report_failed(outcomes: list[Outcome], report: Path | None) -> None:
+    for outcome in outcomes:
+        if outcome.problem:
+            say_aside(f"napari-unet: {outcome.problem}")
+    sentence = summary(outcomes, report)
+    if sentence:
+        say_aside(f"napari-unet: {sentence}")

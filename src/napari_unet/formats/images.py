@@ -19,6 +19,11 @@ __all__ = ["IMAGE_SUFFIXES", "read_image", "read_labels", "write_image", "write_
 TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".stk")
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
 
+# A small file that declares more than this, and so many times its own size, is not an image but
+# an attack on the memory: the compressions in use reach about a thousand times (chosen).
+MAX_DECLARED = 2**30
+MAX_RATIO = 4000
+
 
 def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
     """Read the first image of a file.
@@ -156,12 +161,23 @@ def _write_tiff(path: Path, array: NDArray[Any], axes: str | None, what: str) ->
 def _read_tiff(path: Path) -> tuple[NDArray[Any], str]:
     try:
         with tifffile.TiffFile(path) as file:
+            if "<!ENTITY" in file.pages.first.description:  # OME-XML has none; they can unfold
+                raise InputError(f"{path.name} has entities in its XML, as no microscope writes.")
             series = file.series[0]
+            _check_declared(series.nbytes, path)
             return _named(series.asarray(), series.axes, path)
     except ValueError as error:
         if "imagecodecs" not in str(error):
             raise
         return _read_picture(path)  # Pillow brings the rarer compressions along
+
+
+def _check_declared(count: int, path: Path) -> None:
+    if count > max(MAX_DECLARED, MAX_RATIO * path.stat().st_size):
+        raise InputError(
+            f"{path.name} declares {count / 2**30:,.0f} GB of pixels, which so small a file cannot "
+            "hold; it is damaged."
+        )
 
 
 def _named(image: NDArray[Any], axes: str, path: Path) -> tuple[NDArray[Any], str]:

@@ -1,0 +1,50 @@
+"""Read a zip file of a stranger: nothing is unpacked to the disk, and nothing grows without end."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_unet.core.errors import InputError
+
+__all__ = ["read_zip"]
+
+# Bounds of what is read from one zip file (chosen: far above any set of outlines).
+MAX_ENTRIES = 200_000
+MAX_ENTRY_BYTES = 2**26
+MAX_TOTAL_BYTES = 2**30
+
+
+def read_zip(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the entries whose names have an ending, in their order.
+
+    Names are only told, never used as paths.
+
+    Raises
+    ------
+    InputError
+        If it is no zip file, is damaged or encrypted, or holds more than the bounds above.
+    """
+    total = 0
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [one for one in archive.infolist() if one.filename.lower().endswith(suffix)]
+            if len(entries) > MAX_ENTRIES:
+                raise InputError(
+                    f"{path.name} holds {len(entries):,} entries; at most {MAX_ENTRIES:,} are read."
+                )
+            for entry in entries:
+                with archive.open(entry) as file:
+                    content = file.read(MAX_ENTRY_BYTES + 1)  # what is declared may be a lie
+                total += len(content)
+                if len(content) > MAX_ENTRY_BYTES or total > MAX_TOTAL_BYTES:
+                    raise InputError(
+                        f"{path.name} unpacks to more than "
+                        f"{MAX_TOTAL_BYTES >> 20} MB, or one of its entries to more than "
+                        f"{MAX_ENTRY_BYTES >> 20} MB; it is not read."
+                    )
+                yield entry.filename, content
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path.name} cannot be read as a zip file: {error}.") from error
