@@ -178,6 +178,16 @@ def test_a_tiny_image_is_learnt_tiled_and_comes_back_from_its_file(architecture,
 
 
 @every_architecture
+@pytest.mark.parametrize("width", [4, 6])
+def test_patches_of_48_pixels_are_learnt_from(architecture, width):
+    """A 1x1 convolution with a stride ended the process here, in torch 2.13's own code."""
+    config = small(architecture, width=width)
+    settings = replace(SETTINGS, patch=48)
+    events, _ = ended(iter_train([example(CENTERS)], config, settings=settings, steps=2, **CPU))
+    assert np.isfinite(events[-1].loss)
+
+
+@every_architecture
 def test_it_is_taught_and_the_model_before_is_not_changed(architecture):
     model = lively_model(small(architecture))
     before = {name: tensor.clone() for name, tensor in model.network.state_dict().items()}

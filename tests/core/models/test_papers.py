@@ -140,7 +140,7 @@ def test_a_residual_unit_without_its_convolutions_is_its_shortcut():
 
 def test_resunet_halves_by_strides_and_pools_nowhere():
     network = ResUNet(1, 2, 4, 3)
-    strides = [unit.shortcut.stride[0] for unit in network.down]
+    strides = [unit.stride for unit in network.down]
     assert strides == [1, 2, 2, 2]
     assert not any(isinstance(module, nn.MaxPool2d) for module in network.modules())
 
