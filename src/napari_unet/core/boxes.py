@@ -53,8 +53,16 @@ def box_around(labels: IntArray, numbers: Numbers, margin: int = 0) -> Box | Non
     """
     rows = np.zeros(labels.shape[0], bool)
     columns = np.zeros(labels.shape[1], bool)
+    wanted = np.asarray(numbers)
+    if not len(wanted):
+        return None
+    low, high = int(wanted.min()), int(wanted.max())
     for top in range(0, labels.shape[0], STRIP):
-        hit = is_any(labels[top : top + STRIP], numbers)
+        strip = labels[top : top + STRIP]
+        # Numbers often go from top to bottom, and this is five times as fast as a table.
+        if len(wanted) > FEW and not ((strip >= low) & (strip <= high)).any():
+            continue
+        hit = is_any(strip, wanted)
         if hit.any():
             rows[top : top + STRIP] = hit.any(axis=1)
             columns |= hit.any(axis=0)
@@ -68,9 +76,10 @@ def is_any(labels: IntArray, numbers: Numbers) -> NDArray[np.bool_]:
     if not len(numbers):
         return np.zeros(labels.shape, bool)
     if len(numbers) <= FEW:
-        area: NDArray[np.bool_] = labels == numbers[0]
+        # Python's integers: those of numpy would make all labels wider first.
+        area: NDArray[np.bool_] = labels == int(numbers[0])
         for number in numbers[1:]:
-            area |= labels == number
+            area |= labels == int(number)
         return area
     low, high = int(np.min(numbers)), int(np.max(numbers))
     if low <= 0 or high > LONGEST_TABLE or labels.dtype == np.uint64:  # which is no index
