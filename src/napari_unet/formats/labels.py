@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from napari_unet.formats.tracking_challenge import (
     write_sequence,
 )
 
-__all__ = ["FORMATS", "needs_image", "read_labels", "suffix_of", "write_labels"]
+__all__ = ["FORMATS", "needs_image", "read_labels", "write_labels"]
 
 # What can be written, and the ending by which it is asked for.
 FORMATS = {
@@ -127,11 +128,6 @@ def needs_image(path: str | Path) -> bool:
     return suffix in (".zip", ".roi", ".geojson")
 
 
-def suffix_of(kind: str) -> str:
-    """Return the ending of files of a format."""
-    return FORMATS[kind]
-
-
 def _read(
     path: Path, shape: tuple[int, ...] | None, axes: str | None, image: str | None
 ) -> Annotations:
@@ -186,8 +182,6 @@ def _writer(kind: str, image: str) -> Callable[[Path, Annotations], None]:
 
 
 def _write_png(path: Path, found: Annotations) -> None:
-    import io
-
     largest = int(found.labels.max(initial=0))
     if found.labels.ndim != 2 or largest > 65535:
         raise InputError("PNG holds one plane with numbers up to 65535; write .tif instead.")

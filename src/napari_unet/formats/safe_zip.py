@@ -16,6 +16,17 @@ MAX_ENTRIES = 200_000
 MAX_ENTRY_BYTES = 2**26
 MAX_TOTAL_BYTES = 2**30
 
+# What zipfile raises of damaged and of encrypted files; ValueError of names that are no text.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
+
 
 def read_zip(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the entries whose names have an ending, in their order.
@@ -46,5 +57,8 @@ def read_zip(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
                         f"{MAX_ENTRY_BYTES >> 20} MB; it is not read."
                     )
                 yield entry.filename, content
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path.name} cannot be read as a zip file: {error}.") from error
+    except InputError:
+        raise
+    except DAMAGED as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"{path.name} cannot be read as a zip file: {said}.") from error
