@@ -27,7 +27,7 @@ def at_desk(user, image, **placed):
         for number, box in CELLS.items():
             plane[box] = number
         plane[44:50, 12:18] = 0
-    np.copyto(user.item.pair._seen, user.item.pair.labels)
+    np.copyto(user.item.pair.ledger.labels, user.item.pair.labels)
     user.labels.refresh()
     user.bench.workspace.select(user.item)
     user.viewer.reset_view()
