@@ -106,3 +106,14 @@ def test_a_layer_that_is_not_the_last_word_of_a_pixel_stays(network):
     before = network.head.weight.clone()
     fit_head(network, batches(np.arange(64).reshape(8, 8) % 3, np.ones((8, 8))))
     assert torch.equal(network.head.weight, before)
+
+
+def test_what_fits_already_stays(network):
+    target = np.arange(64).reshape(8, 8) % 3
+    seen = batches(target, np.ones((8, 8)))
+    fit_head(network, seen)
+    fitted = network.head.weight.clone()
+    with torch.no_grad():
+        network.head.bias += torch.tensor([0.3, 0.0, -0.2])  # a little worse
+    fit_head(network, seen)
+    assert torch.equal(network.head.weight, fitted)

@@ -23,6 +23,11 @@ ROUNDS = 40  # of L-BFGS (chosen: a retina with three classes needs about 30)
 # the strokes of a retina: loss before 4.9, after 0.87 with 1e-2, 0.55 with 1e-3, 0.47 with 1e-5.
 STAY = 1e-3
 
+# It is left as it is where the loss would not fall below this part. Measured: it falls to 0.26 to
+# 0.46 in a first lesson on other nuclei, dark ones and phase contrast, and to 0.89 and 0.97 in a
+# second one, after which AP 0.5 on other images was 0.15 with it and 0.21 without.
+WORTH = 0.7
+
 
 def fit_head(network: nn.Module, batches: Iterable[Batch]) -> None:
     """Fit the last layer to the checked pixels of some batches, in place.
@@ -35,7 +40,7 @@ def fit_head(network: nn.Module, batches: Iterable[Batch]) -> None:
 
     It is a multinomial logistic regression on the features that the network has, held near the
     weights it has. Classes of which nothing is checked keep theirs, and nothing is done where fewer
-    than two are.
+    than two are, or where little is won.
 
     Parameters
     ----------
@@ -68,17 +73,21 @@ def fit_head(network: nn.Module, batches: Iterable[Batch]) -> None:
     def moved() -> Tensor:
         return start + torch.where(known[:, None], change / size, 0.0)
 
+    def mean_loss() -> Tensor:
+        each = F.cross_entropy(features @ moved().T, target, reduction="none")
+        return (each * weight).sum() / weight.sum()
+
     def closure() -> Tensor:
         step.zero_grad()
-        each = F.cross_entropy(features @ moved().T, target, reduction="none")
-        value = (each * weight).sum() / weight.sum() + STAY * change.square().sum()
+        value = mean_loss() + STAY * change.square().sum()
         value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         return value
 
+    before = mean_loss().item()
     step.step(closure)  # type: ignore[no-untyped-call]  # torch does not annotate it
     with torch.no_grad():
         fitted = moved()
-        if bool(fitted.isfinite().all()):
+        if mean_loss().item() < WORTH * before:  # never of what is not finite
             head.weight.copy_(fitted[:, :-1, None, None])
             if head.bias is not None:
                 head.bias.copy_(fitted[:, -1])
