@@ -11,6 +11,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Labels, Layer
 from psygnal import Signal
 
+from napari_unet.bridge.image_choice import ImageChoice
 from napari_unet.bridge.layers import (
     CLASSES,
     add_checked,
@@ -18,9 +19,7 @@ from napari_unet.bridge.layers import (
     add_labels,
     check_labels_fit,
     colour_classes,
-    guess_channel_axis,
     over_channels,
-    read_image,
 )
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.strokes import StrokeWatch
@@ -43,7 +42,7 @@ REFRESH_EVERY_S = 0.1
 COMPARED = "napari_unet compared"  # in the metadata of a layer that only shows something
 
 
-class Workspace:
+class Workspace(ImageChoice):
     """Binds a viewer to a session.
 
     Parameters
@@ -57,13 +56,11 @@ class Workspace:
     """An image or labels layer was added, removed, renamed, or given another scale."""
     corrected = Signal()
     """The user has corrected something, or the checked area changed otherwise."""
-    chosen_changed = Signal()
-    """Another image, or other channels of it, are worked on."""
     classes_changed = Signal()
     """There are more classes in what is worked on."""
 
     def __init__(self, viewer: Viewer, session: Session) -> None:
-        self.viewer = viewer
+        super().__init__(viewer)
         self.session = session
         self._open: dict[str, OpenPair] = {}
         self._stale: set[str] = set()
@@ -75,10 +72,7 @@ class Workspace:
         self._keys = UndoKeys(viewer, self)
         self.keeper = Keeper()
         self._refreshed_at = 0.0
-        self._chosen = ""
         self._show_checked = True
-        self.channel_axis: int | None = None
-        self.channels: tuple[int, ...] = (0,)
         session.labels_changed.connect(self._on_labels_changed)
         self.keeper.said.connect(session.said.emit)
         self.keeper.restored.connect(self._on_restored)
@@ -117,10 +111,6 @@ class Workspace:
 
     # What is open
 
-    def images(self) -> list[ImageLayer]:
-        """Return the image layers of the viewer, topmost first."""
-        return [layer for layer in reversed(self.viewer.layers) if isinstance(layer, ImageLayer)]
-
     def labels_layers(self) -> list[Labels]:
         """Return the labels layers that can be corrected, topmost first."""
         checked = {item.checked.unique_id for item in self._open.values() if item.checked}
@@ -135,32 +125,6 @@ class Workspace:
     def pairs(self) -> list[Pair]:
         """Return all that is open."""
         return [item.pair for item in self._open.values()]
-
-    @property
-    def chosen(self) -> ImageLayer | None:
-        """The image layer that is worked on."""
-        return next((layer for layer in self.images() if _id(layer) == self._chosen), None)
-
-    def choose(self, layer: ImageLayer | None) -> None:
-        """Work on another image layer."""
-        chosen = "" if layer is None else _id(layer)
-        if chosen == self._chosen:
-            return
-        self._chosen = chosen
-        self.channel_axis = None if layer is None else guess_channel_axis(layer)
-        self.channels = () if layer is not None and layer.rgb else (0,)
-        self.chosen_changed.emit()
-
-    def choose_channels(self, axis: int | None, channels: tuple[int, ...]) -> None:
-        """Say which axis holds the channels, and which of them to use; none for their mean."""
-        if (axis, channels) != (self.channel_axis, self.channels):
-            self.channel_axis, self.channels = axis, channels
-            self.chosen_changed.emit()
-
-    def _choose_any(self) -> None:
-        if self.chosen is None:
-            images = self.images()
-            self.choose(images[0] if images else None)
 
     @property
     def current(self) -> OpenPair | None:
@@ -202,19 +166,6 @@ class Workspace:
         return self._sizes.setdefault(_id(layer), ObjectSize())
 
     # Opening pairs
-
-    def image(self) -> Image:
-        """Return the image that is worked on, with its chosen channels.
-
-        Raises
-        ------
-        InputError
-            If none is open, or it cannot be segmented.
-        """
-        layer = self.chosen
-        if layer is None:
-            raise InputError("Open an image first.")
-        return read_image(layer, self.channels, self.channel_axis)
 
     def open(self, labels: Labels | None = None) -> OpenPair:
         """Return the pair of the chosen image; it is made, with its layers, if there is none.
