@@ -171,7 +171,7 @@ def sees_all(monkeypatch):
 def test_a_score_that_is_not_true_of_the_checked_cells_is_given_up(sees_all, likes_objects):
     model = scored(likes_objects=likes_objects)
     cells = all_checked([example([(20, 20), (44, 44)])])
-    fitting, mark = with_fitting_objects(model, cells, device="cpu", precision="float32")
+    fitting, mark = with_fitting_objects(model, cells, 0.5, device="cpu", precision="float32")
     assert (fitting.config.score is not None) == likes_objects
     assert mark.score > 0.5
     assert fitting.network is model.network
@@ -194,12 +194,24 @@ def test_crumbs_are_left_out_where_checked_cells_are_larger(sees_all, crumbs):
     model = small_model()
     model = replace(model, config=replace(model.config, min_size=5))
     before = cells.mark(model).score
-    fitting, mark = with_fitting_objects(model, cells, device="cpu", precision="float32")
+    fitting, mark = with_fitting_objects(model, cells, 0.5, device="cpu", precision="float32")
     if crumbs:
         assert before == pytest.approx(mark.score / 2)  # two cells, two crumbs
         assert 25 < fitting.config.min_size < np.count_nonzero(labelled.labels) / 4
     else:
         assert fitting.config == model.config and mark.score == before
+
+
+@pytest.mark.parametrize(("before", "factor"), [(0.0, 1 / 4), (0.5, None)])
+def test_of_another_kind_the_largest_size_is_taken_that_is_as_good(sees_all, before, factor):
+    labelled = example([(20, 20), (44, 44)])
+    cells = all_checked([labelled])
+    model = small_model()
+    fitting, mark = with_fitting_objects(model, cells, before, device="cpu", precision="float32")
+    area = np.count_nonzero(labelled.labels) / 2
+    expected = model.config.min_size if factor is None else round(factor * area)
+    assert fitting.config.min_size == expected
+    assert mark == cells.mark(model)
 
 
 def test_smallest_sizes_are_parts_of_the_usual_cell_at_the_models_scale():
@@ -225,4 +237,4 @@ def test_the_taught_model_has_the_score_that_fits(sees_all):
         judging.judge(small_model(seed).network)
     summary = judging.summary(1)
     assert summary.before == 0 and summary.after > 0.5  # the model before is judged as it is
-    assert judging.best.config == replace(model.config, object_score=())
+    assert judging.best.config.score is None

@@ -22,6 +22,10 @@ __all__ = ["Judge", "everything_checked", "is_worse", "with_fitting_objects"]
 # The IoU of one cell varies by about this much from one good model to the next (chosen).
 NOISE = 0.2
 
+# A model that scores lower on checked cells does not know their kind (chosen; see `Teacher`), and
+# scores closer than this are the same then (chosen).
+OTHER_KIND, SAME = 0.25, 0.02
+
 
 def is_worse(new: Mark, old: Mark, cells: int) -> bool:
     """Whether one mark is worse than another, both on the same few cells.
@@ -38,12 +42,27 @@ def is_worse(new: Mark, old: Mark, cells: int) -> bool:
 
 
 def with_fitting_objects(
-    model: Model, cells: KeptAside | KeptPatches, *, device: str = "auto", precision: str = "auto"
+    model: Model,
+    cells: KeptAside | KeptPatches,
+    before: float,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> tuple[Model, Mark]:
     """Make objects as is best for the cells that are checked.
 
     What a model has learnt about the looks of nuclei is not true of everything it is taught, nor
     is how small the smallest ones are.
+
+    Parameters
+    ----------
+    model : Model
+        In its settings the search begins.
+    cells : KeptAside or KeptPatches
+        What is checked.
+    before : float
+        The score before teaching: where it was low, cells are of another kind than the model knew,
+        and of sizes that these cells find equally good the largest is taken.
 
     Returns
     -------
@@ -57,7 +76,11 @@ def with_fitting_objects(
     sizes = cells.min_sizes(model.config)
     configs += [replace(one, min_size=size) for one in configs for size in sizes]
     marks = cells.marks(model, configs, device=device, precision=precision)
-    best = max(range(len(marks)), key=lambda n: marks[n].score)
+    good = max(mark.score for mark in marks) - (SAME if before < OTHER_KIND else 0.0)
+    fitting = [n for n, mark in enumerate(marks) if mark.score >= good]
+    best = fitting[0]
+    if before < OTHER_KIND:
+        best = max(fitting, key=lambda n: configs[n].min_size)
     return replace(model, config=configs[best]), marks[best]
 
 
@@ -125,7 +148,8 @@ class Judge:
             mark = self._before = self._cells.mark(model, **self._where)
             self._keep_time_back(time.monotonic() - start)
         else:
-            model, mark = with_fitting_objects(model, self._cells, **self._where)
+            before = self._before.score
+            model, mark = with_fitting_objects(model, self._cells, before, **self._where)
             if self._best_mark is None or not is_worse(mark, self._best_mark, self._cells.cells):
                 self.best, self._best_mark = model, mark
         if not self._is_aside:

@@ -73,6 +73,7 @@ class LiveTeaching:
         self._where = {"device": device, "precision": precision}
         self._budget = OpenEndedBudget()
         self._seconds = 0.0
+        self._score_before: float | None = None  # of the first cells that were checked
         network = copy.deepcopy(model.network)
         self._run = Optimisation(network, self._settings, self._budget, device, precision, seed)
         self._run.freeze_batch_norm()
@@ -125,8 +126,11 @@ class LiveTeaching:
             yield from reports
         cells = None if config.semantic else _cells(taught, config)
         if cells is not None:
+            if self._score_before is None:
+                self._score_before = cells.mark(self._before, **self._where).score
             now = replace(self.model, config=config)
-            self._config = with_fitting_objects(now, cells, **self._where)[0].config
+            before = self._score_before
+            self._config = with_fitting_objects(now, cells, before, **self._where)[0].config
         self._seconds += time.monotonic() - start
         return self.model
 
@@ -139,7 +143,8 @@ class LiveTeaching:
         improved = True
         if cells is not None and self.steps:
             old = cells.mark(self._before, **self._where)
-            model, new = with_fitting_objects(replace(model, config=config), cells, **self._where)
+            now = replace(model, config=config)
+            model, new = with_fitting_objects(now, cells, old.score, **self._where)
             before, after = old.score, new.score
             improved = not is_worse(new, old, cells.cells)
         summary = TeachSummary(
