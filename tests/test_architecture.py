@@ -27,6 +27,7 @@ TORCH = {
     "classes",
     "device",
     "export",
+    "head",
     "judge",
     "kept_aside",
     "kept_patches",
