@@ -92,6 +92,7 @@ class Story:
         self._viewer = viewer
         viewer.window.resize(*SIZE)
         _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
+        self._dock_widget = dock
         self._dock: QWidget = getattr(dock, "native", dock)
 
     def tell(self) -> None:
@@ -147,6 +148,11 @@ class Story:
         with labels.block_history():
             labels.data_setitem(np.nonzero(where), value)
         settle(0.2)
+
+    def type_size(self, diameter: float) -> None:
+        """Type how wide the objects are."""
+        self._dock_widget.header.size.box.value = diameter
+        settle(0.5)
 
     def press(self, text: str) -> None:
         """Press a button of the dock and wait until it can be pressed again."""

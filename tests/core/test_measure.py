@@ -239,12 +239,14 @@ def test_objects_as_they_were_taught_are_measured_by_one_look(looks, diameter):
     assert [expected for expected, _ in looks] == [48.0]
 
 
-def test_somewhat_larger_ones_are_looked_at_again(looks):
-    assert measured(grid((500, 500), 66), TAUGHT) == pytest.approx(66, rel=0.1)
+@pytest.mark.parametrize("diameter", [28, 66, 110])
+def test_rather_smaller_or_larger_ones_are_looked_at_again(looks, diameter):
+    image = grid((500, 500), diameter)
+    assert measured(image, TAUGHT) == pytest.approx(diameter, rel=0.1)
     assert len(looks) == 2
 
 
-@pytest.mark.parametrize("diameter", [14, 110])
+@pytest.mark.parametrize("diameter", [14, 140])
 def test_quite_other_objects_are_measured_as_by_any_model(looks, diameter):
     image = grid((500, 500), diameter)
     assert measured(image, TAUGHT) == measured(image) == pytest.approx(diameter, rel=0.15)

@@ -34,6 +34,9 @@ WINDOW = 384
 CLOSE = 1.25
 FAR = 1.6
 
+# Objects that are off the size that was taught by more are other objects (chosen).
+OTHER_SIZE = 2.5
+
 # What a look loses of its certainty for each factor of two that it is off (chosen).
 DOUBT = 0.3
 
@@ -143,7 +146,7 @@ def _as_taught(viewer: _Viewer, taught: float | None) -> float | None:
     image finds pieces of its objects at other scales, and is sure of these too.
     """
     look = None if taught is None else viewer.look(taught)
-    if taught is None or look is None or look.error >= FAR:
+    if taught is None or look is None or look.error >= OTHER_SIZE:
         return None
     if look.error < CLOSE:
         return look.diameter
