@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 import napari_unet
 from napari_unet.core.errors import InputError
-from napari_unet.formats.images import write_image
 from napari_unet.formats.ome_tiff import write_ome_labels
 from napari_unet.session.identity import ImageIdentity, identify
 from napari_unet.session.image import Image
@@ -185,7 +184,7 @@ def _files(folder: Path, entry: SavedImage, snapshot: Snapshot) -> dict[tuple[st
 
 
 def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
-    write_image(path, (mask != 0).view(np.uint8), "QTZYX"[-mask.ndim :])
+    tifffile.imwrite(path, (mask != 0).view(np.uint8), compression="zlib", photometric="minisblack")
 
 
 def _write_image(path: Path, image: Image) -> None:
