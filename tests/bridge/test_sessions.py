@@ -157,6 +157,55 @@ def test_other_programs_read_the_labels_with_their_axes(desks, tmp_path):
         assert 'PhysicalSizeX="0.0005"' in file.ome_metadata
 
 
+def test_channels_come_back_as_they_were_chosen(desks, tmp_path):
+    first, second = desks(), desks()
+    tifffile.imwrite(tmp_path / "cells.tif", noise((2, *SHAPE)), photometric="minisblack")
+    first.open_image(tmp_path / "cells.tif")
+    first.workspace.choose_channels(0, (1,))
+    item = first.workspace.open()
+    item.pair.labels[CELL] = 4
+    item.pair.absorb(())
+    first.save(tmp_path / "session")
+    second.sessions.open(tmp_path / "session", never)
+    assert (second.workspace.channel_axis, second.workspace.channels) == (0, (1,))
+    again = second.workspace.current
+    assert_back(again, item.pair.labels, item.pair.checked)
+    assert again.labels.data.shape == (2, *SHAPE)
+
+
+def test_a_link_that_is_none_is_told(desks, data):
+    first, second = desks(), desks()
+    corrected(first, data / "cells.tif")
+    first.save(data / "session")
+    saved = json.loads((data / "session" / SESSION).read_text())
+    ran = data / "ran"
+    for name in ("evil.py", "EVIL.PY"):
+        (data / "session" / name).write_text(f"open({str(ran)!r}, 'w').close()")
+    for link in ("a" * 4000, "/dev/zero", "http://localhost/cells.tif", "evil.py", "EVIL.PY"):
+        saved["images"][0] |= {"relative": link, "absolute": link}
+        (data / "session" / SESSION).write_text(json.dumps(saved))
+        second.sessions.open(data / "session", lambda _: None)
+        sentence, is_failure = second.said[-1]
+        assert sentence.startswith("Opened 0 of 1 images") and is_failure
+        assert not second.viewer.layers and not ran.exists()
+
+
+def test_labels_of_another_shape_are_told_and_nothing_is_changed(desks, data):
+    first, second = desks(), desks()
+    corrected(first, data / "cells.tif")
+    first.save(data / "session")
+    for name in ("labels/cells.ome.tif", "checked/cells.tif"):
+        whole = (data / "session" / name).read_bytes()
+        for damage in (lambda p: tifffile.imwrite(p, np.ones((9, 9), np.uint8)), Path.unlink):
+            damage(data / "session" / name)
+            second.sessions.open(data / "session", never)
+            assert "Opened 0 of 1 images" in second.said[-1][0] and second.said[-1][1]
+            assert not second.workspace.pairs()
+        (data / "session" / name).write_bytes(whole)
+    second.sessions.open(data / "session", never)
+    assert second.workspace.current.pair.labels.any()
+
+
 def test_two_images_with_equal_names_come_back(desks, tmp_path):
     first, second = desks(), desks()
     items = []
@@ -450,3 +499,23 @@ def test_a_version_of_the_same_name_is_not_overwritten(desks, data, taught, tmp_
     second.sessions.open(data / "session", never)
     assert there.read_bytes() == before
     assert Path(second.session.versions.current.model).stem == f"{one.stem}-2"
+
+
+def test_a_damaged_version_is_left_out_and_the_others_come(
+    desks, data, taught, tmp_path, monkeypatch
+):
+    path, add = taught
+    first = desks()
+    first.session.load_model_file(str(path))
+    for number in (1, 2):
+        add(first.session, number, path.stem)
+    corrected(first, data / "cells.tif")
+    first.save(data / "session")
+    damaged = sorted((data / "session" / "models").glob("2026*"))[0]
+    damaged.write_bytes(b"\x80\x04cos\nsystem\n")  # a pickle dressed as a model
+    monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "other home"))
+    second = desks()
+    second.sessions.open(data / "session", never)
+    assert "The version taught 1 was left out" in second.said[-1][0]
+    assert [item.title for item in second.session.versions.items] == ["mine", "taught 2"]
+    assert second.session.versions.index == 1

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from napari_unet.core.errors import InputError
-from napari_unet.formats.ome_tiff import read_labels_of_shape, write_ome_labels
+from napari_unet.formats.ome_tiff import read_labels_of_shape, write_mask, write_ome_labels
 from napari_unet.formats.spacing import read_spacing
 
 
@@ -20,6 +20,13 @@ def test_labels_come_back(tmp_path, shape, highest):
     assert back.dtype == np.int32
     np.testing.assert_array_equal(back, labels)
     assert read_spacing(path) == {"Y": 0.25, "X": 0.25}
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (1, 9, 7), (2, 3, 9, 7), (2, 1, 3, 4, 9, 7), (5, 9, 3)])
+def test_masks_come_back(tmp_path, shape):
+    mask = np.random.default_rng(0).integers(0, 3, shape, np.uint8)
+    write_mask(tmp_path / "a.tif", mask)
+    np.testing.assert_array_equal(read_labels_of_shape(tmp_path / "a.tif", shape), mask != 0)
 
 
 def test_a_file_of_another_shape_is_not_decoded(tmp_path, monkeypatch):

@@ -23,6 +23,10 @@ from napari_unet.session.saved_models import take_in_models, versions_to_save
 
 __all__ = ["AskWhere", "Sessions"]
 
+# A session may come from anybody: napari runs the first of these when it is told to open them, and
+# readers of the others may.
+PROGRAMS = {".py", ".pyw", ".pyc", ".ipynb", ".pkl", ".pickle"}
+
 AskWhere = Callable[[str], Path | None]
 """Tells the user what is wrong with an image's file, and returns another; None to go without."""
 
@@ -180,10 +184,11 @@ class Sessions:
 
     def _take_models(self, folder: Path, saved: Saved) -> list[str]:
         try:
-            self._session.take_up_versions(*take_in_models(folder, saved))
+            model, current, problems = take_in_models(folder, saved)
+            self._session.take_up_versions(model, current)
         except NapariUnetError as error:
             return [str(error)]
-        return []
+        return problems
 
     def _take_settings(self, settings: SavedSettings) -> None:
         session = self._session
@@ -245,7 +250,7 @@ class Sessions:
                 return layer
         links = [folder / one.relative] if one.relative else []
         links += [Path(one.absolute)] if one.absolute else []
-        there = [path for path in dict.fromkeys(links) if path.exists()]
+        there = [path for path in dict.fromkeys(links) if _is_there(path)]
         problem = f"{one.name} is not at {one.absolute} any more"
         while True:
             for path in there:
@@ -259,6 +264,8 @@ class Sessions:
 
     def _open_file(self, path: Path, one: SavedImage) -> tuple[ImageLayer | None, str]:
         """Return the layer of an image in a file, or None and why not; others are not kept."""
+        if path.suffix.lower() in PROGRAMS:
+            return None, f"{path.name} is a program and not opened"
         viewer = self._workspace.viewer
         try:
             added = viewer.open(str(path), plugin=None)
@@ -272,6 +279,13 @@ class Sessions:
         for layer in added:
             viewer.layers.remove(layer)
         return None, f"{path} has changed since, or is not {one.name}"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # it may not be asked for, or its name is too long
+        return False
 
 
 def _channel_axis(one: SavedImage) -> int | None:

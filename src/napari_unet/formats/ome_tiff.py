@@ -14,7 +14,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.formats.images import read_labels
 from napari_unet.formats.spacing import MICROMETRES
 
-__all__ = ["read_labels_of_shape", "write_ome_labels"]
+__all__ = ["read_labels_of_shape", "write_mask", "write_ome_labels"]
 
 MOST_AXES = 4  # time, depth, rows and columns; longer stacks are written as one
 
@@ -42,10 +42,9 @@ def write_ome_labels(
     """
     fits = int(labels.max(initial=0)) <= np.iinfo(np.uint16).max
     labels = labels.astype(np.uint16 if fits else np.int32, copy=False)
-    if labels.ndim > MOST_AXES:
-        labels = labels.reshape(-1, *labels.shape[-2:])
+    labels, axes = _as_stack(labels)
     metadata: dict[str, Any] = {  # what OME calls its attributes
-        "axes": "TZYX"[-labels.ndim :],
+        "axes": axes,
         "Name": "".join(letter for letter in name if letter.isprintable()),
     }
     if pixel_size is not None and pixel_size[1] in MICROMETRES:
@@ -55,6 +54,27 @@ def write_ome_labels(
     tifffile.imwrite(
         path, labels, ome=True, compression="zlib", photometric="minisblack", metadata=metadata
     )
+
+
+def write_mask(path: Path, mask: NDArray[Any]) -> None:
+    """Write 1 where a mask is not 0, as `write_ome_labels` writes labels, as a plain TIFF.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    array, axes = _as_stack((mask != 0).view(np.uint8))
+    tifffile.imwrite(
+        path, array, compression="zlib", photometric="minisblack", metadata={"axes": axes}
+    )
+
+
+def _as_stack(array: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    """Return an array with no more axes than have a name, and their names."""
+    if array.ndim > MOST_AXES:
+        array = array.reshape(-1, *array.shape[-2:])
+    return array, "TZYX"[-array.ndim :]
 
 
 def read_labels_of_shape(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32]:

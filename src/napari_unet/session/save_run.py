@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import napari_unet
 from napari_unet.core.errors import InputError
-from napari_unet.formats.ome_tiff import write_ome_labels
+from napari_unet.formats.ome_tiff import write_mask, write_ome_labels
 from napari_unet.session.identity import ImageIdentity, identify
 from napari_unet.session.image import Image
 from napari_unet.session.object_size import ObjectSize, SizeKey
@@ -176,15 +176,11 @@ def _files(folder: Path, entry: SavedImage, snapshot: Snapshot) -> dict[tuple[st
             name=image.name,
             pixel_size=image.pixel_size,
         ),
-        ("checked", entry.file): partial(_write_mask, mask=snapshot.checked),
+        ("checked", entry.file): partial(write_mask, mask=snapshot.checked),
     }
     if not image.path and not file_in(folder, "images", entry.file).exists():
         files["images", entry.file] = partial(_write_image, image=image)
     return files
-
-
-def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
-    tifffile.imwrite(path, (mask != 0).view(np.uint8), compression="zlib", photometric="minisblack")
 
 
 def _write_image(path: Path, image: Image) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from napari_unet.core.errors import InputError, ModelFileError
+from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
 from napari_unet.core.library import (
     available_models,
     bundled_models_dir,
@@ -100,33 +100,45 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def take_in_models(folder: Path, saved: Saved) -> tuple[str, str]:
+def take_in_models(folder: Path, saved: Saved) -> tuple[str, str, list[str]]:
     """Copy a session's versions to those of the library; nothing there is overwritten.
+
+    A version that is damaged or of another model is left out.
 
     Returns
     -------
     model : str
         The model before teaching, as `Session.choose_model` takes it.
     current : str
-        File without its ending of the version that is current.
+        File without its ending of the version that is current; empty if it was left out.
+    problems : list of str
+        A sentence for each version that was left out.
 
     Raises
     ------
     InputError
-        If a version is not there, or is of another model.
+        If the model before teaching is not to be had.
     ModelFileError
-        If a file is damaged.
+        If its file is damaged.
     """
     base, *taught = saved.versions
     path = _own_base(folder, base) if not saved.is_bundled else _bundled(base)
     origin = read_model_header(path)[1].identity
-    stems = [path.stem]
+    stems, problems = [path.stem], []
     for version in taught:
-        source = file_in(folder, "models", version.file)
-        if read_model_header(source)[1].origin != origin:
-            raise InputError(f"{source.name} was not taught to {base.title}; it is left out.")
-        stems.append(_add(source, versions_dir(), version.file))
-    return str(path), stems[saved.current]
+        try:
+            stems.append(_take_in(file_in(folder, "models", version.file), origin))
+        except NapariUnetError as error:
+            stems.append("")
+            problems.append(f"The version {version.title} was left out: {error}")
+    return str(path), stems[saved.current], problems
+
+
+def _take_in(source: Path, origin: str) -> str:
+    """Add a taught version to those of the library; return what it is called there."""
+    if read_model_header(source)[1].origin != origin:
+        raise InputError(f"{source.name} was taught to another model.")
+    return _add(source, versions_dir(), source.stem)
 
 
 def _bundled(base: SavedVersion) -> Path:
