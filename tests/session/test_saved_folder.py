@@ -211,6 +211,7 @@ def test_a_linked_folder_of_a_half_save_is_not_emptied(folder, tmp_path):
 
 def test_a_session_gets_a_folder_of_its_own(tmp_path, folder):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".DS_Store").write_text("")
     assert folder_for(folder) == folder
     assert folder_for(tmp_path / "empty") == tmp_path / "empty"
     assert folder_for(tmp_path / "new") == tmp_path / "new"

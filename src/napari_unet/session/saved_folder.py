@@ -8,7 +8,7 @@ FOLDER/models/NAME.safetensors  versions of the model; bundled models are known 
 ```
 
 A save writes all new files into ``.saving`` in the folder and renames that to ``.saved``: from
-this moment on the new session counts. Then each file is moved to its place, session.json last.
+this moment on the new session counts. Then each file is moved to its place.
 Whoever reads looks into ``.saved`` first, so that a crash at any moment leaves one whole session,
 the older or the newer. The folder itself is never replaced: there may be images in it, and Windows
 renames no folder in which a file is open. There a file that is open in another program stays in
@@ -62,7 +62,9 @@ def folder_for(chosen: Path) -> Path:
     if found is not None:
         return found
     try:
-        is_empty = not chosen.exists() or not any(chosen.iterdir())
+        is_empty = not chosen.exists() or all(
+            path.name.startswith(".") for path in chosen.iterdir()
+        )  # file managers leave hidden files
     except OSError as error:
         raise InputError(f"{chosen} cannot be used: {error.strerror or error}.") from error
     return chosen if is_empty else chosen / SUBFOLDER
@@ -175,7 +177,7 @@ def _write_locked(folder: Path, saved: Saved, files: Mapping[tuple[str, str], Wr
 
 
 def finish_move(folder: Path) -> None:
-    """Move what a save has left in ``.saved`` to its place, session.json last.
+    """Move what a save has left in ``.saved`` to its place.
 
     Raises
     ------
@@ -187,8 +189,7 @@ def finish_move(folder: Path) -> None:
         return
     if ready.is_symlink():
         raise OSError(0, "it is a link, which no save makes", str(ready))
-    files = [path for path in sorted(ready.rglob("*")) if path.is_file()]
-    for path in sorted(files, key=lambda path: path.name == SESSION):
+    for path in [path for path in sorted(ready.rglob("*")) if path.is_file()]:
         target = folder / path.relative_to(ready)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.parent.resolve().is_relative_to(folder.resolve()):
