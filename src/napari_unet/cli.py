@@ -138,7 +138,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_view(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("images", metavar="IMAGE", nargs="*", help="files to open")
+    parser.add_argument("images", metavar="IMAGE", nargs="*", help="files, or sessions, to open")
 
 
 def _add_segment(parser: argparse.ArgumentParser) -> None:
@@ -230,7 +230,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_finetune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="name or file of the model to start from")
     parser.add_argument(
-        "data", metavar="DATA", help="folder with images/, labels/ and, if you like, checked/"
+        "data",
+        metavar="DATA",
+        help="folder with images/, labels/ and, if you like, checked/; or a saved session",
     )
     _add_out(parser, "model file to write, ending in .safetensors")
     _add_budget(parser, seconds=120.0)

@@ -126,6 +126,10 @@ class Workspace(ImageChoice):
         """Return all that is open."""
         return [item.pair for item in self._open.values()]
 
+    def items(self) -> list[OpenPair]:
+        """Return all that is open, and then what was put aside for other labels."""
+        return [*self._open.values(), *self._shelf.values()]
+
     @property
     def current(self) -> OpenPair | None:
         """What is known of the image that is worked on."""
@@ -212,6 +216,26 @@ class Workspace(ImageChoice):
         image, layer = self.image(), self.chosen
         assert layer is not None  # image() has said so otherwise
         return self.open(add_classes(self.viewer, layer, image, list(names)))
+
+    def open_for(self, names: Sequence[str]) -> OpenPair:
+        """Return a pair of the chosen image with these classes, of objects where there are none.
+
+        Labels of the other kind stay, beside those of the pair.
+
+        Raises
+        ------
+        InputError
+            As `open`.
+        """
+        item = self.current
+        if item is not None and bool(item.pair.classes) != bool(names):
+            self._drop(item)
+            item = None
+        item = self.open_classes(names) if item is None and names else self.open()
+        if isinstance(item.pair, ClassPair):
+            for name in names[len(item.pair.names) :]:
+                item.pair.add_class(name)
+        return item
 
     def add_class(self, item: OpenPair, name: str) -> int:
         """Add a class to a pair of classes, and return its label; see `ClassPair.add_class`."""
@@ -389,14 +413,7 @@ class Workspace(ImageChoice):
         if not self.keeper.kept:
             return
         self.keeper.must_fit(self.image())
-        names, item = self.keeper.kept[0].classes, self.current
-        if item is not None and bool(item.pair.classes) != bool(names):
-            self._drop(item)  # its labels stay, beside those that are restored
-            item = None
-        item = self.open_classes(names) if item is None and names else self.open()
-        if isinstance(item.pair, ClassPair):
-            for name in names[len(item.pair.names) :]:
-                item.pair.add_class(name)
+        item = self.open_for(self.keeper.kept[0].classes)
         self.notice()
         self.keeper.restore(item.pair)
 

@@ -19,11 +19,13 @@ from napari_unet.commands.learning import (
     settings_of,
     stop_key,
 )
+from napari_unet.commands.session_data import session_examples
 from napari_unet.core.classes import with_classes
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.model_file import load_model
 from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
+from napari_unet.session.saved_folder import find_session
 
 __all__ = ["run"]
 
@@ -32,7 +34,12 @@ def run(args: argparse.Namespace) -> int:
     """Teach, and write the model if it became better on the cells kept aside."""
     target = checked_target(args.out)
     model = load_model(args.model)
-    examples = read_examples(Path(args.data), Reading(args.axes, args.channel))
+    data, reading = Path(args.data), Reading(args.axes, args.channel)
+    session = find_session(data)
+    if session is not None and (session == data or not (data / "labels").is_dir()):
+        examples = session_examples(data, reading, args.classes or ())
+    else:
+        examples = read_examples(data, reading)
     settings = settings_of(args, TEACH_SETTINGS)
     learnt = [replace(named.example, semantic=bool(args.classes)) for named in examples]
     if args.classes:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet.core.errors import InputError
+from napari_unet.session.saved_folder import find_session
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -21,16 +22,22 @@ PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Open the images in napari beside the dock, and wait until it is closed."""
+    """Open images and sessions in napari beside the dock, and wait until it is closed."""
     missing = [path for path in args.images if not Path(path).exists()]
     if missing:
         raise InputError(f"There is no file {missing[0]}; check the path.")
     check_viewer()
     import napari  # optional, and slow
 
+    from napari_unet.widgets.session_menu import open_session  # Qt is optional
+    from napari_unet.widgets.workbench import Workbench
+
     viewer = open_viewer()
-    for path in args.images:
-        viewer.open(path)
+    for path in map(Path, args.images):
+        if path.is_dir() and find_session(path) is not None:
+            open_session(Workbench.of(viewer), path)
+        else:
+            viewer.open(path)
     napari.run()
     return 0
 

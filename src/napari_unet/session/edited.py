@@ -73,6 +73,15 @@ class Edited(ABC):
             self.ledger.is_opening = False
         self.history.clear()
 
+    def take_up(self, planes: dict[Place, tuple[NDArray[Any], NDArray[np.uint8]]]) -> None:
+        """Take labels and checked areas of planes as they were saved; it is no step of undo."""
+        self.ledger.is_opening = True
+        try:
+            self.restore(planes)
+        finally:
+            self.ledger.is_opening = False
+        self.history.clear()
+
     def go_on_with(self, labels: NDArray[Any]) -> None:
         """Take another array of the same shape; what was done to the other is not undone in it."""
         self.labels = labels

@@ -60,6 +60,7 @@ class Journal:
         self._news: list[tuple[str, bool]] = []
         self._fails = False
         self._closing = False
+        self._removes = False
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         # For the thread alone:
@@ -116,10 +117,11 @@ class Journal:
         with self._condition:
             return self._condition.wait_for(lambda: not self._waiting, seconds)
 
-    def end(self) -> None:
-        """Let the thread write what is left, give the file up, and end."""
+    def end(self, *, remove: bool = False) -> None:
+        """Let the thread write what is left, give the file up or remove it, and end."""
         with self._condition:
             self._closing = True
+            self._removes = self._removes or remove
             self._condition.notify_all()
 
     def close(self) -> None:
@@ -246,4 +248,6 @@ class Journal:
             self._descriptor = None
         if self.path is not None:
             with contextlib.suppress(OSError):
+                if self._removes:
+                    self.path.unlink(missing_ok=True)
                 unlock(self.path)

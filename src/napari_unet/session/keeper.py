@@ -40,6 +40,7 @@ class Keeper:
     def __init__(self) -> None:
         self.kept: list[Kept] = []
         self._journals: dict[Pair, Journal] = {}
+        self._saved: dict[Pair, int] = {}  # how many edits are in a session's folder
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="napari-unet recovery")
         self._looking: Future[list[Kept]] | None = None
         self._reading: tuple[Future[list[KeptPlane]], Pair, Kept] | None = None
@@ -63,13 +64,22 @@ class Keeper:
 
         pair.ledger.keep = keep
 
+    def saved(self, pair: Pair, edits: int) -> None:
+        """Take note that the first so many edits of a pair are in a session's folder.
+
+        The journal stays while the pair is open. When it is let go without another edit there is
+        nothing to be restored.
+        """
+        if pair in self._journals:
+            self._saved[pair] = edits
+
     def let_go(self, pair: Pair) -> None:
         """Keep them no more; what was kept can be restored."""
         pair.ledger.keep = None
         journal = self._journals.pop(pair, None)
         if journal is not None:
             self._tell(journal)
-            journal.end()
+            journal.end(remove=self._saved.pop(pair, None) == pair.edits)
             self._leaving.append(journal)
 
     def flush(self) -> bool:

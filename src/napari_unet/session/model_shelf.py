@@ -92,6 +92,23 @@ class ModelShelf:
             self.versions.go_to(index)
             self.versions_changed.emit()
 
+    def take_up_versions(self, model: str, version: str) -> None:
+        """Make a model current, with what is among its versions on disk by now.
+
+        Parameters
+        ----------
+        model : str
+            See `choose_model`.
+        version : str
+            Which one segments: a file without its ending; one that is not there changes nothing.
+        """
+        self.choose_model(model)
+        self.versions.look_again()
+        stems = [Path(item.model).stem for item in self.versions.items]
+        if version in stems:
+            self.versions.go_to(stems.index(version))
+        self.versions_changed.emit()
+
     @property
     def model(self) -> tuple[ModelConfig, ModelCard]:
         """Settings and card of the current version."""

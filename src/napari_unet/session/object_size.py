@@ -52,6 +52,15 @@ class ObjectSize:
             return self._typed
         return self._checked.get(key, self._measured.get(key))
 
+    @property
+    def typed(self) -> float | None:
+        """What the user has said."""
+        return self._typed
+
+    def measured_at(self, key: SizeKey) -> float | None:
+        """Return what was measured, None if nothing."""
+        return self._measured.get(key)
+
     def source(self, key: SizeKey) -> str:
         """Return where the diameter comes from: "typed", "checked", "measured" or nothing."""
         if self._typed is not None:

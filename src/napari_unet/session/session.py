@@ -52,6 +52,8 @@ class Session(ModelShelf):
     """The loss curve has grown; the score in words."""
     size_changed = Signal()
     """How wide objects are was measured, typed or forgotten."""
+    settings_changed = Signal()
+    """How objects are made and taught was taken from a session's folder."""
 
     def __init__(self, runner: Runner | None = None) -> None:
         super().__init__()
@@ -65,6 +67,8 @@ class Session(ModelShelf):
         self._after_teaching = False
         self._segmented = 0  # how many times
         self.settings = UNSET
+        self.keep: float | None = None  # of teaching, as chosen last
+        self.teach_seconds: float | None = None
 
     # The size of objects
 

@@ -111,6 +111,25 @@ class Versions:
         self.index = len(self.items) - 1
         return version
 
+    def look_again(self) -> None:
+        """Add what was put into the folder of versions since; what is here stays."""
+        known = {Path(item.model).stem for item in self.items}
+        found = _taught_before(self.origin, self.base.title)
+        new = [item for item in found if Path(item.model).stem not in known]
+        current = self.current
+        taught = sorted([*self.items[1:], *new], key=lambda item: Path(item.model).stem)
+        self.items = [self.base, *taught]
+        self.index = self.items.index(current)
+
+    def lineage(self, stem: str) -> list[Version]:
+        """Return a version, by its file without ending, and those that it was taught from."""
+        by_stem = {Path(item.model).stem: item for item in self.items}
+        found: list[Version] = []
+        while (item := by_stem.get(stem)) is not None and item not in found:
+            found.append(item)
+            stem = item.parent
+        return found
+
     def go_to(self, index: int) -> Version:
         """Make a version current."""
         if not 0 <= index < len(self.items):

@@ -11,6 +11,7 @@ from napari_unet.bridge.layers import channel_axes, channel_choices, image_probl
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.widgets.card import CardDialog
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, row
+from napari_unet.widgets.session_menu import SessionMenu
 from napari_unet.widgets.size_row import SizeRow
 from napari_unet.widgets.workbench import Workbench
 
@@ -30,7 +31,7 @@ class Header(Panel):
         self.axis = Choice(label="Channels", tooltip="Which axis of the image holds its channels.")
         self.channel = Choice(label="Channel", tooltip="What the model is given of the image.")
         self.model = Choice(label="Model", tooltip="The network that finds the objects.")
-        self.menu = PushButton(text="…", tooltip="About this model, save it, load another.")
+        self.menu = PushButton(text="…", tooltip="Save and open sessions and models.")
         self.menu.native.setFixedWidth(32)
         self.card: CardDialog | None = None
         self.about = button(
@@ -166,6 +167,8 @@ class Header(Panel):
         menu.addAction("About this model", self.show_card)
         menu.addAction("Save this model as…", self.ask_and_save)
         menu.addAction("Load a model file…", self._ask_and_load)
+        menu.addSeparator()
+        self.session_menu = SessionMenu(self._bench, menu, self.menu.native)
         self.menu.native.setMenu(menu)
 
     def show_card(self) -> None:

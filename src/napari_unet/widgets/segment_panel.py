@@ -72,6 +72,7 @@ class SegmentPanel(Panel):
         session.progress.connect(self._show_progress)
         session.models_changed.connect(self._take_defaults)
         session.size_changed.connect(self._show_smallest)
+        session.settings_changed.connect(self._on_settings)
         workspace.chosen_changed.connect(self._show_smallest)
         workspace.chosen_changed.connect(self._show_state)
 
@@ -117,6 +118,10 @@ class SegmentPanel(Panel):
             return
         shown = workspace.shown(item)
         self._bench.session.set_objects(settings, item.pair, shown)
+
+    def _on_settings(self) -> None:
+        self._own_smallest = False
+        self._take_settings(self._bench.session.settings)
 
     def _take_settings(self, settings: ObjectSettings) -> None:
         """A dock that is opened again shows what was chosen before."""

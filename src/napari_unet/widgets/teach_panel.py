@@ -73,7 +73,11 @@ class TeachPanel(Panel):
                 self.compared.note,
             ]
         )
+        self._take_settings()
         self.live.changed.connect(self._on_live)
+        self.keep.changed.connect(self._on_settings)
+        self.time.changed.connect(self._on_settings)
+        bench.session.settings_changed.connect(self._take_settings)
         session, workspace = bench.session, bench.workspace
         for signal in (session.state_changed, workspace.corrected, workspace.chosen_changed):
             signal.connect(self._show_state)
@@ -92,6 +96,20 @@ class TeachPanel(Panel):
             )
         except NapariUnetError as error:
             self.note.say(str(error), failure=True)
+
+    def _take_settings(self) -> None:
+        """Show what was chosen before, in another dock or when the session was saved."""
+        session = self._bench.session
+        with self.keep.changed.blocked():
+            self.keep.value = self.keep.value if session.keep is None else session.keep
+        with self.time.changed.blocked():
+            if session.teach_seconds in [seconds for _, seconds in TIMES]:
+                self.time.value = session.teach_seconds
+        self._on_settings()
+
+    def _on_settings(self) -> None:
+        session = self._bench.session
+        session.keep, session.teach_seconds = self.keep.value, self.time.value
 
     def _on_live(self, is_on: bool) -> None:
         session = self._bench.session

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_unet.bridge.compare import Compare
 from napari_unet.bridge.layers import warm_up
+from napari_unet.bridge.sessions import Sessions
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.engine.runner import Runner
 from napari_unet.session.review import Review
@@ -43,6 +44,7 @@ class Workbench(QObject):
         self.viewer = viewer
         self.session = Session(runner)
         self.workspace = Workspace(viewer, self.session)
+        self.sessions = Sessions(self.workspace)
         self.review = Review(self.session)
         self.compare = Compare(viewer, self.session, self.workspace)
         self.belt = ToolBelt(self.workspace)
@@ -108,6 +110,7 @@ class Workbench(QObject):
             self.belt.drop()
         self.session.pump()
         self.session.guarded(self.workspace.flush)
+        self.session.guarded(self.sessions.pump)
         self.session.guarded(self.review.pump)
 
     def _at_exit(self) -> None:
@@ -132,6 +135,7 @@ class Workbench(QObject):
         self.compare.close()
         self.review.close()
         self.session.close()
+        self.sessions.close()
         self.workspace.close()
 
 
