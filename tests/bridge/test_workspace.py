@@ -103,6 +103,18 @@ def test_removing_the_checked_area_clears_it_and_keeps_the_labels(viewer, worksp
     assert (item.labels.data == 3).any()
 
 
+def test_removing_the_checked_area_of_a_stack_is_one_step(viewer, workspace):
+    viewer.add_image(np.zeros((3, 40, 50)))
+    item = workspace.open()
+    paint(workspace, item.labels, np.broadcast_to(disc((40, 50), 20, 25), (3, 40, 50)), 3)
+    show(workspace)
+    checked = item.pair.checked.copy()
+    viewer.layers.remove(item.checked)
+    assert not item.pair.has_checked
+    item.pair.undo()
+    np.testing.assert_array_equal(item.pair.checked, checked)
+
+
 def test_undo_takes_a_stroke_back_and_redo_brings_it_again(viewer, workspace):
     viewer.add_image(np.zeros((40, 50)))
     item = workspace.open()

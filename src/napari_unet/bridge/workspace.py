@@ -370,10 +370,12 @@ class Workspace(ImageChoice):
 
     def _clear_checked(self, item: OpenPair) -> None:
         """The user removed the layer of the checked area: nothing is checked any more."""
+        self.notice()  # what was painted before is a step of its own
         self._unfollow_checked(item)
         item.checked = None
-        for place in item.pair.visited:
-            item.pair.uncheck(place)
+        with item.pair.one_step():
+            for place in item.pair.visited:
+                item.pair.uncheck(place)
         self.corrected.emit()
 
     # What was kept of earlier days
