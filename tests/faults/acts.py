@@ -25,6 +25,7 @@ def act(weight):
 def stroke(desk, draw, mode):
     """One drag of napari's brush, eraser or bucket, and what napari does on the same labels."""
     layer, path = desk.item.labels, gestures.line(desk, draw)
+    desk.bench.belt.drop()  # the dock's eraser is napari's in one cell alone
     layer.mode = mode
     layer.brush_size = int(draw.integers(1, 14))
     layer.n_edit_dimensions = 3 if draw.random() < 0.15 else 2
