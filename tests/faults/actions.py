@@ -63,8 +63,10 @@ def report(run, wanted):
     began, failure = time.monotonic(), ""
     with run.desk.mistakes:
         try:
-            for _ in range(wanted.actions):
+            for number in range(wanted.actions):
                 run.act()
+                if number % 500 == 499:
+                    sys.stderr.write(f"{number + 1} actions, {time.monotonic() - began:.0f} s\n")
         except Exception:
             failure = traceback.format_exc()
         run.desk.close()

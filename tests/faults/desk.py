@@ -27,7 +27,7 @@ SHAPE = (3, 60, 72)
 SCALE = (4.0, 1.5, 1.5)
 LONGEST_S = 20.0
 WINDOW = 800, 500
-DRAWN_EVERY = 6  # pumps; drawing is most of the time
+DRAWN_EVERY = 20  # pumps; drawing is most of the time
 
 
 class Mistakes(logging.Handler):
