@@ -1,6 +1,7 @@
 """Corrections by the dock's own tools, on a viewer without a window."""
 
 import numpy as np
+import pytest
 
 from napari_unet.bridge import corrections
 from napari_unet.bridge.view import camera_of
@@ -64,3 +65,27 @@ def test_uncheck_forgets_the_slice(viewer, workspace):
     corrections.uncheck(workspace, item)
     assert not item.pair.has_checked
     assert (item.labels.data == 3).any()
+
+
+@pytest.mark.parametrize(
+    ("act", "numbers", "steps"),
+    [
+        ("uncheck", [], 2),
+        ("check_view", [], 2),
+        ("looks_right", [7], 1),
+        ("uncheck_object", [7], 2),
+    ],
+)
+def test_a_stroke_through_the_stack_that_nobody_has_noticed_is_one_step(
+    viewer, workspace, act, numbers, steps
+):
+    viewer.add_image(np.zeros((3, 40, 50)))
+    item = workspace.open()
+    where = np.broadcast_to(disc((40, 50), 20, 25), (3, 40, 50))
+    item.labels.data_setitem(np.nonzero(where), 7)
+    getattr(corrections, act)(workspace, item, *numbers)
+    workspace.notice()
+    for left in range(steps - 1, -1, -1):
+        item.pair.undo()
+        assert item.pair.labels.any() == bool(left) and item.pair.history.can_undo == bool(left)
+    assert not item.pair.checked.any()

@@ -170,3 +170,24 @@ def test_trouble_with_the_disk_is_told_once(viewer, workspace):
     [(sentence, is_failure)] = said
     assert is_failure and "cannot be kept" in sentence
     assert item.pair.checked_cells == 3
+
+
+@pytest.mark.parametrize("how", ["other labels", "another shape"])
+def test_labels_that_were_put_aside_and_deleted_can_be_restored(viewer, workspace, how):
+    viewer.add_image(noise(), name="cells")
+    item = workspace.open()
+    stroke(workspace, item, 1, 4)
+    painted = item.labels.data.copy()
+    if how == "other labels":
+        own = viewer.add_labels(np.zeros(SHAPE, np.int32))
+        workspace.open(own)
+        viewer.layers.remove(item.labels)
+        viewer.layers.remove(own)
+    else:
+        item.labels.data = np.zeros((3, 3), np.int32)
+        viewer.layers.remove(item.labels)
+    pump(workspace)
+    assert workspace.keeper.kept
+    workspace.restore()
+    pump(workspace)
+    np.testing.assert_array_equal(workspace.current.labels.data, painted)

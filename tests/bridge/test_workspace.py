@@ -103,6 +103,18 @@ def test_removing_the_checked_area_clears_it_and_keeps_the_labels(viewer, worksp
     assert (item.labels.data == 3).any()
 
 
+def test_removing_the_checked_area_of_a_stack_is_one_step(viewer, workspace):
+    viewer.add_image(np.zeros((3, 40, 50)))
+    item = workspace.open()
+    paint(workspace, item.labels, np.broadcast_to(disc((40, 50), 20, 25), (3, 40, 50)), 3)
+    show(workspace)
+    checked = item.pair.checked.copy()
+    viewer.layers.remove(item.checked)
+    assert not item.pair.has_checked
+    item.pair.undo()
+    np.testing.assert_array_equal(item.pair.checked, checked)
+
+
 def test_undo_takes_a_stroke_back_and_redo_brings_it_again(viewer, workspace):
     viewer.add_image(np.zeros((40, 50)))
     item = workspace.open()
@@ -185,6 +197,25 @@ def test_replaced_label_data_of_few_bits_gets_room(viewer, workspace):
     assert workspace.current is item
 
 
+TOO_LARGE = np.array([[2**31, 2**31 + 5], [0, 3]], np.int64)
+
+
+def test_numbers_too_large_for_the_labels_are_refused_not_wrapped(viewer, workspace):
+    viewer.add_image(np.zeros((2, 2)))
+    own = viewer.add_labels(TOO_LARGE)
+    with pytest.raises(InputError, match=r"2147483653, .* up to 2147483647"):
+        workspace.open(own)
+    np.testing.assert_array_equal(own.data, TOO_LARGE)
+
+
+def test_replaced_data_of_too_large_numbers_stays_as_it_is(viewer, workspace):
+    viewer.add_image(np.zeros((2, 2)))
+    item = workspace.open()
+    item.labels.data = TOO_LARGE
+    np.testing.assert_array_equal(item.labels.data, TOO_LARGE)
+    assert workspace.current is None  # as with labels of another shape
+
+
 def test_removing_the_image_stops_its_segmentation(viewer, workspace):
     image = viewer.add_image(np.zeros((40, 50)))
     item = workspace.open()
@@ -216,6 +247,17 @@ def test_labels_that_are_chosen_again_know_what_was_checked(viewer, workspace):
     assert not again.pair.checked[guessed].any()  # nobody has looked at those
     show(workspace)
     assert again.checked in viewer.layers
+
+
+def test_a_stroke_that_nobody_has_noticed_is_kept_when_other_labels_are_chosen(viewer, workspace):
+    viewer.add_image(np.zeros((40, 50)))
+    item = workspace.open()
+    own = viewer.add_labels(np.zeros((40, 50), int))
+    cell = disc((40, 50), 10, 10)
+    item.labels.data_setitem(np.nonzero(cell), 90)
+    workspace.open(own)
+    again = workspace.open(item.labels)
+    assert again.pair.checked[cell].all() and again.pair.history.can_undo
 
 
 def test_refused_labels_leave_everything_as_it_was(viewer, workspace):

@@ -90,6 +90,12 @@ def delete(workspace: Workspace, item: OpenPair, number: int) -> None:
 # What is checked
 
 
+def _notice(workspace: Workspace, item: OpenPair, place: Place) -> None:
+    """What was painted before is a step of its own, in all the planes it went through."""
+    workspace.notice()
+    item.pair.absorb(place)  # a script may have painted, and told nobody
+
+
 def check_view(workspace: Workspace, item: OpenPair) -> None:
     """Say that all that is seen is right."""
     box = visible_box(workspace.viewer, item.image, item.pair.image)
@@ -98,7 +104,7 @@ def check_view(workspace: Workspace, item: OpenPair) -> None:
 
 def check_box(workspace: Workspace, item: OpenPair, place: Place, box: Box) -> None:
     """Say that all that is in a box is right, the empty places too."""
-    item.pair.absorb(place)
+    _notice(workspace, item, place)
     item.pair.check_box(place, box)
     workspace.checked_grew(item)
 
@@ -106,14 +112,14 @@ def check_box(workspace: Workspace, item: OpenPair, place: Place, box: Box) -> N
 def looks_right(workspace: Workspace, item: OpenPair, number: int) -> None:
     """Add an object to the checked area."""
     place = workspace.shown(item)
-    item.pair.absorb(place)
+    _notice(workspace, item, place)
     if item.pair.looks_right(place, [number]) is not None:
         workspace.checked_grew(item)
 
 
 def right_there(workspace: Workspace, item: OpenPair, place: Place, number: int, box: Box) -> None:
     """Add an object of any plane to the checked area; number 0: that there is none in a box."""
-    item.pair.absorb(place)
+    _notice(workspace, item, place)
     if number:
         item.pair.looks_right(place, [number])
     else:
@@ -124,7 +130,7 @@ def right_there(workspace: Workspace, item: OpenPair, place: Place, number: int,
 def uncheck(workspace: Workspace, item: OpenPair, box: Box | None = None) -> None:
     """Forget what is checked in the plane that is shown, or in a box of it."""
     place = workspace.shown(item)
-    item.pair.absorb(place)
+    _notice(workspace, item, place)
     if box is None:
         item.pair.uncheck(place)
     else:
@@ -135,6 +141,6 @@ def uncheck(workspace: Workspace, item: OpenPair, box: Box | None = None) -> Non
 def uncheck_object(workspace: Workspace, item: OpenPair, number: int) -> None:
     """Forget that an object is right."""
     place = workspace.shown(item)
-    item.pair.absorb(place)
+    _notice(workspace, item, place)
     item.pair.uncheck_objects(place, [number])
     workspace.checked_grew(item)

@@ -30,6 +30,7 @@ __all__ = [
     "class_colour",
     "colour_classes",
     "guess_channel_axis",
+    "has_room",
     "image_problem",
     "layer_indices",
     "over_channels",
@@ -46,6 +47,7 @@ CLASSES = "napari_unet classes"  # in the metadata of a labels layer: their name
 PALETTE = ["#ee7733", "#0077bb", "#ee3377", "#33bbee", "#ccbb44", "#aa3377", "#009988", "#cc3311"]
 FREE_LETTERS = "TZABDEFGHIJKLMNOPQRSUVW"
 MOST_CHANNEL_CHOICES = 30
+MOST_NUMBER = int(np.iinfo(np.int32).max)
 TRANSFORMS = ("scale", "translate", "rotate", "shear", "affine")
 
 
@@ -195,7 +197,7 @@ def check_labels_fit(image: Image, layer: Labels) -> None:
     Raises
     ------
     InputError
-        If it is multiscale, not a plain array, or of another shape.
+        If it is multiscale, not a plain array, of another shape, or has numbers that are too large.
     """
     if layer.multiscale:
         raise InputError(f"{layer.name} is multiscale, which cannot be painted; choose another.")
@@ -206,6 +208,19 @@ def check_labels_fit(image: Image, layer: Labels) -> None:
         )
     if not isinstance(layer.data, np.ndarray):
         raise InputError(f"{layer.name} is not held in memory; choose labels that are.")
+    if not has_room(layer.data):
+        raise InputError(
+            f"{layer.name} has the number {layer.data.max()}, and cells can be numbered up to "
+            f"{MOST_NUMBER}; give them smaller numbers."
+        )
+
+
+def has_room(labels: NDArray[Any]) -> bool:
+    """Whether all numbers of labels fit into those of ours, int32."""
+    if np.can_cast(labels.dtype, np.int32):
+        return True
+    lowest, highest = labels.min(initial=0), labels.max(initial=0)
+    return bool(lowest >= -MOST_NUMBER and highest <= MOST_NUMBER)
 
 
 def add_labels(viewer: Any, over: ImageLayer, image: Image, labels: NDArray[Any]) -> Labels:

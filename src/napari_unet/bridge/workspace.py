@@ -19,6 +19,7 @@ from napari_unet.bridge.layers import (
     add_labels,
     check_labels_fit,
     colour_classes,
+    has_room,
     over_channels,
 )
 from napari_unet.bridge.open_pair import OpenPair
@@ -297,6 +298,7 @@ class Workspace(ImageChoice):
 
     def _drop(self, item: OpenPair) -> None:
         """Put a pair aside; the labels stay, the checked area goes when napari has finished."""
+        self.notice()  # what was painted last is kept
         self._unfollow(item)
         self._open = {key: other for key, other in self._open.items() if other is not item}
         if self.session.works_on(item.pair):
@@ -356,7 +358,7 @@ class Workspace(ImageChoice):
             expected = over_channels(item.pair.image, item.pair.labels)
             if data is item.pair.labels or np.shares_memory(data, item.pair.labels):
                 continue
-            fits = isinstance(data, np.ndarray) and data.shape == expected.shape
+            fits = isinstance(data, np.ndarray) and data.shape == expected.shape and has_room(data)
             if fits and data.shape == item.pair.labels.shape and data.dtype != np.int32:
                 item.labels.data = data.astype(np.int32)  # room for more numbers; comes back here
             elif fits and data.shape == item.pair.labels.shape:
@@ -381,23 +383,30 @@ class Workspace(ImageChoice):
     def _forget(self, layer: Layer) -> None:
         """A layer was removed by the user."""
         self._sizes.pop(_id(layer), None)
-        self._shelf.pop(_id(layer), None)
+        self._forget_shelved(layer)
         for item in list(self._open.values()):
             if item.checked is not None and _id(layer) == _id(item.checked):
                 self._clear_checked(item)
             elif _id(layer) in (_id(item.image), _id(item.labels)):
                 self._drop(item)
-                if self._shelf.pop(_id(layer), None) is not None:  # its labels are gone
-                    self.keeper.let_go(item.pair)
-                    self._look_for_kept()
+                self._forget_shelved(layer)
                 self.corrected.emit()
+
+    def _forget_shelved(self, labels: Layer) -> None:
+        """Labels that were put aside are gone; what was corrected in them can be restored."""
+        item = self._shelf.pop(_id(labels), None)
+        if item is not None:
+            self.keeper.let_go(item.pair)
+            self._look_for_kept()
 
     def _clear_checked(self, item: OpenPair) -> None:
         """The user removed the layer of the checked area: nothing is checked any more."""
+        self.notice()  # what was painted before is a step of its own
         self._unfollow_checked(item)
         item.checked = None
-        for place in item.pair.visited:
-            item.pair.uncheck(place)
+        with item.pair.one_step():
+            for place in item.pair.visited:
+                item.pair.uncheck(place)
         self.corrected.emit()
 
     # What was kept of earlier days

@@ -108,6 +108,7 @@ class Workbench(QObject):
             self._find_windows()
         if not self.shortcuts.notice():
             self.belt.drop()
+        self.session.guarded(self.workspace.notice)  # a stroke comes before what is made now
         self.session.pump()
         self.session.guarded(self.workspace.flush)
         self.session.guarded(self.sessions.pump)
