@@ -81,7 +81,16 @@ class Bench:
         told = len(self.failures) - before
         self.session.segment(self.pair, [()])
         works = pump_until(self.session, lambda: self.session.settled)
-        return started and ended and works and told <= 1 and len(self.failures) - before == told
+        checks = {
+            "a worker came": started,
+            "the press ended": ended,
+            "the next press ended": works,
+            "one sentence at the most": told <= 1,
+            "the next press failed not": len(self.failures) - before == told,
+        }
+        for what in [what for what, is_so in checks.items() if not is_so]:
+            sys.stderr.write(f"not so, after {self.failures[before:]}: {what}\n")
+        return all(checks.values())
 
     @property
     def lost(self):
