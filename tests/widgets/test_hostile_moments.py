@@ -152,6 +152,7 @@ def painting(moment, happens):
             moment.paint(SECOND)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("happens", HAPPENINGS, ids=lambda happens: happens.__name__)
 @pytest.mark.parametrize("during", [segmenting, teaching, painting], ids=lambda one: one.__name__)
 def test_whatever_happens_nothing_painted_is_lost(moment, during, happens):
