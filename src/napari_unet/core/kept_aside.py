@@ -41,8 +41,10 @@ class Mark:
     score : float
         Mean IoU of the cells, 0 to 1; each false object counts as a cell of IoU 0.
     loss : float
-        Weighted cross-entropy of the checked pixels. It moves before whole cells are won or
-        lost, so it tells more than the score where there are few.
+        Weighted mean of the squared error of the probability at the checked pixels (Brier 1950),
+        0 to 1. It moves before whole cells are won or lost, so it tells more than the score where
+        there are few. Cross-entropy would tell more of how sure a network is than of how right:
+        it grows from round to round where the score does not fall.
     """
 
     score: float
@@ -256,12 +258,12 @@ def _overlap(a: list[int], b: list[int]) -> bool:
 
 
 def _weighted_loss(region: _Region, probability: NDArray[np.float32]) -> tuple[float, float]:
-    """Sum of the weighted cross-entropy over the region, and of the weights."""
+    """Sum of the weighted squared errors over the region, and of the weights."""
     classes = labels_to_classes(region.labels)
     weight = np.where(classes == 0, touching_cell_weights(region.labels), 1) * region.mask
     probability = resize_image(probability[None], region.labels.shape)[0]
     right = np.where(classes > 0, probability, 1 - probability).astype(np.float64)
-    return float(-(weight * np.log(np.maximum(right, 1e-6))).sum()), float(weight.sum())
+    return float((weight * np.square(1 - right)).sum()), float(weight.sum())
 
 
 def _found(
