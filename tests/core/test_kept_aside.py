@@ -9,7 +9,7 @@ import torch
 from napari_unet.core import kept_aside
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
-from napari_unet.core.kept_aside import all_checked, keep_aside
+from napari_unet.core.kept_aside import SQUARE, all_checked, keep_aside
 from napari_unet.core.model_file import Model
 from napari_unet.core.rescale import model_scale, resize_labels, scaled_shape
 from napari_unet.core.segmentation import segment
@@ -64,15 +64,32 @@ def test_what_is_kept_aside_is_not_taught_and_the_rest_is():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_it_is_kept_aside_by_region(seed):
-    """The cells are neighbours, and all pixels nearest to them go with them."""
+    """The cells lie in one square or two, and all pixels nearest to them go with them."""
     example = grid()
     taught, aside = keep_aside([example], seed=seed)
     cells = [cell for region in aside.regions for cell in region.cells]
-    at = np.array([GRID[cell - 1] for cell in cells])
-    assert np.abs(at - at.mean(axis=0)).max() <= 36
+    assert len({tuple(np.array(GRID[cell - 1]) // SQUARE) for cell in cells}) <= 2
     away = ~taught[0].checked
     assert away[np.isin(example.labels, cells)].all()
     assert away.sum() > 2 * np.isin(example.labels, cells).sum()
+
+
+def test_few_that_were_learnt_before_are_kept_aside_when_more_are_checked():
+    """Chosen anew each time, two of three would have been learnt."""
+    centers = [(y, x) for y in range(20, 320, 40) for x in range(20, 320, 40)]
+    labels = discs((320, 320), centers, radius=12)
+    image, learnt_before, kept = photograph(labels), 0, 0
+    for seed in range(5):
+        order = np.random.default_rng(seed).permutation(len(centers)) + 1
+        learnt: set[int] = set()
+        for count in range(10, 60, 10):
+            checked = np.isin(labels, order[:count])
+            _, aside = keep_aside([Example(image, labels, checked)], seed=seed)
+            cells = {cell for region in aside.regions for cell in region.cells}
+            learnt_before += len(cells & learnt)
+            kept += len(cells)
+            learnt |= set(order[:count].tolist()) - cells
+    assert learnt_before < 0.3 * kept
 
 
 def test_the_same_seed_keeps_the_same_aside():

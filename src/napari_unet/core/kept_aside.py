@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any  # images and labels come in any real dtype
@@ -24,6 +25,8 @@ __all__ = ["KeptAside", "Mark", "all_checked", "boxes_around", "keep_aside"]
 
 FEWEST_CELLS = 6  # with fewer, each is worth more as a lesson than as a test (chosen)
 PART = 0.2  # of the cells, at least two
+SQUARE = 64.0  # side of a square, in pixels (chosen: a few cells)
+SAMPLED = 8  # every so many rows and columns tell one image from another
 CONTEXT = 48  # pixels around the cells kept aside that are predicted with them
 
 # What is smaller than this part of the usual cell may be a crumb: these are tried. Of a model for
@@ -154,9 +157,10 @@ def keep_aside(
 ) -> tuple[list[Example], KeptAside | None]:
     """Split checked cells into those to learn from and those kept aside.
 
-    The cells kept aside are neighbours: around one drawn at random, the nearest ones of the
-    same example, until a fifth of all checked cells (at least two) is reached. Every checked
-    pixel goes with its nearest cell.
+    A fifth of them, at least two, is kept aside, by region: images are parted into squares of some
+    cells, and which square comes first is drawn from the image and the place alone. So a cell that
+    is kept aside in one round of teaching is kept aside in the next, when more are checked, and
+    the model before has not learnt it either. Every checked pixel goes with its nearest cell.
 
     Returns
     -------
@@ -169,20 +173,37 @@ def keep_aside(
     total = sum(map(len, cells))
     if total < FEWEST_CELLS:
         return list(examples), None
+    order = sorted(
+        (*rank, index, cell)
+        for index, example in enumerate(examples)
+        for cell, rank in _ranked(example, cells[index], seed).items()
+    )
     wanted = max(2, round(PART * total))
-    rng = np.random.default_rng(seed)
+    chosen: list[list[int]] = [[] for _ in examples]
+    for *_, index, cell in order:
+        if len(chosen[index]) < len(cells[index]) - 1 and sum(map(len, chosen)) < wanted:
+            chosen[index].append(cell)
     taught = list(examples)
     regions: list[_Region] = []
-    for index in sorted(range(len(examples)), key=lambda i: -len(cells[i])):
-        most = len(cells[index]) - 1 if total - wanted > 1 else 0
-        take = min(wanted, most)
-        if take < 1:
-            break
-        chosen = _neighbours(examples[index], cells[index], take, rng)
-        taught[index], there = _split(examples[index], chosen, percentiles)
-        regions += there
-        wanted -= take
+    for index, here in enumerate(chosen):
+        if here:
+            taught[index], there = _split(examples[index], tuple(here), percentiles)
+            regions += there
     return taught, KeptAside(tuple(regions))
+
+
+def _ranked(example: Example, cells: NDArray[np.intp], seed: int) -> dict[int, tuple[int, float]]:
+    """Return for each cell what its square is drawn as, and how far in the square it is."""
+    if not len(cells):
+        return {}
+    labels = np.asarray(example.labels)
+    image = np.ascontiguousarray(example.image_cyx[:, ::SAMPLED, ::SAMPLED])
+    picture = zlib.crc32(image.tobytes(), seed)
+    centers = np.array(ndimage.center_of_mass(labels > 0, labels, cells)).reshape(-1, 2)
+    squares = centers // SQUARE
+    away = np.hypot(*(centers - SQUARE * squares).T)  # from its upper left corner
+    drawn = [zlib.crc32(square.astype(np.int64).tobytes(), picture) for square in squares]
+    return {int(c): (d, float(a)) for c, d, a in zip(cells, drawn, away, strict=True)}
 
 
 def _checked_cells(example: Example) -> NDArray[np.intp]:
@@ -193,15 +214,6 @@ def _checked_cells(example: Example) -> NDArray[np.intp]:
     part = np.bincount(inverse, weights=example.mask.ravel()) / np.bincount(inverse)
     cells: NDArray[np.intp] = values[(part > 0.5) & (values != 0)].astype(np.intp)
     return cells
-
-
-def _neighbours(
-    example: Example, cells: NDArray[np.intp], count: int, rng: np.random.Generator
-) -> tuple[int, ...]:
-    centers = np.array(ndimage.center_of_mass(example.labels > 0, example.labels, cells))
-    anchor = centers[rng.integers(len(cells))]
-    order = np.argsort(np.square(centers - anchor).sum(axis=1), kind="stable")
-    return tuple(int(cell) for cell in cells[order[:count]])
 
 
 def _split(
