@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MARGIN, SPACING = 4, 3
-LABEL_WIDTH = 74
+LABEL_WIDTH = 76
 NO_BREAK = "\u00a0"
 
 
