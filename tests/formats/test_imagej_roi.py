@@ -176,7 +176,7 @@ def test_names_in_a_zip_are_never_paths(tmp_path):
     inner = tmp_path / "in"
     inner.mkdir()
     with zipfile.ZipFile(inner / "a.zip", "w") as archive:
-        for name in ("../../evil.roi", "/tmp/evil.roi", "C:\\evil.roi"):
+        for name in ("../../evil.roi", "/evil.roi", "C:\\evil.roi"):
             archive.writestr(name, square().tobytes())
     before = sorted(tmp_path.rglob("*"))
     assert read_rois(inner / "a.zip", SHAPE).labels.any()
