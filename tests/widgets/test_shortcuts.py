@@ -37,7 +37,7 @@ def test_no_key_is_used_twice():
     assert len(set(KEYS)) == len(KEYS)
 
 
-def test_no_key_is_one_of_napari_viewer_or_labels():
+def test_no_key_is_one_of_napari_viewer_or_labels(desk):
     of_others = ("points", "shapes", "vectors", "tracks", "surface", "image")
     used = {*ViewerModel.class_keymap, *Labels.class_keymap}
     assert coerce_keybinding("P") in used and coerce_keybinding("Control-Z") in used
