@@ -66,7 +66,7 @@ class Desk:
 
     def save(self, folder=None):
         self.sessions.save(folder)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while self.sessions.busy:
             assert time.monotonic() < end
             time.sleep(0.005)

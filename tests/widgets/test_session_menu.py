@@ -34,7 +34,9 @@ def answer(path):
 
     def type_it():
         dialog = QApplication.activeModalWidget()
-        assert isinstance(dialog, QFileDialog)
+        if not isinstance(dialog, QFileDialog) or not dialog.isVisible():
+            QTimer.singleShot(300, type_it)
+            return
         dialog.findChild(QLineEdit, "fileNameEdit").setText(str(path))
         dialog.findChild(QDialogButtonBox).buttons()[0].click()
 
