@@ -200,7 +200,7 @@ class _Dispatcher:
             return True
         worker.ask()
         self._wait(lambda: worker.is_ready or worker.is_silent or self._is_closed, ANSWER_S)
-        return worker.is_ready
+        return self._is_closed or worker.is_ready
 
     def _end_worker(self) -> int | None:
         worker, self._worker = self._worker, None
