@@ -1,6 +1,7 @@
 """A hand on the mouse and the keys of a real napari: events as Qt sends them."""
 
 import itertools
+import time
 
 import numpy as np
 from qtpy.QtCore import QEvent, QPointF, Qt
@@ -15,6 +16,7 @@ LEFT, NO_BUTTON = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
 NO_KEY, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
 STEPS = 6  # of the mouse between two points
+MOVES_S = 0.006  # napari takes one move in 5 ms and leaves out those between
 
 
 class Hand:
@@ -29,6 +31,7 @@ class Hand:
 
     def drag(self, layer, points, *, held=NO_KEY, before_release=None):
         """Press at the first point, go to the others, let go at the last."""
+        self._wait_for_rest()
         on_screen = [self._on_screen(layer, point) for point in points]
         self._send(QEvent.Type.MouseMove, on_screen[0], NO_BUTTON, NO_BUTTON, held)
         self._send(QEvent.Type.MouseButtonPress, on_screen[0], LEFT, LEFT, held)
@@ -46,6 +49,16 @@ class Hand:
         QTest.keyClick(on or self.canvas, letter.lower(), held)
         settle(0.1)
 
+    def _wait_for_rest(self):
+        """Until the canvas stands still: after a dock has opened it is laid out anew."""
+        before = None
+        while before != (before := self._view()):
+            settle(0.03)
+
+    def _view(self):
+        camera = camera_of(self.viewer)
+        return self.canvas.size(), camera.center, camera.zoom
+
     def _on_screen(self, layer, point):
         """x and y in the canvas of a row and column of a layer."""
         axes = self.viewer.dims.displayed[-2:]
@@ -62,3 +75,6 @@ class Hand:
             self.canvas, QMouseEvent(kind, place, on_desk, button, buttons, held)
         )
         QApplication.processEvents()
+        if kind == QEvent.Type.MouseMove:
+            time.sleep(MOVES_S)
+            QApplication.processEvents()

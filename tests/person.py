@@ -9,6 +9,7 @@ from napari_unet.widgets.workbench import Workbench
 
 PLUGIN = "napari-unet-interactive"
 SCREEN = (1366, 768)  # a small laptop's
+ROUND_S = 0.01  # a round of Qt's events and a rest
 
 
 class Shared:
@@ -40,7 +41,7 @@ class User:
         assert button.native.isEnabled(), button.tooltip
         button.native.click()
 
-    def wait(self, seconds=120.0):
+    def wait(self, seconds=240.0):
         """Until nothing runs any more."""
         session = self.bench.session
         wait_until(lambda: not session.busy and session.settled, seconds)
@@ -54,13 +55,19 @@ class User:
 
 
 def settle(seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    """Let Qt work for some time, and so many rounds that the docks' timer ticks in it.
+
+    On a busy machine one round may take all the time.
+    """
+    end, least = time.monotonic() + seconds, seconds / ROUND_S
+    rounds = 0
+    while time.monotonic() < end or rounds < least:
         QApplication.processEvents()
         time.sleep(0.005)
+        rounds += 1
 
 
-def wait_until(is_so, seconds=30.0):
+def wait_until(is_so, seconds=120.0):
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "it did not come to pass"

@@ -22,12 +22,11 @@ def show(workspace):
 
 
 def wait(workspace):
-    for _ in range(500):
+    end = time.monotonic() + 120
+    while not workspace.session.settled:
+        assert time.monotonic() < end, "labels were not made"
         workspace.session.pump()
-        if workspace.session.settled:
-            return
-        time.sleep(0.01)
-    raise AssertionError("labels were not made")
+        time.sleep(0.005)
 
 
 def press(viewer, key, layer=None):

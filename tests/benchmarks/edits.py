@@ -5,7 +5,8 @@ python tests/benchmarks/edits.py 2048       another side
 
 For each tool: the edit itself; a naive one that works on whole arrays, and makes the same labels;
 how many times faster the edit is; the edit with all that follows it in the viewer, which is
-writing it into a napari layer with its undo and growing the checked area. Medians of several runs.
+writing it into a napari layer with its undo and growing the checked area. Medians of several runs,
+in processor time of the viewer's thread: whatever else the computer does is not counted.
 """
 
 # ruff: noqa: T201
@@ -166,9 +167,9 @@ def median_ms(work: Callable[[], object], runs: int = RUNS) -> float:
     work()
     taken = []
     for _ in range(runs):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         work()
-        taken.append(time.perf_counter() - begun)
+        taken.append(time.thread_time() - begun)
     return 1000 * float(np.median(taken))
 
 
@@ -186,11 +187,11 @@ class Desk:
         """The edit with all that follows it, undone after each run."""
         taken = []
         for _ in range(RUNS):
-            begun = time.perf_counter()
+            begun = time.thread_time()
             change = edit(self.item.pair.labels)
             corrections.apply_changes(self.workspace, self.item, [((), change)])
             self.workspace.notice()
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.thread_time() - begun)
             if change is not None:
                 self.item.labels.undo()
             self.workspace.notice()
@@ -204,9 +205,9 @@ class Desk:
 
 def compared(labels: Labels, edit: Edit, naive: Naive, ours: float) -> str:
     """How long the naive one takes, once, and whether it makes the same labels."""
-    begun = time.perf_counter()
+    begun = time.thread_time()
     theirs = naive(labels)
-    taken = 1000 * (time.perf_counter() - begun)
+    taken = 1000 * (time.thread_time() - begun)
     change = edit(labels)
     after = labels.copy()
     if change is not None:
@@ -220,13 +221,14 @@ def main(side: int) -> None:
     """Print a line for each tool."""
     labels = objects(side)
     print(f"{side} x {side} pixels, {len(np.unique(labels)) - 1} objects, medians of {RUNS} runs")
-    print(f"{'':20} {'edit':>9} {'naive':>10} {'ratio':>7}   under {LIMIT_MS} ms   with napari")
+    print(f"{'':20} {'edit':>9} {'naive':>10} {'ratio':>7}   with napari  under {LIMIT_MS} ms")
     desk = Desk(labels.copy())
     for name, (edit, naive) in table(labels).items():
         ours = median_ms(lambda edit=edit: edit(labels))
-        told = "yes" if ours < LIMIT_MS else "NO"
+        whole = desk.takes_ms(edit)
+        told = "yes" if whole < LIMIT_MS else "NO"
         against = f"{'-':>10} {'-':>7}" if naive is None else compared(labels, edit, naive, ours)
-        print(f"{name:20} {ours:6.1f} ms {against}   {told:11} {desk.takes_ms(edit):8.0f} ms")
+        print(f"{name:20} {ours:6.1f} ms {against}   {whole:8.1f} ms  {told}")
     desk.close()
 
 

@@ -40,9 +40,13 @@ def stroke(workspace, item, plane, number):
 
 
 def pump(workspace):
-    end = time.monotonic() + 20
+    wait_until(workspace, lambda: not workspace.keeper.busy)
+
+
+def wait_until(workspace, is_so):
+    end = time.monotonic() + 120
     show(workspace)
-    while workspace.keeper.busy:
+    while not is_so():
         assert time.monotonic() < end
         time.sleep(0.005)
         show(workspace)
@@ -165,8 +169,7 @@ def test_trouble_with_the_disk_is_told_once(viewer, workspace):
     item = workspace.open()
     for plane in range(3):
         stroke(workspace, item, plane, 4)
-        time.sleep(0.05)
-        show(workspace)
+        wait_until(workspace, lambda: said)
     [(sentence, is_failure)] = said
     assert is_failure and "cannot be kept" in sentence
     assert item.pair.checked_cells == 3

@@ -2,122 +2,25 @@
 
 import json
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from napari.components import ViewerModel
-from napari.plugins import _initialize_plugins
 
-from napari_unet.bridge.sessions import Sessions
+from desks import CELL, OTHER, SHAPE, assert_back, corrected, never, noise
 from napari_unet.bridge.undo import UNDO
-from napari_unet.bridge.workspace import Workspace
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.library import read_model_header
 from napari_unet.core.model_file import Model
-from napari_unet.engine.runner import InlineRunner
 from napari_unet.session.class_pair import ClassPair
 from napari_unet.session.journal import journals_dir
 from napari_unet.session.pair import ObjectSettings
 from napari_unet.session.saved_folder import SESSION
-from napari_unet.session.session import Session
 from napari_unet.session.versions import versions_dir
-from strokes import disc, paint, press, show
-
-SHAPE = (40, 50)
-CELL, OTHER = disc(SHAPE, 20, 25), disc(SHAPE, 8, 40, 3)
-
-
-def never(sentence):
-    raise AssertionError(f"asked for a file: {sentence}")
-
-
-def noise(shape=SHAPE, seed=0):
-    return np.random.default_rng(seed).integers(0, 255, shape, np.uint8)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def readers():
-    """napari's own, which a viewer without a window has not looked for."""
-    _initialize_plugins()
-
-
-class Desk:
-    """A viewer without a window, its workspace and its sessions."""
-
-    def __init__(self):
-        self.viewer = ViewerModel()
-        self.session = Session(InlineRunner())
-        self.workspace = Workspace(self.viewer, self.session)
-        self.sessions = Sessions(self.workspace)
-        self.said = []
-        self.session.said.connect(lambda *said: self.said.append(said))
-
-    def open_image(self, path):
-        [layer] = self.viewer.open(str(path))
-        return layer
-
-    def stroke(self, item, where, number):
-        paint(self.workspace, item.labels, where, number)
-
-    def save(self, folder=None):
-        self.sessions.save(folder)
-        end = time.monotonic() + 20
-        while self.sessions.busy:
-            assert time.monotonic() < end
-            time.sleep(0.005)
-            self.session.guarded(self.sessions.pump)
-        return self.said[-1]
-
-    def pump(self):
-        show(self.workspace)
-        while self.workspace.keeper.busy:
-            time.sleep(0.005)
-            show(self.workspace)
-
-    def close(self):
-        self.session.close()
-        self.sessions.close()
-        self.workspace.close()
-
-
-@pytest.fixture
-def desks():
-    opened = []
-
-    def make():
-        opened.append(Desk())
-        return opened[-1]
-
-    yield make
-    for desk in opened:
-        desk.close()
-
-
-@pytest.fixture
-def data(tmp_path):
-    """A folder with images in it."""
-    folder = tmp_path / "experiment"
-    folder.mkdir()
-    tifffile.imwrite(folder / "cells.tif", noise())
-    return folder
-
-
-def corrected(desk, path, where=CELL):
-    """An image that was opened, with one cell painted."""
-    desk.open_image(path)
-    item = desk.workspace.open()
-    desk.stroke(item, where, 3)
-    return item
-
-
-def assert_back(item, labels, checked):
-    np.testing.assert_array_equal(item.pair.labels, labels)
-    np.testing.assert_array_equal(item.pair.checked != 0, checked != 0)
+from strokes import press
 
 
 @pytest.mark.parametrize("shape", [SHAPE, (3, *SHAPE), (2, 3, *SHAPE), (*SHAPE, 3)])
@@ -135,7 +38,7 @@ def test_labels_and_checked_area_come_back(desks, tmp_path, shape):
     assert sentence == f"Saved 1 image and 1 version to {tmp_path / 'session'}."
     assert not is_failure
 
-    second.sessions.open(tmp_path / "session", never)
+    second.open(tmp_path / "session", never)
     assert second.said[-1] == (f"Opened 1 image of {tmp_path / 'session'}.", False)
     again = second.workspace.current
     assert again.pair.labels.max() == 70_000
@@ -166,7 +69,7 @@ def test_channels_come_back_as_they_were_chosen(desks, tmp_path):
     item.pair.labels[CELL] = 4
     item.pair.absorb(())
     first.save(tmp_path / "session")
-    second.sessions.open(tmp_path / "session", never)
+    second.open(tmp_path / "session", never)
     assert (second.workspace.channel_axis, second.workspace.channels) == (0, (1,))
     again = second.workspace.current
     assert_back(again, item.pair.labels, item.pair.checked)
@@ -184,7 +87,7 @@ def test_a_link_that_is_none_is_told(desks, data):
     for link in ("a" * 4000, "/dev/zero", "http://localhost/cells.tif", "evil.py", "EVIL.PY"):
         saved["images"][0] |= {"relative": link, "absolute": link}
         (data / "session" / SESSION).write_text(json.dumps(saved))
-        second.sessions.open(data / "session", lambda _: None)
+        second.open(data / "session", lambda _: None)
         sentence, is_failure = second.said[-1]
         assert sentence.startswith("Opened 0 of 1 images") and is_failure
         assert not second.viewer.layers and not ran.exists()
@@ -198,11 +101,11 @@ def test_labels_of_another_shape_are_told_and_nothing_is_changed(desks, data):
         whole = (data / "session" / name).read_bytes()
         for damage in (lambda p: tifffile.imwrite(p, np.ones((9, 9), np.uint8)), Path.unlink):
             damage(data / "session" / name)
-            second.sessions.open(data / "session", never)
+            second.open(data / "session", never)
             assert "Opened 0 of 1 images" in second.said[-1][0] and second.said[-1][1]
             assert not second.workspace.pairs()
         (data / "session" / name).write_bytes(whole)
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     assert second.workspace.current.pair.labels.any()
 
 
@@ -214,7 +117,7 @@ def test_two_images_with_equal_names_come_back(desks, tmp_path):
         tifffile.imwrite(tmp_path / str(n) / "cells.tif", noise(seed=n))
         items.append(corrected(first, tmp_path / str(n) / "cells.tif", where))
     assert first.save(tmp_path / "session")[0].startswith("Saved 2 images")
-    second.sessions.open(tmp_path / "session", never)
+    second.open(tmp_path / "session", never)
     assert len(second.workspace.images()) == 2
     for n, item in enumerate(items):
         layer = next(
@@ -234,7 +137,7 @@ def test_classes_come_back_with_names_and_colours(desks, data):
     [saved] = json.loads((data / "session" / SESSION).read_text())["images"]
     assert saved["classes"] == ["nucleus", "cytoplasm"]
     assert saved["colours"] == ["#ee7733", "#0077bb"]
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     again = second.workspace.current
     assert isinstance(again.pair, ClassPair) and again.pair.classes == ("nucleus", "cytoplasm")
     assert_back(again, item.pair.labels, item.pair.checked)
@@ -246,7 +149,7 @@ def test_objects_and_classes_of_one_image_come_back(desks, data):
     classes = first.workspace.open_classes(["nucleus"])
     first.stroke(classes, OTHER, 1)
     first.save(data / "session")
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     again = {bool(item.pair.classes): item for item in second.workspace.items()}
     assert_back(again[False], objects.pair.labels, objects.pair.checked)
     assert_back(again[True], classes.pair.labels, classes.pair.checked)
@@ -261,7 +164,7 @@ def test_settings_and_size_come_back(desks, data):
     item.pair.size.measured(first.session.size_key(item.pair.image), 12.0)
     item.pair.size.type(17.0)
     first.save(data / "session")
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     assert second.session.settings == ObjectSettings(0.7, 33, 0.25)
     assert (second.session.keep, second.session.teach_seconds) == (0.2, 600.0)
     again = second.workspace.current.pair
@@ -276,7 +179,7 @@ def test_the_image_and_its_session_can_be_moved(desks, data, tmp_path):
     moved = tmp_path / "elsewhere" / "deeper"
     moved.parent.mkdir()
     shutil.move(data, moved)
-    second.sessions.open(moved, never)
+    second.open(moved, never)
     assert_back(second.workspace.current, item.pair.labels, item.pair.checked)
     assert Path(second.workspace.current.image.source.path).resolve() == moved / "cells.tif"
 
@@ -286,7 +189,7 @@ def test_a_session_moved_without_its_image_finds_it(desks, data, tmp_path):
     item = corrected(first, data / "cells.tif")
     first.save(data / "session")
     shutil.move(data / "session", tmp_path / "far away")
-    second.sessions.open(tmp_path / "far away", never)
+    second.open(tmp_path / "far away", never)
     assert_back(second.workspace.current, item.pair.labels, item.pair.checked)
 
 
@@ -296,7 +199,7 @@ def test_an_image_that_is_open_is_used(desks, data):
     first.save(data / "session")
     layer = second.viewer.add_image(noise(), name="the same")
     (data / "cells.tif").unlink()
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     assert second.workspace.images() == [layer]
     assert_back(second.workspace.current, item.pair.labels, item.pair.checked)
 
@@ -313,7 +216,7 @@ def test_where_an_image_is_gone_the_user_says_where_it_is(desks, data, tmp_path)
         asked.append(sentence)
         return answers.pop(0)
 
-    second.sessions.open(data / "session", where)
+    second.open(data / "session", where)
     assert asked == [
         f"cells is not at {data / 'cells.tif'} any more; choose where the image is.",
         f"{tmp_path / 'wrong.tif'} has changed since, or is not cells; choose where the image is.",
@@ -329,7 +232,7 @@ def test_an_image_that_has_changed_is_told_and_the_others_are_opened(desks, data
     item = corrected(first, data / "more.tif", OTHER)
     first.save(data / "session")
     tifffile.imwrite(data / "cells.tif", noise(seed=5))
-    second.sessions.open(data / "session", lambda _: None)
+    second.open(data / "session", lambda _: None)
     sentence, is_failure = second.said[-1]
     assert sentence.startswith(f"Opened 1 of 2 images of {data / 'session'}.")
     assert "cells.tif has changed since" in sentence and is_failure
@@ -344,11 +247,11 @@ def test_an_image_that_was_left_out_is_not_lost_by_the_next_save(desks, data):
     corrected(first, data / "more.tif", OTHER)
     first.save(data / "session")
     (data / "cells.tif").rename(data / "hidden.tif")
-    second.sessions.open(data / "session", lambda _: None)
+    second.open(data / "session", lambda _: None)
     assert "1 other image saved before stayed there" in second.save()[0]
     (data / "hidden.tif").rename(data / "cells.tif")
     third = desks()
-    third.sessions.open(data / "session", never)
+    third.open(data / "session", never)
     assert len(third.workspace.pairs()) == 2
 
 
@@ -362,7 +265,7 @@ def test_an_image_from_no_file_is_saved_along(desks, tmp_path):
         first.stroke(item, where, 5)
     first.save(tmp_path / "session")
     shutil.move(tmp_path / "session", tmp_path / "moved")
-    second.sessions.open(tmp_path / "moved", never)
+    second.open(tmp_path / "moved", never)
     assert len(second.workspace.pairs()) == 3
     assert all((pair.labels == 5).any() for pair in second.workspace.pairs())
 
@@ -376,7 +279,7 @@ def test_the_second_save_asks_nothing_and_keeps_the_names(desks, data):
     desk.stroke(item, OTHER, 6)
     desk.save()
     assert [path.name for path in (data / "session" / "labels").iterdir()] == ["cells.ome.tif"]
-    again.sessions.open(data / "session", never)
+    again.open(data / "session", never)
     assert_back(again.workspace.current, item.pair.labels, item.pair.checked)
 
 
@@ -385,7 +288,7 @@ def test_in_a_folder_with_other_things_the_session_gets_its_own(desks, data):
     corrected(desk, data / "cells.tif")
     desk.save(data)
     assert sorted(path.name for path in data.iterdir()) == ["cells.tif", "napari-unet session"]
-    again.sessions.open(data, never)
+    again.open(data, never)
     assert again.workspace.current.pair.labels.any()
 
 
@@ -403,7 +306,7 @@ def test_labels_that_are_open_come_back_with_undo(desks, data):
     saved = item.pair.labels.copy()
     desk.stroke(item, OTHER, 6)
     newer = item.pair.labels.copy()
-    desk.sessions.open(data / "session", never)
+    desk.open(data / "session", never)
     np.testing.assert_array_equal(item.pair.labels, saved)
     press(desk.viewer, UNDO, item.labels)
     np.testing.assert_array_equal(item.pair.labels, newer)
@@ -429,7 +332,7 @@ def test_a_crash_after_opening_and_painting_loses_nothing(desks, data):
     corrected(first, data / "cells.tif")
     first.save(data / "session")
     first.close()
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     item = second.workspace.current
     second.stroke(item, OTHER, 6)
     labels, checked = item.pair.labels.copy(), item.pair.checked.copy()
@@ -473,13 +376,13 @@ def test_versions_come_back_on_another_computer(desks, data, taught, tmp_path, m
 
     monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "other home"))
     second = desks()
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     versions = second.session.versions
     assert second.said[-1][1] is False
     assert [item.title for item in versions.items] == ["mine", "taught 1", "taught 2"]
     assert versions.index == 2 and versions.before == 1
     assert Path(versions.current.model).is_relative_to(tmp_path / "other home")
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     assert len(versions.items) == 3 and len(list(versions_dir().glob("*.safetensors"))) == 2
 
 
@@ -496,7 +399,7 @@ def test_a_version_of_the_same_name_is_not_overwritten(desks, data, taught, tmp_
     Model.fresh(ModelConfig(width=2, depth=1), name="another", seed=7).save(there)
     before = there.read_bytes()
     second = desks()
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     assert there.read_bytes() == before
     assert Path(second.session.versions.current.model).stem == f"{one.stem}-2"
 
@@ -515,7 +418,7 @@ def test_a_damaged_version_is_left_out_and_the_others_come(
     damaged.write_bytes(b"\x80\x04cos\nsystem\n")  # a pickle dressed as a model
     monkeypatch.setenv("NAPARI_UNET_HOME", str(tmp_path / "other home"))
     second = desks()
-    second.sessions.open(data / "session", never)
+    second.open(data / "session", never)
     assert "The version taught 1 was left out" in second.said[-1][0]
     assert [item.title for item in second.session.versions.items] == ["mine", "taught 2"]
     assert second.session.versions.index == 1

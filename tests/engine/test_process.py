@@ -17,6 +17,7 @@ import pytest
 from engine.odd_tasks import Count, Deaf, Describe, Die, Echo, Fail, Unsendable, Wait
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.engine import JobCancelledError, ProcessRunner, WorkerDiedError
+from napari_unet.engine.handle import WorkerHandle
 
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals and niceness are of POSIX")
 
@@ -134,12 +135,34 @@ def test_a_worker_that_died_idle_is_replaced_silently(runner, wait_until):
 
 
 @needs_posix
-def test_a_worker_that_dies_while_an_image_is_sent_ends_the_job(runner, wait_until):
-    pid = runner.submit(Describe()).result(20)["pid"]
-    os.kill(pid, signal.SIGSTOP)  # nobody reads: the sender gets stuck
+def test_a_worker_that_was_just_killed_and_looks_alive_is_replaced_silently(runner):
+    old = runner.submit(Describe()).result(20)["pid"]
+    os.kill(old, signal.SIGSTOP)  # as one that is being killed it is there, and does not answer
+    job = runner.submit(Count(1))
+    os.kill(old, signal.SIGKILL)
+    assert job.result(20) == 1
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """The worker stops when a job is sent: nobody reads, the sender gets stuck."""
+    sending, run = threading.Event(), WorkerHandle.run
+
+    def run_stuck(worker, job):
+        os.kill(worker.pid, signal.SIGSTOP)
+        sending.set()
+        run(worker, job)
+
+    monkeypatch.setattr(WorkerHandle, "run", run_stuck)
+    return sending
+
+
+@needs_posix
+def test_a_worker_that_dies_while_an_image_is_sent_ends_the_job(runner, monkeypatch, stuck):
     job = runner.submit(Echo(np.zeros(20_000_000, np.uint8)))
-    time.sleep(0.2)
-    os.kill(pid, signal.SIGKILL)
+    assert stuck.wait(20)
+    monkeypatch.undo()
+    os.kill(runner.worker_pid, signal.SIGKILL)
     with pytest.raises(WorkerDiedError, match="signal 9"):
         job.result(20)
     assert runner.submit(Count(1)).result(20) == 1
@@ -272,11 +295,11 @@ def test_a_runner_that_never_ran_closes_and_refuses():
 
 
 @needs_posix
-def test_close_kills_a_worker_that_hangs_while_an_image_is_sent():
+def test_close_kills_a_worker_that_hangs_while_an_image_is_sent(stuck):
     runner = ProcessRunner(preload=False)
-    pid = runner.submit(Describe()).result(20)["pid"]
-    os.kill(pid, signal.SIGSTOP)
     job = runner.submit(Echo(np.zeros(20_000_000, np.uint8)))
+    assert stuck.wait(20)
+    pid = runner.worker_pid
     start = time.monotonic()
     runner.close()
     assert time.monotonic() - start < 3

@@ -25,7 +25,8 @@ from napari_unet.session.pair import Pair
 from napari_unet.session.session import Session
 
 SHAPE = (256, 256)
-LONGEST_S = 60.0
+LONGEST_S = 300.0  # however busy the computer is with other things
+LEARNS_S = 3.0  # where the kill came before Teach had reached the worker, it learns to its end
 
 
 def pump_until(session, is_so, seconds=LONGEST_S):
@@ -62,7 +63,7 @@ class Bench:
 
     def work(self, teaches):
         if teaches:
-            self.session.teach([self.pair], seconds=30, keep=0.5)
+            self.session.teach([self.pair], seconds=LEARNS_S, keep=0.5)
         else:
             self.session.segment(self.pair, [()])
 
@@ -78,6 +79,9 @@ class Bench:
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
         ended = pump_until(self.session, lambda: self.session.settled)
+        if not ended:
+            self.session.stop()
+            pump_until(self.session, lambda: self.session.settled)
         told = len(self.failures) - before
         self.session.segment(self.pair, [()])
         works = pump_until(self.session, lambda: self.session.settled)

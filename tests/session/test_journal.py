@@ -1,7 +1,9 @@
 """A journal on disk: what it keeps, what a full disk does, and when it is written anew."""
 
+import errno
 import os
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -124,6 +126,15 @@ def test_a_large_journal_is_written_anew_and_goes_on(kept, monkeypatch):
     assert [file.suffix for file in journal.path.parent.iterdir()].count(".part") == 0
 
 
+def news_of(journal):
+    """What a journal has to say, as soon as it says anything."""
+    end = time.monotonic() + 60
+    while not (news := journal.take_news()):
+        assert time.monotonic() < end, "it says nothing"
+        time.sleep(0.005)
+    return news
+
+
 def full_disk(monkeypatch, room):
     """Writes fail once so many bytes were written; the last one is cut off, as on a real disk."""
     real = os.write
@@ -147,9 +158,9 @@ def test_a_full_disk_is_told_once_and_loses_nothing(kept, monkeypatch, room):
     left = full_disk(monkeypatch, room)
     for number in range(1, 6):
         stroke(pair, 0, number, np.s_[number : number + 3, 2:40])
-    assert not journal.flush(0.3)
-    [(sentence, is_failure)] = journal.take_news()
+    [(sentence, is_failure)] = news_of(journal)
     assert is_failure and "No space left" in sentence and "painting goes on" in sentence
+    assert not journal.flush(0.2) and not journal.take_news()
     stroke(pair, 1, 9)
     left[0] = 10**9
     assert journal.flush()
@@ -161,11 +172,30 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("in the way")
     pair, journal = kept_pair(tmp_path / "file" / "journals")
     stroke(pair, 0, 1)
-    assert not journal.flush(0.2)
-    [(sentence, is_failure)] = journal.take_news()
+    [(sentence, is_failure)] = news_of(journal)
     assert is_failure and str(tmp_path / "file") in sentence
     journal.close()
     assert pair.undo()
+
+
+def test_a_read_only_folder_is_told_once_and_loses_nothing(kept, monkeypatch):
+    monkeypatch.setattr(journal_module, "RETRY_S", 0.05)
+    pair, journal = kept
+
+    def refuse(path, *_):
+        raise PermissionError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(journal_module.os, "open", refuse)
+    stroke(pair, 0, 1)
+    [(sentence, is_failure)] = news_of(journal)
+    assert is_failure and "Read-only" in sentence and "painting goes on" in sentence
+    stroke(pair, 1, 9)
+    assert not journal.flush(0.2) and not journal.take_news()
+    monkeypatch.undo()
+    assert news_of(journal) == [("Corrections are kept on disk again.", False)]
+    assert journal.flush()
+    assert_kept(journal.path, pair)
+    assert not list(journal.path.parent.glob("*.part"))
 
 
 def test_an_image_that_cannot_be_read_is_kept_by_its_name(tmp_path):

@@ -112,8 +112,8 @@ def test_corrections_of_two_images_are_taught_together(user):
         user.paint(labels, where, labels.selected_label)
     assert len(user.bench.workspace.pairs()) == 2
     user.press(teach.teach)
-    settle(4)
     run = user.bench.session._run
+    wait_until(lambda: run._job is not None)
     assert len(run._job.task.examples) == 2
     user.press(teach.stop)
     user.wait()

@@ -34,7 +34,9 @@ def answer(path):
 
     def type_it():
         dialog = QApplication.activeModalWidget()
-        assert isinstance(dialog, QFileDialog)
+        if not isinstance(dialog, QFileDialog) or not dialog.isVisible():
+            QTimer.singleShot(300, type_it)
+            return
         dialog.findChild(QLineEdit, "fileNameEdit").setText(str(path))
         dialog.findChild(QDialogButtonBox).buttons()[0].click()
 
@@ -93,6 +95,7 @@ def test_saved_closed_and_opened_again(user, image_file, tmp_path, no_native_dia
     settle(0.2)
     answer(folder)
     choose(header, "Open session…")
+    wait_until(lambda: not user.bench.sessions.busy)
     settle(0.3)
     assert dock.status.value == f"Opened 1 image of {folder}."
     again = user.bench.workspace.current
@@ -128,10 +131,12 @@ def test_where_the_image_is_gone_it_is_asked_for(user, image_file, tmp_path, mon
         f"{DIALOGS}.QFileDialog.getOpenFileName", lambda *_, **__: (str(tmp_path / "moved.tif"), "")
     )
     choose(dock.header, "Open session…")
-    settle(0.2)
+    wait_until(lambda: not user.bench.sessions.busy)
+    settle(0.3)
     assert dock.status.value.startswith(f"⚠ Opened 0 of 1 images of {folder}. cells is not at")
     choose(dock.header, "Open session…")
-    settle(0.2)
+    wait_until(lambda: not user.bench.sessions.busy)
+    settle(0.3)
     assert dock.status.value == f"Opened 1 image of {folder}."
     assert asked == [f"cells is not at {image_file} any more; choose where the image is."] * 2
     np.testing.assert_array_equal(user.bench.workspace.current.pair.labels, labels)

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QApplication
 
 from hand import CONTROL, SHIFT, Hand
 from napari_unet.bridge.view import camera_of
-from person import settle
+from person import settle, wait_until
 
 CELLS = {1: np.s_[8:22, 8:36], 2: np.s_[8:22, 50:64], 3: np.s_[8:22, 64:78], 4: np.s_[40:54, 8:22]}
 
@@ -32,7 +32,7 @@ def at_desk(user, image, **placed):
     user.bench.workspace.select(user.item)
     user.viewer.reset_view()
     user.hand = Hand(user.viewer)
-    settle(0.2)
+    wait_until(lambda: "S" in user.bench.shortcuts.bound)
     return user
 
 

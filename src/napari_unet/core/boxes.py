@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.label_index import IntArray
 
-__all__ = ["Box", "box_around", "box_of", "is_any"]
+__all__ = ["FEW", "Box", "box_around", "box_of", "is_any"]
 
 Box = tuple[slice, slice]
 """Rows and columns of a part of a plane."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.boxes import Box, box_around, box_of, is_any
+from napari_unet.core.boxes import FEW, Box, box_around, box_of, is_any
+from napari_unet.core.label_index import count_objects
 
 __all__ = [
     "PATCH",
@@ -116,15 +117,15 @@ def _grow(
     usual: float | None,
 ) -> Box:
     changed = before != after
-    erased, erased_area = np.unique(before[changed & (after == 0)], return_counts=True)
-    left = np.array([np.count_nonzero(after == number) for number in erased], int)
-    under, under_area = np.unique(before[changed & (after != 0)], return_counts=True)
-    rest = np.array([np.count_nonzero(after == number) for number in under], int)
-    is_cut = (2 * under_area >= under_area.sum()) & (rest <= REST * under_area)
+    painted = changed & (after != 0)
+    erased, erased_area = count_objects(before[changed & (after == 0)])
+    left = _areas(after, erased)
+    under, under_area = count_objects(before[painted])
+    rest = _areas(after, under)
+    is_cut = (2 * under_area >= np.count_nonzero(painted)) & (rest <= REST * under_area)
     about = np.union1d(erased[erased_area <= left], under[is_cut])
     if usual is not None:
-        most = math.pi / 4 * (GIANT * usual) ** 2
-        about = np.array([n for n in about if np.count_nonzero(before == n) <= most], about.dtype)
+        about = about[_areas(before, about) <= math.pi / 4 * (GIANT * usual) ** 2]
     touched = np.union1d(after[changed], about)
     # Where nothing changed both are equal, so `after` shows what is left of each object, however
     # far from the edit: an object may have several parts, and half of one is not kept.
@@ -140,6 +141,15 @@ def _grow(
     box = box_of(area | inside, margin)
     _add(checked, area, after, margin)
     return box
+
+
+def _areas(labels: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.int64]:
+    """Return how many pixels objects have; 0 for those that are not there."""
+    if len(numbers) <= FEW:
+        return np.array([np.count_nonzero(labels == int(number)) for number in numbers], np.int64)
+    found, counts = count_objects(labels)
+    area = dict(zip(found.tolist(), counts.tolist(), strict=True))
+    return np.array([area.get(number, 0) for number in numbers.tolist()], np.int64)
 
 
 def _border(area: NDArray[np.bool_], width: float) -> NDArray[np.bool_]:

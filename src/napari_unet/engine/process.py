@@ -21,6 +21,7 @@ __all__ = ["ProcessRunner"]
 
 Result = TypeVar("Result")
 GRACE_S = 2.0
+ANSWER_S = 10.0  # within which an idle worker says that it lives; chosen for a loaded computer
 _log = logging.getLogger(__name__)
 
 
@@ -177,7 +178,7 @@ class _Dispatcher:
 
     def _ensure_worker(self) -> ComputeError | None:
         self._wants_worker = False
-        if self._worker is not None and not self._worker.is_gone:
+        if self._lives():
             return None
         self._end_worker()
         try:
@@ -189,6 +190,17 @@ class _Dispatcher:
                 "close other programs and try again."
             )
         return None
+
+    def _lives(self) -> bool:
+        """Whether there is a worker that answers; one that was just killed may look alive."""
+        worker = self._worker
+        if worker is None or worker.is_gone:
+            return False
+        if not worker.is_ready:  # it begins
+            return True
+        worker.ask()
+        self._wait(lambda: worker.is_ready or worker.is_silent or self._is_closed, ANSWER_S)
+        return self._is_closed or worker.is_ready
 
     def _end_worker(self) -> int | None:
         worker, self._worker = self._worker, None

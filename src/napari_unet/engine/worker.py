@@ -89,6 +89,8 @@ class _Worker:
             while (frame := read_frame(self._requests)) is not None:
                 if frame.kind == Kind.CANCEL:
                     self._cancelled.add(frame.job)
+                elif frame.kind == Kind.ASK:
+                    self._send(Kind.READY, 0, None)
                 else:
                     self._tasks.put(frame)
         finally:
