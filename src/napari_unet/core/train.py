@@ -27,6 +27,7 @@ from napari_unet.core.lesson import (
     patch_sampler,
     sized,
     teaching_loss,
+    watched,
 )
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
@@ -283,7 +284,7 @@ def iter_finetune(
     loss = teaching_loss(run, model if base is None else base, keep, settings.loss)
     if cancelled is None or not cancelled():
         fit_head(run.network, sampler)
-    with closing(run.steps(sampler, loss, cancelled)) as reports:
+    with closing(run.steps(sampler, watched(loss, sampler), cancelled)) as reports:
         for report in reports:
             yield report
             if judge.is_due():
