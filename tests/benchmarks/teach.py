@@ -9,10 +9,12 @@ the worst objects right, erases as many false ones, and teaches for some seconds
 at IoU 0.5 and 0.9 on images that are never corrected, against the number of objects corrected;
 at the end, with the seconds of all rounds together, a network from scratch on the same
 corrections, and the bundled one trained on whole images annotated densely (as many objects at the
-least) with plain cross-entropy. "Sized" is AP at IoU 0.5 where the true diameter of an image's objects
-is given instead of measured, "off" by which factor the measured one is off in the worst image, "kept"
-the score on checked cells before and after, with a minus where the round was refused; "known" are
-held-out images of the model's own set.
+least) with plain cross-entropy.
+
+"Sized" is AP at IoU 0.5 where the true diameter of an image's objects is given instead of measured,
+"off" by which factor the measured one is off in the worst image, "known" AP at IoU 0.5 of held-out
+images of the model's own set, "kept" the score on checked cells before a round and after it, with a
+minus where it was refused.
 """
 
 # ruff: noqa: T201
@@ -118,6 +120,7 @@ class Desk:
         self.labels = np.zeros(picture.truth.shape, np.int32)
         self.checked = np.zeros(picture.truth.shape, np.uint8)
         self.corrected: set[int] = set()
+        self._known = np.zeros(picture.truth.shape, bool)  # checked in earlier rounds
 
     def correct(self, prediction: NDArray[np.int32], count: int) -> int:
         """Put the worst objects right and erase false ones; return how many were put right."""
@@ -148,12 +151,18 @@ class Desk:
         self.labels[where] = value
         return grow_checked(self.checked, before, self.labels, usual=self.picture.diameter)
 
+    def note_taught(self) -> None:
+        """Take note that what is checked so far was learnt."""
+        self._known = self.checked != 0
+
     @property
     def example(self) -> Example:
         """What is learnt from it, at the size of its checked cells."""
         checked = self.checked != 0
         known = median_diameter([np.where(checked, self.labels, 0)])
-        return Example(self.picture.image, self.labels.copy(), checked, "YX", known)
+        recent = checked & ~self._known
+        labels = self.labels.copy()
+        return Example(self.picture.image, labels, checked, "YX", known, recent=recent)
 
 
 def run(
@@ -182,6 +191,8 @@ def run(
             )
         )
         model = taught if summary.improved else model
+        for one in desks:
+            one.note_taught()
         seconds = number * (options.steps or options.seconds)
         row = line(str(number), corrected, seconds, model, tested, known)
         print(f"{row}  {kept(summary)}", flush=True)

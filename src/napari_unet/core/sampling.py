@@ -48,7 +48,7 @@ CLASS_WEIGHTS = (0.2, 5.0)
 # of which some are harder than others (chosen: half of a patch of teaching).
 PLACE = 64
 
-TRIAL = 32  # patches from which the rarity of classes is measured (chosen)
+TRIAL = 32  # patches from which the rarity of classes, or of background, is measured (chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,10 @@ class WeightSettings:
     it none (tests/benchmarks/teaching.py). Long training on many images is not: see
     docs/measured.md.
 
-    ``balance`` lets background weigh more where less of it is checked than of cells, up to
-    `MOST_BALANCE` times: who corrects cells checks little between them, and without it all becomes
-    cell.
+    ``balance`` lets background weigh as much as cells do in all, by up to `MOST_BALANCE` times more
+    or less. Who corrects cells checks little between them, and without it all becomes cell; between
+    long cells that lie close the equation gives background ten times as much, and all becomes
+    background.
     """
 
     w0: float = 10.0
@@ -170,7 +171,7 @@ class PatchSampler:
         self._interest = Interest(torch.cat([source.recent for source in sources]).numpy())
         counts = [len(source.recent) for source in sources]
         self._places = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
-        self._background = _background_weight(sources) if weights.balance else 1.0
+        self._background = 1.0
         self._side = side
         self._batch = batch
         self._augment = augment
@@ -180,6 +181,8 @@ class PatchSampler:
         self._class_weights = np.ones(256, np.float32)
         if any(source.semantic for source in sources):
             self._class_weights = self._weigh_classes()
+        elif weights.balance:
+            self._background = self._weigh_background()
 
     def __iter__(self) -> Generator[Batch, None, None]:
         return self.batches()
@@ -225,11 +228,8 @@ class PatchSampler:
 
     def _weigh_classes(self) -> NDArray[np.float32]:
         """Let a class that is rare in what will be seen weigh more: by the root of its rarity."""
-        self._generator.manual_seed(self._seed)
         pixels = np.zeros(256)
-        trial = [one for _ in range(TRIAL) for one in self._places_of_batch(0)[:1]]
-        for source, there, _ in trial:
-            _, target, weight = self._patch(source, there)
+        for target, weight in self._trial():
             pixels += np.bincount(target[weight > 0].numpy(), minlength=256)
         occurring = pixels > 0
         weights = np.ones(256, np.float32)
@@ -238,6 +238,21 @@ class PatchSampler:
             rarity = 1 / np.sqrt(part * occurring.sum())
             weights[occurring] = np.clip(rarity / (rarity * part).sum(), *CLASS_WEIGHTS)
         return weights
+
+    def _weigh_background(self) -> float:
+        """Return what background has to be weighed by, to count as much as the cells do."""
+        cells = ground = 0.0
+        for target, weight in self._trial():
+            cells += float(weight[target > 0].sum())
+            ground += float(weight[target == 0].sum())
+        return float(np.clip(cells / max(1.0, ground), 1 / MOST_BALANCE, MOST_BALANCE))
+
+    def _trial(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield target and weight of some patches as they will be seen."""
+        self._generator.manual_seed(self._seed)
+        for source, pixels, _ in [self._places_of_batch(0)[0] for _ in range(TRIAL)]:
+            _, target, weight = self._patch(source, pixels)
+            yield target, weight
 
     def _places_of_batch(self, number: int) -> list[tuple[_Source, Tensor, int]]:
         """Draw for each patch of a batch the image, the pixels of a place in it, and its number."""
@@ -311,17 +326,6 @@ def _squares(shape: tuple[int, ...], side: int) -> NDArray[np.int32]:
     """Number the squares of a plane."""
     rows, columns = (np.arange(size, dtype=np.int32) // side for size in shape)
     return rows[:, None] * (int(columns[-1]) + 1) + columns
-
-
-def _background_weight(sources: Sequence[_Source]) -> float:
-    """How much background has to weigh, to count as much as the cells do."""
-    cells = ground = 0.0
-    for source in sources:
-        checked = source.mask > 0
-        area = source.zoom**2
-        cells += area * float((checked & (source.labels > 0)).sum())
-        ground += area * float((checked & (source.labels == 0)).sum())
-    return float(np.clip(cells / max(1.0, ground), 1.0, MOST_BALANCE))
 
 
 def _with_replay(chance: Tensor, replayed: Sequence[bool]) -> Tensor:
