@@ -61,10 +61,10 @@ class WeightSettings:
     it none (tests/benchmarks/teaching.py). Long training on many images is not: see
     docs/measured.md.
 
-    ``balance`` lets background weigh as much as cells do in all, by up to `MOST_BALANCE` times more
-    or less. Who corrects cells checks little between them, and without it all becomes cell; between
-    long cells that lie close the equation gives background ten times as much, and all becomes
-    background.
+    ``balance`` lets background weigh as much as cells do in all, or as so many pixels of weight 1
+    where more of it is checked, by up to `MOST_BALANCE` times more or less. Who corrects cells
+    checks little between them, and without it all becomes cell; between long cells that lie close
+    the equation gives background ten times as much, and all becomes background.
     """
 
     w0: float = 10.0
@@ -240,12 +240,15 @@ class PatchSampler:
         return weights
 
     def _weigh_background(self) -> float:
-        """Return what background has to be weighed by, to count as much as the cells do."""
-        cells = ground = 0.0
+        """Return what background has to be weighed by; see `WeightSettings`."""
+        cells = ground = pixels = 0.0
         for target, weight in self._trial():
+            is_ground = (target == 0) & (weight > 0)
             cells += float(weight[target > 0].sum())
-            ground += float(weight[target == 0].sum())
-        return float(np.clip(cells / max(1.0, ground), 1 / MOST_BALANCE, MOST_BALANCE))
+            ground += float(weight[is_ground].sum())
+            pixels += float(is_ground.sum())
+        wanted = max(cells, pixels) / max(1.0, ground)
+        return float(np.clip(wanted, 1 / MOST_BALANCE, MOST_BALANCE))
 
     def _trial(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield target and weight of some patches as they will be seen."""
