@@ -36,6 +36,7 @@ from napari_unet.core import Example, Model, iter_finetune, load_model, segment
 from napari_unet.core.checked import Box, grow_checked, keep_checked
 from napari_unet.core.events import TeachSummary
 from napari_unet.core.matching import overlap_of
+from napari_unet.core.sampling import PatchSampler
 from napari_unet.core.size import median_diameter
 from napari_unet.core.train import TEACH_SETTINGS, iter_train
 
@@ -64,6 +65,8 @@ SETS = {
 def main() -> int:
     """Print a table for each set."""
     options = parsed()
+    if options.even:
+        PatchSampler.note = lambda *_: None  # type: ignore[method-assign]
     model = load_model(options.model)
     some = () if options.no_known else model.card.held_out[::KNOWN]
     known = [in_view(p) for p in pictures(options.data / NUCLEI, some)]
@@ -98,6 +101,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="of a round (%(default)s)")
     parser.add_argument("--steps", type=int, help="of a round, instead of seconds")
     parser.add_argument("--keep", type=float, default=0.5)
+    parser.add_argument("--even", action="store_true", help="draw hard places as often as others")
     parser.add_argument("--tested", type=int, help="so many of the other images (all)")
     parser.add_argument("--no-known", action="store_true")
     parser.add_argument("--no-baselines", action="store_true")
