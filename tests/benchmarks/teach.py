@@ -2,13 +2,19 @@
 
 python tests/benchmarks/teach.py --sets phase --rounds 10 --cells 5 --seconds 60
 python tests/benchmarks/teach.py --sets phase wbc own --rounds 5 --cells 10 --seconds 60
+python tests/benchmarks/teach.py --sets phase --steps 300 --tested 3 --no-known --no-baselines
 
 In each round the annotator goes to the next of a few images, segments it as the dock would, puts
 the worst objects right, erases as many false ones, and teaches for some seconds. Printed are AP
 at IoU 0.5 and 0.9 on images that are never corrected, against the number of objects corrected;
 at the end, with the seconds of all rounds together, a network from scratch on the same
 corrections, and the bundled one trained on whole images annotated densely (as many objects at the
-least) with plain cross-entropy. "known" are held-out images of the model's own set.
+least) with plain cross-entropy.
+
+"Sized" is AP at IoU 0.5 where the true diameter of an image's objects is given instead of measured,
+"off" by which factor the measured one is off in the worst image, "known" AP at IoU 0.5 of held-out
+images of the model's own set, "kept" the score on checked cells before a round and after it, with a
+minus where it was refused.
 """
 
 # ruff: noqa: T201
@@ -28,7 +34,9 @@ from tally import Tally, pooled, tally_of
 
 from napari_unet.core import Example, Model, iter_finetune, load_model, segment
 from napari_unet.core.checked import Box, grow_checked, keep_checked
+from napari_unet.core.events import TeachSummary
 from napari_unet.core.matching import overlap_of
+from napari_unet.core.sampling import PatchSampler
 from napari_unet.core.size import median_diameter
 from napari_unet.core.train import TEACH_SETTINGS, iter_train
 
@@ -57,8 +65,11 @@ SETS = {
 def main() -> int:
     """Print a table for each set."""
     options = parsed()
+    if options.even:
+        PatchSampler.note = lambda *_: None  # type: ignore[method-assign]
     model = load_model(options.model)
-    known = [in_view(p) for p in pictures(options.data / NUCLEI, model.card.held_out[::KNOWN])]
+    some = () if options.no_known else model.card.held_out[::KNOWN]
+    known = [in_view(p) for p in pictures(options.data / NUCLEI, some)]
     for name in options.sets:
         where = SETS[name]
         folder = options.data / where.folder
@@ -69,10 +80,10 @@ def main() -> int:
             print(f"No images in {folder}: name the folder of sets with --data.")
             return 2
         desks = [Desk(in_view(p)) for p in pictures(folder, names[where.taught])]
-        tested = [in_view(p) for p in pictures(folder, names[where.tested])]
+        tested = [in_view(p) for p in pictures(folder, names[where.tested][: options.tested])]
         print(f"{name}: {len(desks)} images corrected in turn, {len(tested)} others tested")
         unit = "seconds" if options.steps is None else "  steps"
-        print(f"round  corrected  {unit}  AP.50  AP.90  known AP.50")
+        print(f"round  corrected  {unit}  AP.50  AP.90  sized   off  known  kept")
         run(model, desks, tested, known, options)
     return 0
 
@@ -90,6 +101,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="of a round (%(default)s)")
     parser.add_argument("--steps", type=int, help="of a round, instead of seconds")
     parser.add_argument("--keep", type=float, default=0.5)
+    parser.add_argument("--even", action="store_true", help="draw hard places as often as others")
+    parser.add_argument("--tested", type=int, help="so many of the other images (all)")
+    parser.add_argument("--no-known", action="store_true")
     parser.add_argument("--no-baselines", action="store_true")
     return parser.parse_args()
 
@@ -110,6 +124,7 @@ class Desk:
         self.labels = np.zeros(picture.truth.shape, np.int32)
         self.checked = np.zeros(picture.truth.shape, np.uint8)
         self.corrected: set[int] = set()
+        self._known = np.zeros(picture.truth.shape, bool)  # checked in earlier rounds
 
     def correct(self, prediction: NDArray[np.int32], count: int) -> int:
         """Put the worst objects right and erase false ones; return how many were put right."""
@@ -140,12 +155,18 @@ class Desk:
         self.labels[where] = value
         return grow_checked(self.checked, before, self.labels, usual=self.picture.diameter)
 
+    def note_taught(self) -> None:
+        """Take note that what is checked so far was learnt."""
+        self._known = self.checked != 0
+
     @property
     def example(self) -> Example:
         """What is learnt from it, at the size of its checked cells."""
         checked = self.checked != 0
         known = median_diameter([np.where(checked, self.labels, 0)])
-        return Example(self.picture.image, self.labels.copy(), checked, "YX", known)
+        recent = checked & ~self._known
+        labels = self.labels.copy()
+        return Example(self.picture.image, labels, checked, "YX", known, recent=recent)
 
 
 def run(
@@ -174,8 +195,11 @@ def run(
             )
         )
         model = taught if summary.improved else model
+        for one in desks:
+            one.note_taught()
         seconds = number * (options.steps or options.seconds)
-        print(line(str(number), corrected, seconds, model, tested, known), flush=True)
+        row = line(str(number), corrected, seconds, model, tested, known)
+        print(f"{row}  {kept(summary)}", flush=True)
     if not options.no_baselines:
         for name, baseline, count in baselines(start, desks, corrected, options):
             print(line(name, count, seconds, baseline, tested, known), flush=True)
@@ -218,16 +242,28 @@ def line(
     known: Sequence[Picture],
 ) -> str:
     """Return one row of the table."""
-    here, before = (pooled(tally(p, model) for p in images) for images in (tested, known))
-    figures = (
-        f"{here.precision(0.5):5.3f}  {here.precision(0.9):5.3f}  {before.precision(0.5):5.3f}"
-    )
-    return f"{name:7}  {corrected:7d}  {seconds:7.0f}  {figures}"
+    found = [segment(picture.image, model, axes="YX") for picture in tested]
+    here = pooled(tally_of(p.truth, one.labels) for p, one in zip(tested, found, strict=True))
+    sized = pooled(tally(picture, model, picture.diameter) for picture in tested)
+    sizes = [(p.diameter, one.diameter) for p, one in zip(tested, found, strict=True)]
+    off = max(max(a / b, b / a) if a and b else np.inf for a, b in sizes)
+    figures = f"{here.precision(0.5):5.3f}  {here.precision(0.9):5.3f}  {sized.precision(0.5):5.3f}"
+    before = f"{pooled(tally(p, model) for p in known).precision(0.5):5.3f}" if known else "    -"
+    return f"{name:7}  {corrected:7d}  {seconds:7.0f}  {figures}  {off:4.2f}  {before}"
 
 
-def tally(picture: Picture, model: Model) -> Tally:
+def kept(summary: TeachSummary) -> str:
+    """Return what a round says of itself."""
+    if summary.before is None or summary.after is None:
+        return "nothing"
+    sign = "+" if summary.improved else "-"
+    return f"{summary.before:.2f} {summary.after:.2f} {sign} ({summary.cells_kept_aside} aside)"
+
+
+def tally(picture: Picture, model: Model, diameter: float | None = None) -> Tally:
     """Compare what a user would get with the truth."""
-    return tally_of(picture.truth, segment(picture.image, model, axes="YX").labels)
+    found = segment(picture.image, model, axes="YX", diameter=diameter)
+    return tally_of(picture.truth, found.labels)
 
 
 def best_iou(truth: NDArray[np.int32], prediction: NDArray[np.int32]) -> dict[int, float]:

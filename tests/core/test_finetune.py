@@ -108,7 +108,8 @@ def test_touching_cells_that_were_split_teach_how_to_split():
     unseen = replace(scene, labels=np.where(checked, 0, scene.labels))
     before = segment(scene.image, model, axes="YX", **CPU).labels
     assert score(unseen.labels, np.where(checked, 0, before)).average_precision[0.7] < 0.5
-    _, (model, _) = taught(model, [replace(scene, checked=checked)], steps=160)
+    settings = replace(SETTINGS, weights=TEACH_SETTINGS.weights)
+    _, (model, _) = taught(model, [replace(scene, checked=checked)], steps=160, settings=settings)
     after = segment(scene.image, model, axes="YX", **CPU).labels
     assert score(unseen.labels, np.where(checked, 0, after)).average_precision[0.7] > 0.8
 

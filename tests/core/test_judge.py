@@ -8,7 +8,7 @@ import pytest
 from napari_unet.core import judge as judge_module
 from napari_unet.core import kept_aside as kept_aside_module
 from napari_unet.core.example import Example
-from napari_unet.core.judge import Judge, is_worse, with_fitting_objects
+from napari_unet.core.judge import Judge, is_refused, is_worse, with_fitting_objects
 from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
 from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import Budget
@@ -33,6 +33,27 @@ NAN = float("nan")
 )
 def test_a_mark_is_worse(new, old, cells, worse):
     assert is_worse(new, old, cells) is worse
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "cells", "refused"),
+    [
+        (
+            Mark(0.2, 0.24),
+            Mark(0.2, 0.2),
+            4,
+            False,
+        ),  # a fifth more; of four cells noise is a quarter
+        (Mark(0.2, 0.26), Mark(0.2, 0.2), 4, True),
+        (Mark(0.2, 0.24), Mark(0.2, 0.2), 25, True),  # of many cells it is no noise
+        (Mark(0.6, 0.24), Mark(0.6, 0.2), 4, True),  # what knows much is not given up for it
+        (Mark(0.1, 0.24), Mark(0.2, 0.2), 4, True),  # a fall of the score is a fall
+        (Mark(0.2, NAN), Mark(0.2, 0.2), 4, True),
+        (Mark(0.2, 0.1), Mark(0.2, 0.2), 4, False),
+    ],
+)
+def test_a_round_is_refused_for_its_loss_alone_where_much_is_known(new, old, cells, refused):
+    assert is_refused(new, old, cells) is refused
 
 
 class Marks:

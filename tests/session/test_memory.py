@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -126,3 +128,28 @@ def test_the_command_line_reads_it(memory):
     memory.keep([one])
     (named,) = read_examples(memory.folder, Reading(axes=None, channel=None))
     np.testing.assert_array_equal(named.example.mask, one.example.mask)
+
+
+def test_what_is_not_remembered_yet_is_marked_as_recent(memory):
+    one = corrections()
+    assert (memory.marked(one).recent == one.example.mask).all()
+    memory.keep([one])
+    assert not memory.marked(one).recent.any()
+    labels, checked = one.example.labels.copy(), one.example.mask.copy()
+    labels[:5] += 1
+    checked[20:] = True
+    more = replace(one.example, labels=labels, checked=checked)
+    expected = checked & ~one.example.mask
+    expected[:5] |= checked[:5]
+    np.testing.assert_array_equal(memory.marked(Remembered(one.name, more)).recent, expected)
+
+
+def test_what_cannot_be_compared_is_not_marked(memory, monkeypatch):
+    monkeypatch.setattr(memory_module, "LARGE", 100)
+    monkeypatch.setattr(memory_module, "AROUND", 2)
+    part, broken = corrections(), corrections(seed=1)
+    part.example.checked[:, 10:] = False
+    memory.keep([part, broken])
+    (memory.folder / "labels" / f"{name_of(broken)}.tif").write_bytes(b"not a TIFF")
+    assert memory.marked(part).recent is None
+    assert memory.marked(broken).recent is None

@@ -301,6 +301,17 @@ def test_corrections_are_remembered_and_learnt_along_in_later_rounds(session, ru
     np.testing.assert_array_equal(old.mask, first.checked != 0)
 
 
+def test_what_was_corrected_since_the_last_round_is_marked_as_recent(session, runner):
+    pair = corrected()
+    job = teach(session, runner, pair)
+    (example,) = job.task.examples
+    assert (example.recent == example.mask).all() and example.mask.any()
+    job.finish(TeachDone(WORSE, ""))
+    pump_until(session, lambda: not session.busy)
+    (example,) = teach(session, runner, pair, count=2).task.examples
+    assert not example.recent.any()
+
+
 def test_nothing_is_remembered_where_that_is_switched_off(session, runner):
     session.remembers = False
     assert len(teach(session, runner, corrected()).task.examples) == 1

@@ -36,6 +36,8 @@ class Example:
         often than they, and not tested on.
     semantic : bool
         The labels are classes: the index in the model's list of them.
+    recent : ndarray of bool, shape (Y, X), or None
+        Where it was corrected since the last round: that is learnt from more often. None: nowhere.
     """
 
     image: NDArray[Any]
@@ -45,6 +47,7 @@ class Example:
     diameter: float | None = None
     replayed: bool = False
     semantic: bool = False
+    recent: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.diameter is not None and not 1 <= self.diameter <= 10_000:
@@ -57,11 +60,12 @@ class Example:
             raise InputError(f"Labels of shape {self.labels.shape} have no pixels; open others.")
         if self.labels.dtype.kind == "i" and self.labels.min() < 0:
             raise InputError(f"Labels must not be negative, but {self.labels.min()} occurs.")
-        if self.checked is not None and self.checked.shape != self.labels.shape:
-            raise InputError(
-                f"The checked area has shape {self.checked.shape}, the labels {self.labels.shape}; "
-                "they must be equal."
-            )
+        for name, area in (("checked", self.checked), ("recent", self.recent)):
+            if area is not None and area.shape != self.labels.shape:
+                raise InputError(
+                    f"The {name} area has shape {area.shape}, the labels {self.labels.shape}; "
+                    "they must be equal."
+                )
         if self.image_cyx.shape[1:] != self.labels.shape:
             raise InputError(
                 f"The image has shape {self.image.shape}, the labels {self.labels.shape}; "

@@ -17,7 +17,7 @@ from napari_unet.core.kept_patches import KeptPatches, all_patches
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget
 
-__all__ = ["Judge", "everything_checked", "is_worse", "with_fitting_objects"]
+__all__ = ["Judge", "everything_checked", "is_refused", "is_worse", "with_fitting_objects"]
 
 # The IoU of one cell varies by about this much from one good model to the next (chosen).
 NOISE = 0.2
@@ -25,6 +25,11 @@ NOISE = 0.2
 # A model that scores lower on checked cells does not know their kind (chosen; see `Teacher`), and
 # scores closer than this are the same then (chosen).
 OTHER_KIND, SAME = 0.25, 0.02
+
+# A model that finds less than this of the checked cells is still learning: to refuse what it has
+# learnt, the loss must be worse by more than this part of it, for one cell (chosen; with ten a
+# sixth). Refused within the noise, rounds of teaching phase contrast ended where the first one did.
+LEARNING, NOISE_OF_LOSS = 0.5, 0.5
 
 
 def is_worse(new: Mark, old: Mark, cells: int) -> bool:
@@ -89,6 +94,21 @@ def everything_checked(
 ) -> KeptAside | KeptPatches | None:
     """Return all that is checked, to score on what was learnt from; None if nothing is."""
     return (all_patches if config.semantic else all_checked)(examples, config.percentiles)
+
+
+def is_refused(new: Mark, old: Mark, cells: int) -> bool:
+    """Whether what was taught is given up for the model before, by the marks of both.
+
+    As `is_worse`, but where the model before knows too little to be worth keeping, what was learnt
+    from more cells is taken within the noise of the loss.
+    """
+    if not is_worse(new, old, cells):
+        return False
+    if old.score >= LEARNING or not math.isfinite(new.loss):
+        return True
+    noise = NOISE / math.sqrt(max(1, cells))
+    is_close = new.loss <= old.loss * (1 + NOISE_OF_LOSS / math.sqrt(max(1, cells)))
+    return new.score < old.score - noise / 2 or not is_close
 
 
 class Judge:
@@ -162,7 +182,7 @@ class Judge:
         before, after = self._before, self._best_mark
         improved = True
         if self._cells is not None and before is not None and after is not None:
-            improved = not is_worse(after, before, self._cells.cells)
+            improved = not is_refused(after, before, self._cells.cells)
         return TeachSummary(
             before=None if before is None else before.score,
             after=None if after is None else after.score,

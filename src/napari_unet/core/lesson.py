@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.interest import center_errors
 from napari_unet.core.kept_patches import count_patches
 from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.losses import loss_of
@@ -33,6 +34,7 @@ __all__ = [
     "sized",
     "steps_of",
     "teaching_loss",
+    "watched",
 ]
 
 
@@ -69,6 +71,16 @@ def checked_loss(named: LossConfig) -> Loss:
         return of_pixels(logits, *cropped(batch, logits))
 
     return loss
+
+
+def watched(loss: Loss, sampler: PatchSampler) -> Loss:
+    """Let what draws patches know where the network is wrong: hard places come more often."""
+
+    def watching(logits: Tensor, batch: Batch) -> Tensor:
+        sampler.note(batch, center_errors(logits, *cropped(batch, logits)))
+        return loss(logits, batch)
+
+    return watching
 
 
 def cropped(batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:

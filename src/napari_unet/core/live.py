@@ -23,6 +23,7 @@ from napari_unet.core.lesson import (
     patch_sampler,
     sized,
     teaching_loss,
+    watched,
 )
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, OpenEndedBudget, Optimisation, TrainSettings
@@ -122,7 +123,8 @@ class LiveTeaching:
         self._budget.begin(seconds)
         if not self.steps:
             fit_head(self._run.network, sampler)
-        with closing(self._run.steps(sampler, self._loss, cancelled)) as reports:
+        loss = watched(self._loss, sampler)
+        with closing(self._run.steps(sampler, loss, cancelled)) as reports:
             yield from reports
         cells = None if config.semantic else _cells(taught, config)
         if cells is not None:

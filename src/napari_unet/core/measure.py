@@ -140,19 +140,15 @@ def measure_diameter(
 
 
 def _as_taught(viewer: _Viewer, taught: float | None) -> float | None:
-    """Measure by one or two looks, where objects are of about the size that was taught last.
+    """Measure by one look, where objects are of about the size that was taught last.
 
     None if they are not, or the model was not taught. A model that has just begun to know a kind of
-    image finds pieces of its objects at other scales, and is sure of these too.
+    image finds pieces of its objects at other scales, and is sure of these too: on phase contrast
+    taught at 75 px this one look said 48, 44, 56, 75 and 48 px of 47, 37, 42, 70 and 49, and closer
+    ones up to a third less.
     """
     look = None if taught is None else viewer.look(taught)
-    if taught is None or look is None or look.error >= OTHER_SIZE:
-        return None
-    if look.error < CLOSE:
-        return look.diameter
-    closer = viewer.look(look.diameter)
-    is_better = closer is not None and closer.error < CLOSE and closer.value > look.value
-    return closer.diameter if closer is not None and is_better else taught
+    return None if look is None or look.error >= OTHER_SIZE else look.diameter
 
 
 def _factor(one: float, other: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any  # labels come in any integer dtype
 
 import numpy as np
@@ -23,6 +23,7 @@ from napari_unet.core.augment import (
 )
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.interest import Interest
 from napari_unet.core.normalize import normalize
 from napari_unet.core.rescale import rescale_image, resize_labels, scaled_shape
 from napari_unet.core.targets import labels_to_classes
@@ -43,7 +44,11 @@ MOST_BALANCE = 5.0  # chosen
 # No class weighs less or more than this, however common or rare it is (chosen).
 CLASS_WEIGHTS = (0.2, 5.0)
 
-TRIAL = 32  # patches from which the rarity of classes is measured (chosen)
+# The checked area is parted into squares of so many pixels of the model's: places, beside objects,
+# of which some are harder than others (chosen: half of a patch of teaching).
+PLACE = 64
+
+TRIAL = 32  # patches from which the rarity of classes, or of background, is measured (chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,10 @@ class WeightSettings:
     it none (tests/benchmarks/teaching.py). Long training on many images is not: see
     docs/measured.md.
 
-    ``balance`` lets background weigh more where less of it is checked than of cells, up to
-    `MOST_BALANCE` times: who corrects cells checks little between them, and without it all becomes
-    cell.
+    ``balance`` lets background weigh as much as cells do in all, or as so many pixels of weight 1
+    where more of it is checked, by up to `MOST_BALANCE` times more or less. Who corrects cells
+    checks little between them, and without it all becomes cell; between long cells that lie close
+    the equation gives background ten times as much, and all becomes background.
     """
 
     w0: float = 10.0
@@ -80,15 +86,22 @@ class Batch:
         Class of each pixel.
     weight : Tensor of float32, shape (B, H, W)
         Touching-cell weight, 0 outside the checked area.
+    number : int
+        Of the batch.
+    places : tuple of int
+        For which place each patch was drawn; see `PatchSampler.note`.
     """
 
     image: Tensor
     target: Tensor
     weight: Tensor
+    number: int = 0
+    places: tuple[int, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""
-        return Batch(self.image.to(device), self.target.to(device), self.weight.to(device))
+        image, target, weight = (x.to(device) for x in (self.image, self.target, self.weight))
+        return replace(self, image=image, target=target, weight=weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +113,18 @@ class _Source:
     mask: Tensor
     zoom: float  # that the model's size of objects asks for still
     objects: list[Tensor]  # of each checked object, or class, its pixels (n, 2)
-    anywhere: Tensor  # checked pixels (n, 2)
+    squares: list[Tensor]  # of each square of the checked area, its checked pixels (n, 2)
+    recent: Tensor  # of objects, then of squares: whether most was corrected since the last round
+    area: float  # checked pixels
     replayed: bool
     semantic: bool
 
 
 class PatchSampler:
-    """Draws batches from examples; the same seed gives the same batches.
+    """Draws batches from examples; the same seed, and the same notes, give the same batches.
+
+    Patches are drawn for places: checked objects, and squares of the checked area. What was
+    corrected since the last round is drawn more often, and so is what `note` says is hard.
 
     Parameters
     ----------
@@ -143,14 +161,17 @@ class PatchSampler:
         sources = [
             _prepare(example, percentiles, diameter) for example in examples if example.mask.any()
         ]
-        sources = [source for source in sources if len(source.anywhere)]  # shrunk to nothing
+        sources = [source for source in sources if source.squares]  # shrunk to nothing
         if not sources:
             raise InputError("Nothing is checked, so there is nothing to learn from.")
         self._sources = sources
         # Large images hold more than small ones, but not in proportion: their cells are alike.
-        areas = torch.tensor([len(source.anywhere) * source.zoom**2 for source in sources])
+        areas = torch.tensor([source.area * source.zoom**2 for source in sources])
         self._chance = _with_replay(areas.sqrt(), [source.replayed for source in sources])
-        self._background = _background_weight(sources) if weights.balance else 1.0
+        self._interest = Interest(torch.cat([source.recent for source in sources]).numpy())
+        counts = [len(source.recent) for source in sources]
+        self._places = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+        self._background = 1.0
         self._side = side
         self._batch = batch
         self._augment = augment
@@ -160,23 +181,29 @@ class PatchSampler:
         self._class_weights = np.ones(256, np.float32)
         if any(source.semantic for source in sources):
             self._class_weights = self._weigh_classes()
+        elif weights.balance:
+            self._background = self._weigh_background()
 
     def __iter__(self) -> Generator[Batch, None, None]:
         return self.batches()
 
     def batches(self, first: int = 0) -> Generator[Batch, None, None]:
-        """Yield batches from number `first` on; each depends on the seed and its number alone."""
+        """Yield batches from number `first` on; without notes each depends on its number alone."""
         for number in itertools.count(first):
             mixed = np.random.SeedSequence([self._seed, number]).generate_state(1)
             self._generator.manual_seed(int(mixed[0]))
-            patches = [self._patch() for _ in range(self._batch)]
-            images, targets, weights = zip(*patches, strict=True)
-            yield Batch(torch.stack(images), torch.stack(targets), torch.stack(weights))
+            drawn = self._places_of_batch(number)
+            patches = [self._patch(source, pixels) for source, pixels, _ in drawn]
+            images, targets, weights = (torch.stack(part) for part in zip(*patches, strict=True))
+            yield Batch(images, targets, weights, number, tuple(place for *_, place in drawn))
 
-    def _patch(self) -> tuple[Tensor, Tensor, Tensor]:
+    def note(self, batch: Batch, errors: Sequence[float]) -> None:
+        """Take note of how wrong the network is at each place of a batch; see `Interest.note`."""
+        self._interest.note(batch.number, batch.places, errors)
+
+    def _patch(self, source: _Source, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         generator = self._generator
-        source = self._sources[int(torch.multinomial(self._chance, 1, generator=generator))]
-        center = self._center(source)
+        center = self._center(source, pixels)
         warp = draw_warp((self._side, self._side), self._augment, generator, zoom=source.zoom)
         image = apply_warp(source.image, warp, center)
         image = apply_intensity(image, draw_intensity(self._augment, generator))
@@ -201,10 +228,8 @@ class PatchSampler:
 
     def _weigh_classes(self) -> NDArray[np.float32]:
         """Let a class that is rare in what will be seen weigh more: by the root of its rarity."""
-        self._generator.manual_seed(self._seed)
         pixels = np.zeros(256)
-        for _ in range(TRIAL):
-            _, target, weight = self._patch()
+        for target, weight in self._trial():
             pixels += np.bincount(target[weight > 0].numpy(), minlength=256)
         occurring = pixels > 0
         weights = np.ones(256, np.float32)
@@ -214,13 +239,48 @@ class PatchSampler:
             weights[occurring] = np.clip(rarity / (rarity * part).sum(), *CLASS_WEIGHTS)
         return weights
 
-    def _center(self, source: _Source) -> tuple[float, float]:
-        pixels = source.anywhere
-        if source.objects and self._random(100) < 100 * ON_OBJECT:
-            pixels = source.objects[self._random(len(source.objects))]
+    def _weigh_background(self) -> float:
+        """Return what background has to be weighed by; see `WeightSettings`."""
+        cells = ground = pixels = 0.0
+        for target, weight in self._trial():
+            is_ground = (target == 0) & (weight > 0)
+            cells += float(weight[target > 0].sum())
+            ground += float(weight[is_ground].sum())
+            pixels += float(is_ground.sum())
+        wanted = max(cells, pixels) / max(1.0, ground)
+        return float(np.clip(wanted, 1 / MOST_BALANCE, MOST_BALANCE))
+
+    def _trial(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield target and weight of some patches as they will be seen."""
+        self._generator.manual_seed(self._seed)
+        for source, pixels, _ in [self._places_of_batch(0)[0] for _ in range(TRIAL)]:
+            _, target, weight = self._patch(source, pixels)
+            yield target, weight
+
+    def _places_of_batch(self, number: int) -> list[tuple[_Source, Tensor, int]]:
+        """Draw for each patch of a batch the image, the pixels of a place in it, and its number."""
+        interest = self._interest.chances(number)
+        means = torch.tensor([interest[places].mean() for places in self._places])
+        return [self._place(interest, self._chance * means) for _ in range(self._batch)]
+
+    def _place(self, interest: NDArray[np.float64], chance: Tensor) -> tuple[_Source, Tensor, int]:
+        which = self._drawn(chance)
+        source, places = self._sources[which], self._places[which]
+        count = len(source.objects)
+        if count and self._random(100) < 100 * ON_OBJECT:
+            number = self._drawn(torch.from_numpy(interest[places[:count]]))
+            return source, source.objects[number], int(places[number])
+        sizes = torch.tensor([float(len(pixels)) for pixels in source.squares])
+        number = self._drawn(sizes * torch.from_numpy(interest[places[count:]]))
+        return source, source.squares[number], int(places[count + number])
+
+    def _center(self, source: _Source, pixels: Tensor) -> tuple[float, float]:
         y, x = pixels[self._random(len(pixels))].tolist()
         jitter = max(1, round(self._side / source.zoom / 4))
         return y + self._random(2 * jitter) - jitter, x + self._random(2 * jitter) - jitter
+
+    def _drawn(self, chances: Tensor) -> int:
+        return int(torch.multinomial(chances, 1, generator=self._generator))
 
     def _random(self, below: int) -> int:
         return int(torch.randint(below, (), generator=self._generator))
@@ -229,42 +289,46 @@ class PatchSampler:
 def _prepare(example: Example, percentiles: tuple[float, float], diameter: float | None) -> _Source:
     image = normalize(example.image_cyx, percentiles)
     mask = example.mask
+    recent = np.zeros(mask.shape, bool) if example.recent is None else example.recent
     labels = example.labels.astype(np.int32) if example.semantic else _renumbered(example.labels)
     zoom = diameter / example.diameter if diameter and example.diameter else 1.0
     if zoom < 1:  # enlarging is left to the warp, shrinking asks for smoothing
         shape = scaled_shape(mask.shape, zoom)
         image = rescale_image(image, zoom)
-        mask = resize_labels(mask.astype(np.int32), shape) > 0
+        mask, recent = (resize_labels(x.astype(np.int32), shape) > 0 for x in (mask, recent))
         labels = resize_labels(labels, shape)
         zoom = 1.0
     # Background is a class like others; between objects it is seen beside them.
-    ys, xs = np.nonzero(mask if example.semantic else mask & (labels > 0))
-    order = np.argsort(labels[ys, xs], kind="stable")
-    pixels = np.stack([ys[order], xs[order]], axis=1)
-    numbers = labels[ys[order], xs[order]]
-    starts = np.flatnonzero(np.diff(numbers)) + 1
-    objects = [torch.from_numpy(part) for part in np.split(pixels, starts) if len(part)]
+    objects = _parted(mask if example.semantic else mask & (labels > 0), labels)
+    squares = _parted(mask, _squares(labels.shape, max(1, round(PLACE / zoom))))
     return _Source(
         image=torch.from_numpy(image),
         labels=torch.from_numpy(labels.astype(np.float32))[None],
         mask=torch.from_numpy(mask.astype(np.float32))[None],
         zoom=zoom,
-        objects=objects,
-        anywhere=torch.from_numpy(np.argwhere(mask)),
+        objects=[torch.from_numpy(pixels) for pixels in objects],
+        squares=[torch.from_numpy(pixels) for pixels in squares],
+        recent=torch.tensor([recent[tuple(p.T)].mean() > 0.5 for p in (*objects, *squares)]),
+        area=float(np.count_nonzero(mask)),
         replayed=example.replayed,
         semantic=example.semantic,
     )
 
 
-def _background_weight(sources: Sequence[_Source]) -> float:
-    """How much background has to weigh, to count as much as the cells do."""
-    cells = ground = 0.0
-    for source in sources:
-        checked = source.mask > 0
-        area = source.zoom**2
-        cells += area * float((checked & (source.labels > 0)).sum())
-        ground += area * float((checked & (source.labels == 0)).sum())
-    return float(np.clip(cells / max(1.0, ground), 1.0, MOST_BALANCE))
+def _parted(mask: NDArray[np.bool_], names: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+    """Return row and column of the pixels of a mask, shape (n, 2), for each name."""
+    ys, xs = np.nonzero(mask)
+    order = np.argsort(names[ys, xs], kind="stable")
+    pixels = np.stack([ys[order], xs[order]], axis=1)
+    named = names[ys[order], xs[order]]
+    starts = np.flatnonzero(np.diff(named)) + 1
+    return [part for part in np.split(pixels, starts) if len(part)]
+
+
+def _squares(shape: tuple[int, ...], side: int) -> NDArray[np.int32]:
+    """Number the squares of a plane."""
+    rows, columns = (np.arange(size, dtype=np.int32) // side for size in shape)
+    return rows[:, None] * (int(columns[-1]) + 1) + columns
 
 
 def _with_replay(chance: Tensor, replayed: Sequence[bool]) -> Tensor:

@@ -27,6 +27,7 @@ from napari_unet.core.lesson import (
     patch_sampler,
     sized,
     teaching_loss,
+    watched,
 )
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
@@ -61,13 +62,15 @@ TRAIN_SETTINGS = TrainSettings(
 
 # For seconds of training on a laptop: many small steps. Measured by tests/benchmarks/teaching.py
 # on drawn dark nuclei: AP 0.5 of what was not corrected is 0.48 after 120 steps of 2 patches,
-# and 0.00 after 60 steps of 4, which take as long.
+# and 0.00 after 60 steps of 4, which take as long. Noise and blur are weak: what parts a cell from
+# its ground may be a twentieth of the range of intensities (docs/measured.md, phase contrast).
 TEACH_SETTINGS = TrainSettings(
     patch=128,
     batch=2,
-    learning_rate=1e-3,
+    learning_rate=3e-3,
     average=0.99,
     weights=WeightSettings(on_cells=False, balance=True),
+    augment=AugmentConfig(brightness=0.05, gamma=(0.8, 1.25), noise=0.02, blur=0.5),
 )
 
 
@@ -283,7 +286,7 @@ def iter_finetune(
     loss = teaching_loss(run, model if base is None else base, keep, settings.loss)
     if cancelled is None or not cancelled():
         fit_head(run.network, sampler)
-    with closing(run.steps(sampler, loss, cancelled)) as reports:
+    with closing(run.steps(sampler, watched(loss, sampler), cancelled)) as reports:
         for report in reports:
             yield report
             if judge.is_due():

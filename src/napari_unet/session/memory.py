@@ -88,6 +88,24 @@ class Memory:
             names.add(name)
         return names
 
+    def marked(self, one: Remembered) -> Example:
+        """Return an example in which is marked what is not yet remembered so: it is recent.
+
+        Of a plane that is so large that a part of it is remembered, nothing is marked.
+        """
+        example, file = one.example, self._file("checked", name_of(one))
+        if not file.is_file():
+            return replace(example, recent=example.mask)
+        try:
+            known = self._example(file)
+        except (InputError, OSError) as error:
+            log.warning("%s cannot be compared: %s", file, error)
+            return example
+        if known.labels.shape != example.labels.shape:
+            return example
+        recent = example.mask & (~known.mask | (known.labels != example.labels))
+        return replace(example, recent=recent)
+
     def recall(self, channels: int, without: set[str]) -> list[Example]:
         """Return what is remembered of other planes; what cannot be read is left out."""
         found = []

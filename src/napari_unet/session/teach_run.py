@@ -95,14 +95,15 @@ def with_memory(
 ) -> tuple[Example, ...]:
     """Return what is learnt from, with what is remembered of other images; for a second thread.
 
-    What is learnt from now is remembered, if it is to be kept. Where that fails it is learnt all
-    the same.
+    What was not remembered before is marked as recent. What is learnt from now is remembered, if it
+    is to be kept; where that fails it is learnt all the same.
     """
     fresh = [(one.pair.image.name, example) for one in gathered for example in one.examples]
     examples = tuple(example for _, example in fresh)
     if memory is None or not fresh:
         return examples
     corrections = [Remembered(*one) for one in fresh]
+    examples = tuple(memory.marked(one) for one in corrections)
     try:
         names = memory.keep(corrections) if keep else set(map(name_of, corrections))
     except InputError as error:
