@@ -60,6 +60,48 @@ def test_it_is_the_weighted_regression_near_the_weights_before(network):
     assert cost(((fitted - start) * size).ravel()) == pytest.approx(best, abs=1e-3)
 
 
+class Rehearsed:
+    """What `Rehearsal` is to the last layer: patches, what was said of them, how much it counts."""
+
+    strength, is_empty = 0.3, False
+
+    def __init__(self, network):
+        self.image = torch.randn(1, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+        self.known = network(self.image).detach()
+
+    def patches(self):
+        return iter([(self.image, self.known)])
+
+
+def layer(network):
+    head = network.head
+    return np.c_[head.weight.detach().numpy()[:, :, 0, 0], head.bias.detach().numpy()]
+
+
+def test_what_is_rehearsed_counts_in_the_regression_as_it_was_answered_before(network):
+    target = np.arange(64).reshape(8, 8) % 3
+    seen, rehearsed, start = batches(target, np.ones((8, 8))), Rehearsed(network), layer(network)
+    x, z = (
+        np.c_[image.numpy().reshape(2, -1).T.astype(float), np.ones(64)]
+        for image in (seen[0].image[0], rehearsed.image[0])
+    )
+    size = np.append(np.abs(x[:, :2]).mean(0), 1)
+    answer = rehearsed.known[0].softmax(0).numpy().reshape(3, -1).T
+
+    def cost(change):
+        change = change.reshape(3, 3)
+        checked, kept = (features @ (start + change / size).T for features in (x, z))
+        checked -= np.log(np.exp(checked).sum(1, keepdims=True))
+        kept -= np.log(np.exp(kept).sum(1, keepdims=True))
+        right = checked[np.arange(64), target.ravel()].mean()
+        return STAY * (change**2).sum() - right - 0.3 * (answer * kept).sum(1).mean()
+
+    best = minimize(cost, np.zeros(9)).fun
+    fit_head(network, seen, rehearsed)
+    assert cost(np.zeros(9)) > best + 0.2
+    assert cost(((layer(network) - start) * size).ravel()) == pytest.approx(best, abs=1e-3)
+
+
 def test_only_the_last_layer_changes_and_only_for_classes_that_are_checked(network):
     body = {name: t.clone() for name, t in network.body.state_dict().items()}
     third = network.head.weight[2].clone(), network.head.bias[2].clone()

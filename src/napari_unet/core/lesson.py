@@ -36,26 +36,23 @@ __all__ = [
 ]
 
 
-def teaching_loss(run: Optimisation, model: Model, keep: float, named: LossConfig) -> Loss:
+def teaching_loss(
+    run: Optimisation, model: Model, keep: float, named: LossConfig, rehearsal: Rehearsal
+) -> Loss:
     """Return the loss of the checked pixels, and of how far what was known is left elsewhere.
 
-    Where the model knows the image it is held near it there; where it does not, on drawn scenes
-    of the kind that it does know.
+    Where the model knows the image it is held near it there, and always on what it rehearses.
     """
     checked = checked_loss(named)
     if keep <= 0:
         return checked
     teacher = Teacher(model.network, run, keep)
-    rehearsal: Rehearsal | None = None
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
-        nonlocal rehearsal
         value = checked(logits, batch)
         if not teacher.is_contradicted:
             target, weight = cropped(batch, logits)
-            return value + teacher.loss(logits, batch.image, target, weight)
-        if rehearsal is None:  # it takes a moment, and is mostly not asked
-            rehearsal = Rehearsal(model, run, keep)
+            value = value + teacher.loss(logits, batch.image, target, weight)
         return value if rehearsal.is_empty else value + rehearsal.loss()
 
     return loss

@@ -26,6 +26,7 @@ from napari_unet.core.lesson import (
 )
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, OpenEndedBudget, Optimisation, TrainSettings
+from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.train import TEACH_SETTINGS
 
 __all__ = ["LiveTeaching"]
@@ -78,7 +79,8 @@ class LiveTeaching:
         self._run = Optimisation(network, self._settings, self._budget, device, precision, seed)
         self._run.freeze_batch_norm()
         before = model if base is None else base
-        self._loss = teaching_loss(self._run, before, keep, self._settings.loss)
+        self._rehearsal = Rehearsal(before, self._run, keep)
+        self._loss = teaching_loss(self._run, before, keep, self._settings.loss, self._rehearsal)
 
     @property
     def steps(self) -> int:
@@ -121,7 +123,7 @@ class LiveTeaching:
         sampler = patch_sampler(taught, config, self._settings, self._seed)
         self._budget.begin(seconds)
         if not self.steps:
-            fit_head(self._run.network, sampler)
+            fit_head(self._run.network, sampler, self._rehearsal)
         with closing(self._run.steps(sampler, self._loss, cancelled)) as reports:
             yield from reports
         cells = None if config.semantic else _cells(taught, config)

@@ -30,6 +30,7 @@ from napari_unet.core.lesson import (
 )
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
+from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import WeightSettings
 
 __all__ = [
@@ -280,9 +281,11 @@ def iter_finetune(
     first = judge.judge(model.network)
     if first is not None:
         yield first
-    loss = teaching_loss(run, model if base is None else base, keep, settings.loss)
+    known = model if base is None else base
+    rehearsal = Rehearsal(known, run, keep)
+    loss = teaching_loss(run, known, keep, settings.loss, rehearsal)
     if cancelled is None or not cancelled():
-        fit_head(run.network, sampler)
+        fit_head(run.network, sampler, rehearsal)
     with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
             yield report
