@@ -4,7 +4,7 @@ import torch
 from scipy.optimize import minimize
 from torch import nn
 
-from napari_unet.core.head import STAY, fit_head
+from napari_unet.core.head import STAY, fit_head, settle_outlines
 from napari_unet.core.sampling import Batch
 
 
@@ -159,3 +159,38 @@ def test_what_fits_already_stays(network):
         network.head.bias += torch.tensor([0.3, 0.0, -0.2])  # a little worse
     fit_head(network, seen)
     assert torch.equal(network.head.weight, fitted)
+
+
+def test_outlines_settle_where_as_many_pixels_are_cell_as_are_taught(network):
+    target = (np.arange(400).reshape(20, 20) % 4 == 0).astype(int)
+    weight = np.where(target == 1, 1.0, 8.0)  # so that cells are drawn tight
+    seen, body = batches(target, weight), network.body.weight.clone()
+    fit_head(network, seen)
+
+    def cells():
+        """Expected number."""
+        return network(seen[0].image)[0].softmax(0)[1].sum().item()
+
+    before, weights = cells(), network.head.weight.clone()
+    settle_outlines(network, seen)
+    assert before < 0.9 * target.sum()
+    assert cells() == pytest.approx(target.sum(), rel=0.03)
+    assert torch.equal(network.head.weight, weights) and torch.equal(network.body.weight, body)
+
+
+def test_what_is_rehearsed_holds_the_outlines_too(network):
+    target = np.arange(64).reshape(8, 8) % 2
+    seen, bias = batches(target, np.ones((8, 8))), network.head.bias.clone()
+    moved = []
+    for rehearsed in (None, Rehearsed(network)):
+        with torch.no_grad():
+            network.head.bias.copy_(bias)
+        settle_outlines(network, seen, rehearsed)
+        moved.append(float((network.head.bias - bias).abs().sum().detach()))
+    assert moved[1] < 0.9 * moved[0]
+
+
+def test_outlines_stay_where_nothing_is_known_of_them(network):
+    before = network.head.bias.clone()
+    settle_outlines(network, batches(np.ones((8, 8), int), np.ones((8, 8))))
+    assert torch.equal(network.head.bias, before)

@@ -1,9 +1,9 @@
-"""The last layer of a network, fitted to what is checked before the rest is taught."""
+"""The last layer: fitted to what is checked before the rest is taught, its level settled after."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
@@ -15,7 +15,7 @@ from napari_unet.core.optimise import failures_in_words
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import Batch
 
-__all__ = ["fit_head"]
+__all__ = ["fit_head", "settle_outlines"]
 
 BATCHES = 8  # that it is fitted to (chosen)
 PIXELS = 1500  # of each batch, and of each patch that is rehearsed, at the most (chosen)
@@ -66,11 +66,8 @@ def fit_head(
     assert isinstance(head, nn.Conv2d)
     if head.kernel_size != (1, 1):
         return
-    with failures_in_words():
-        checked = _checked_pixels(network, head, islice(batches, BATCHES))
-        seen = [checked]
-        if rehearsal is not None and not rehearsal.is_empty:
-            seen.append(_rehearsed_pixels(network, head, rehearsal))
+    seen = _looked_at(network, head, islice(batches, BATCHES), rehearsal)
+    checked = seen[0]
     known = checked.target.sum(dim=0) > 0
     if known.sum() < 2:
         return
@@ -101,6 +98,53 @@ def fit_head(
                 head.bias.copy_(fitted[:, -1])
 
 
+def settle_outlines(
+    network: nn.Module, batches: Iterable[Batch], rehearsal: Rehearsal | None = None
+) -> None:
+    """Move the bias of the last layer so that objects are as large as they are taught, in place.
+
+    What parts touching cells weighs more than what lies beside it, and the first that a network
+    learns of that is to draw all outlines tighter. Here each pixel counts the same, those rehearsed
+    too, and nothing but the level can move.
+
+    Parameters
+    ----------
+    network, batches, rehearsal
+        See `fit_head`.
+
+    Raises
+    ------
+    ComputeError
+        If torch fails, with its reason.
+    """
+    head = network.head
+    assert isinstance(head, nn.Conv2d)
+    if head.kernel_size != (1, 1) or head.bias is None:
+        return
+    seen = _looked_at(network, head, islice(batches, BATCHES), rehearsal)
+    seen = [pixels.unweighted() for pixels in seen]
+    known = seen[0].target.sum(dim=0) > 0
+    if known.sum() < 2:
+        return
+    layer = torch.cat([head.weight.detach().cpu().flatten(1), head.bias.detach().cpu()[:, None]], 1)
+    shift = torch.zeros(head.out_channels, 1, requires_grad=True)
+    step = torch.optim.LBFGS([shift], max_iter=ROUNDS, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        step.zero_grad()
+        moved = torch.where(known[:, None], shift, 0.0)
+        bias_alone = F.pad(moved, (layer.shape[1] - 1, 0))
+        value = torch.stack([pixels.loss(layer + bias_alone) for pixels in seen]).sum()
+        value = value + STAY * moved.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        return value
+
+    step.step(closure)  # type: ignore[no-untyped-call]  # torch does not annotate it
+    if torch.isfinite(shift).all():
+        with torch.no_grad():
+            head.bias += torch.where(known, shift[:, 0], 0.0).to(head.bias.device)
+
+
 @dataclass(frozen=True, eq=False)
 class _Pixels:
     """What the last layer sees of some pixels, with a 1 for its bias, and what it shall say."""
@@ -113,6 +157,22 @@ class _Pixels:
         """Cross-entropy with a last layer, shape (classes, F + 1)."""
         each = F.cross_entropy(self.features @ layer.T, self.target, reduction="none")
         return (each * self.weight).sum()
+
+    def unweighted(self) -> _Pixels:
+        """Let each of them count the same."""
+        mean = self.weight.sum() / max(1, len(self.weight))
+        return replace(self, weight=mean.expand(len(self.weight)))
+
+
+def _looked_at(
+    network: nn.Module, head: nn.Conv2d, batches: Iterable[Batch], rehearsal: Rehearsal | None
+) -> list[_Pixels]:
+    """Look at checked pixels, and at rehearsed ones if there are any."""
+    with failures_in_words():
+        seen = [_checked_pixels(network, head, batches)]
+        if rehearsal is not None and not rehearsal.is_empty:
+            seen.append(_rehearsed_pixels(network, head, rehearsal))
+    return seen
 
 
 @torch.no_grad()
@@ -135,7 +195,7 @@ def _rehearsed_pixels(network: nn.Module, head: nn.Conv2d, rehearsal: Rehearsal)
     """Look at some of the pixels of each patch that is rehearsed."""
     parts = []
     for image, known in islice(rehearsal.patches(), REHEARSED):
-        features, logits = _seen(network, head, image)
+        features, logits = _seen(network, head, image.to(head.weight.device))
         is_last = features.shape[1:3] == logits.shape[2:]
         everywhere = torch.full(logits.shape[:1] + logits.shape[2:], is_last)
         where = _some(torch.nonzero(everywhere))

@@ -45,7 +45,7 @@ VARIED = AugmentConfig(brightness=0.05, contrast=(0.7, 1.4), gamma=(0.7, 1.4), n
 ZOOMS = (0.75, 1.33)
 
 # What a `keep` of 1 weighs against the loss of the checked pixels.
-STRENGTH = 1.5
+STRENGTH = 4.0
 
 Draw = Callable[..., tuple[NDArray[Any], NDArray[np.int32]]]
 
