@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from napari_unet.core import score, segment
+from napari_unet.core import train as train_module
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
@@ -284,6 +285,24 @@ def test_a_model_that_knows_nothing_of_the_image_is_soon_not_asked_any_more(brig
             assert not teacher.is_contradicted
             asked(teacher, shown)
         assert teacher.is_contradicted is contradicted
+        assert teacher.is_confirmed is not contradicted
+
+
+def test_a_teacher_that_was_not_asked_is_neither_confirmed_nor_contradicted(bright):
+    teacher = teacher_of(bright)
+    assert not teacher.is_confirmed and not teacher.is_contradicted
+
+
+def test_outlines_settle_on_images_of_a_kind_that_was_known(bright, monkeypatch):
+    settled = []
+    monkeypatch.setattr(train_module, "settle_outlines", lambda *_: settled.append(1))
+    for shown, keep, often in ((example(SIX), 0.5, True), (example(SIX), 0.0, False)):
+        settled.clear()
+        taught(bright, [shown], keep=keep)
+        assert bool(settled) is often
+    settled.clear()
+    taught(bright, [dark(SIX)], keep=0.5)
+    assert not settled
 
 
 def test_the_default_settings_are_for_seconds():

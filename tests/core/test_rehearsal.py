@@ -122,6 +122,39 @@ def test_in_a_later_round_it_is_the_base_that_is_rehearsed(bright):
     assert any(known(taught(forgot, 0.2, bright, seed)) > 0.5 for seed in range(4))
 
 
+def test_nothing_is_drawn_to_learn_freely(bright, monkeypatch):
+    monkeypatch.setattr(rehearsal_module, "SCENES", ())
+    assert rehearsing(bright, 0.0)[0].is_empty
+
+
+def test_scenes_of_a_kind_are_of_many_looks_and_sizes(bright):
+    seen = []
+
+    def noted(shape, seed=0):
+        seen.append(seed)
+        return drawn(shape, seed)
+
+    scenes = rehearsal_module._known_scenes(
+        replace(bright, config=replace(bright.config, diameter=12.0)),
+        noted,
+        rehearsing(bright)[1],
+        5,
+    )
+    assert seen == list(range(5, 5 + rehearsal_module.DRAWN))
+    assert len({scene.shape for scene in scenes}) > 4
+
+
+def test_each_patch_comes_with_what_was_said_of_it_before(bright):
+    rehearsal, run = rehearsing(bright)
+    with torch.no_grad():
+        before = [run.network.eval()(image) for image, _ in rehearsal.patches()]
+        for p in run.network.parameters():
+            p += 1.0
+    assert len(before) == rehearsal_module.PATCHES
+    for answer, (_, known) in zip(before, rehearsal.patches(), strict=True):
+        torch.testing.assert_close(known, answer, atol=1e-4, rtol=1e-4)
+
+
 def test_with_three_channels_and_at_another_size_scenes_fit_the_network(monkeypatch):
     monkeypatch.setattr(rehearsal_module, "KNOWN", -1.0)
     config = replace(SMALL, in_channels=3, diameter=6.0)

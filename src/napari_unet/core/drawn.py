@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["cells", "nuclei", "photograph"]
+__all__ = ["Look", "cells", "nuclei", "photograph", "varied_nuclei"]
 
 RADIUS = 11.0  # pixels, of a typical drawn nucleus (chosen: a 20x objective)
 CROWDING = 0.35  # share of the nuclei that are put against another one (chosen)
@@ -14,8 +16,48 @@ SPREAD = 26.0  # pixels, radius of a typical drawn cell without its arms (chosen
 HALO = 7.0  # pixels, how far the light around a cell reaches (chosen)
 
 
-def nuclei(
+@dataclass(frozen=True)
+class Look:
+    """How nuclei look in one experiment.
+
+    Attributes
+    ----------
+    density : float
+        Nuclei per area, against the usual.
+    spread : float
+        Standard deviation of the logarithm of their brightness.
+    grains : float
+        Contrast of chromatin.
+    light : float
+        Photons, against the usual; few are noisy.
+    ground : float
+        Out-of-focus light, against the usual.
+    """
+
+    density: float = 1.0
+    spread: float = 0.45
+    grains: float = 0.22
+    light: float = 1.0
+    ground: float = 1.0
+
+
+def varied_nuclei(
     shape: tuple[int, int] = (512, 512), seed: int = 0
+) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+    """Draw fluorescent nuclei of another look with every seed; see `nuclei`."""
+    rng = np.random.default_rng([seed, 1])
+    look = Look(
+        density=float(np.exp(rng.uniform(np.log(0.2), np.log(1.6)))),
+        spread=float(rng.uniform(0.1, 0.9)),
+        grains=float(rng.uniform(0.03, 0.4)),
+        light=float(np.exp(rng.uniform(np.log(0.4), np.log(20.0)))),
+        ground=float(rng.uniform(0.02, 1.3)),
+    )
+    return nuclei(shape, seed, look=look)
+
+
+def nuclei(
+    shape: tuple[int, int] = (512, 512), seed: int = 0, *, look: Look | None = None
 ) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
     """Draw fluorescent nuclei: uneven in shape and brightness, some touching, blurred, noisy.
 
@@ -25,6 +67,8 @@ def nuclei(
         Rows and columns.
     seed : int
         The same seed gives the same image.
+    look : Look, optional
+        Other than the usual.
 
     Returns
     -------
@@ -35,9 +79,10 @@ def nuclei(
     """
     rng = np.random.default_rng(seed)
     truth = np.zeros(shape, np.int32)
-    light = _background(shape, rng)
+    look = look or Look()
+    light = look.ground * _background(shape, rng)
     placed: list[tuple[float, float, float]] = []
-    for _ in range(max(1, round(shape[0] * shape[1] / (15 * RADIUS**2)))):
+    for _ in range(max(1, round(look.density * shape[0] * shape[1] / (15 * RADIUS**2)))):
         radius = RADIUS * float(np.clip(rng.lognormal(0, 0.18), 0.6, 1.7))
         y, x = _place(shape, radius, placed, rng)
         rows, columns, inside = _outline(shape, (y, x), radius, rng)
@@ -46,8 +91,8 @@ def nuclei(
             continue
         placed.append((y, x, radius))
         truth[rows, columns][free] = len(placed)
-        light[rows, columns] += _glow(inside, radius, rng)
-    return photograph(light, rng), truth
+        light[rows, columns] += _glow(inside, radius, rng, look)
+    return photograph(look.light * light, rng), truth
 
 
 def cells(
@@ -136,15 +181,15 @@ def _is_one_piece(free: NDArray[np.bool_]) -> bool:
 
 
 def _glow(
-    inside: NDArray[np.bool_], radius: float, rng: np.random.Generator
+    inside: NDArray[np.bool_], radius: float, rng: np.random.Generator, look: Look
 ) -> NDArray[np.float64]:
     """Photons of one nucleus: thicker in the middle, with grains of chromatin and nucleoli."""
     depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     thickness = np.sqrt(np.clip(depth / (0.7 * radius), 0, 1))
     noise = rng.standard_normal(inside.shape)
     grains = sum(ndimage.gaussian_filter(noise, sigma) * sigma for sigma in (1.0, 2.2))
-    brightness = 130 * np.clip(rng.lognormal(0, 0.45), 0.3, 3)
-    glow = brightness * (0.45 + 0.55 * thickness) * (1 + 0.22 * grains)
+    brightness = 130 * np.clip(rng.lognormal(0, look.spread), 0.3, 3)
+    glow = brightness * (0.45 + 0.55 * thickness) * (1 + look.grains * grains)
     for _ in range(rng.integers(0, 4)):  # nucleoli hold little DNA
         spot = np.zeros(inside.shape)
         middle = np.argwhere(depth > 0.4 * radius)

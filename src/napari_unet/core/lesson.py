@@ -17,7 +17,7 @@ from napari_unet.core.kept_patches import count_patches
 from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.losses import loss_of
 from napari_unet.core.model_file import Model
-from napari_unet.core.optimise import Loss, Optimisation, TrainSettings
+from napari_unet.core.optimise import Loss, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import Batch, PatchSampler
 from napari_unet.core.size import median_diameter
@@ -38,26 +38,18 @@ __all__ = [
 ]
 
 
-def teaching_loss(run: Optimisation, model: Model, keep: float, named: LossConfig) -> Loss:
+def teaching_loss(named: LossConfig, teacher: Teacher | None, rehearsal: Rehearsal) -> Loss:
     """Return the loss of the checked pixels, and of how far what was known is left elsewhere.
 
-    Where the model knows the image it is held near it there; where it does not, on drawn scenes
-    of the kind that it does know.
+    Where the model knows the image it is held near it there, and always on what it rehearses.
     """
     checked = checked_loss(named)
-    if keep <= 0:
-        return checked
-    teacher = Teacher(model.network, run, keep)
-    rehearsal: Rehearsal | None = None
 
     def loss(logits: Tensor, batch: Batch) -> Tensor:
-        nonlocal rehearsal
         value = checked(logits, batch)
-        if not teacher.is_contradicted:
+        if teacher is not None and not teacher.is_contradicted:
             target, weight = cropped(batch, logits)
-            return value + teacher.loss(logits, batch.image, target, weight)
-        if rehearsal is None:  # it takes a moment, and is mostly not asked
-            rehearsal = Rehearsal(model, run, keep)
+            value = value + teacher.loss(logits, batch.image, target, weight)
         return value if rehearsal.is_empty else value + rehearsal.loss()
 
     return loss

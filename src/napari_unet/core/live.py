@@ -12,7 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
-from napari_unet.core.head import fit_head
+from napari_unet.core.head import fit_head, settle_outlines
 from napari_unet.core.judge import everything_checked, is_worse, with_fitting_objects
 from napari_unet.core.kept_aside import KeptAside
 from napari_unet.core.kept_patches import KeptPatches
@@ -27,6 +27,8 @@ from napari_unet.core.lesson import (
 )
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, OpenEndedBudget, Optimisation, TrainSettings
+from napari_unet.core.rehearsal import Rehearsal
+from napari_unet.core.teacher import Teacher
 from napari_unet.core.train import TEACH_SETTINGS
 
 __all__ = ["LiveTeaching"]
@@ -79,7 +81,10 @@ class LiveTeaching:
         self._run = Optimisation(network, self._settings, self._budget, device, precision, seed)
         self._run.freeze_batch_norm()
         before = model if base is None else base
-        self._loss = teaching_loss(self._run, before, keep, self._settings.loss)
+        self._rehearsal = Rehearsal(before, self._run, keep)
+        self._teacher = Teacher(before.network, self._run, keep) if keep > 0 else None
+        self._loss = teaching_loss(self._settings.loss, self._teacher, self._rehearsal)
+        self._network = self._run.averaged()
 
     @property
     def steps(self) -> int:
@@ -89,7 +94,7 @@ class LiveTeaching:
     @property
     def model(self) -> Model:
         """What was learnt so far, ready for use."""
-        return replace(self._before, config=self._config, network=self._run.averaged())
+        return replace(self._before, config=self._config, network=self._network)
 
     def learn(
         self,
@@ -122,10 +127,13 @@ class LiveTeaching:
         sampler = patch_sampler(taught, config, self._settings, self._seed)
         self._budget.begin(seconds)
         if not self.steps:
-            fit_head(self._run.network, sampler)
+            fit_head(self._run.network, sampler, self._rehearsal)
         loss = watched(self._loss, sampler)
         with closing(self._run.steps(sampler, loss, cancelled)) as reports:
             yield from reports
+        self._network = self._run.averaged()
+        if self._teacher is not None and self._teacher.is_confirmed and not config.semantic:
+            settle_outlines(self._network, sampler, self._rehearsal)
         cells = None if config.semantic else _cells(taught, config)
         if cells is not None:
             if self._score_before is None:

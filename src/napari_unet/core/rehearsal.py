@@ -9,14 +9,14 @@ forgetting (Li and Hoiem 2016), with drawn images in place of the new ones.
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any  # images come in any real dtype
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_unet.core import drawn
 from napari_unet.core.augment import AugmentConfig, apply_intensity, draw_intensity
@@ -33,17 +33,21 @@ from napari_unet.core.tiling import network_geometry
 
 __all__ = ["Rehearsal"]
 
-SCENES = (drawn.nuclei, drawn.cells)
-SIDE = 384  # of a scene, in its own pixels
+SCENES = (drawn.varied_nuclei, drawn.cells)
+DRAWN = 8  # scenes of each kind; one or two looks alone hold little of what is known
+SIDE = 256  # of a scene, in its own pixels
 PATCH = 128
-PATCHES = 24  # that are drawn once and then taken in turn
-KNOWN = 0.5  # AP at IoU 0.5 from which a scene is one that the model knows
+PATCHES = 48  # that are cut once and then taken in turn
+KNOWN = 0.5  # AP at IoU 0.5 from which a kind of scene is one that the model knows
 
-# As images of such a kind differ.
+# As images of such a kind differ, and sizes that are not measured well.
 VARIED = AugmentConfig(brightness=0.05, contrast=(0.7, 1.4), gamma=(0.7, 1.4), noise=0.04, blur=1.0)
+ZOOMS = (0.75, 1.33)
 
 # What a `keep` of 1 weighs against the loss of the checked pixels.
-STRENGTH = 1.5
+STRENGTH = 4.0
+
+Draw = Callable[..., tuple[NDArray[Any], NDArray[np.int32]]]
 
 
 class Rehearsal:
@@ -56,79 +60,112 @@ class Rehearsal:
     run : Optimisation
         The one whose network is held.
     keep : float
-        How strongly, above 0 up to 1.
+        How strongly, 0 to 1; 0 rehearses nothing.
     seed : int
         Of what is drawn.
     """
 
     def __init__(self, model: Model, run: Optimisation, keep: float, seed: int = 0) -> None:
+        self.strength = STRENGTH * keep
         self._run = run
-        self._strength = STRENGTH * keep
-        scenes = [scene for draw in SCENES for scene in _known(model, draw(2 * (SIDE,), seed), run)]
-        self._turns: Iterator[tuple[Tensor, Tensor]] | None = None
-        if scenes:
-            self._turns = itertools.cycle(self._patches(model, scenes, seed))
+        self._patches = _patches(model, run, seed) if keep > 0 else []
+        self._teacher: nn.Module | None = None
+        if self._patches:
+            teacher = channels_last(copy.deepcopy(model.network), run.device)
+            self._teacher = teacher.eval().requires_grad_(False)
+        self._known: list[Tensor] = []
+        self._turn = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to rehearse."""
-        return self._turns is None
+        return not self._patches
+
+    def patches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all patches once, with the logits of the model before teaching."""
+        for number, image in enumerate(self._patches):
+            yield image, self._answer(number)
 
     def loss(self) -> Tensor:
         """How far the network has moved from what it said of the next patch."""
-        if self._turns is None:
+        if not self._patches:
             return torch.zeros(())
-        image, known = next(self._turns)
+        image, known = self._patches[self._turn], self._answer(self._turn)
+        self._turn = (self._turn + 1) % len(self._patches)
         logits = self._run.logits(image)[0]
         weight = torch.ones(logits.shape[0], *logits.shape[2:], device=logits.device)
-        return self._strength * distillation_loss(logits, known, weight)
+        return self.strength * distillation_loss(logits, known, weight)
 
-    def _patches(
-        self, model: Model, scenes: list[NDArray[np.float32]], seed: int
-    ) -> list[tuple[Tensor, Tensor]]:
-        generator = torch.Generator().manual_seed(seed)
-        network = channels_last(copy.deepcopy(model.network), self._run.device).eval()
-        patches = []
-        for number in range(PATCHES):
-            scene = torch.from_numpy(scenes[number % len(scenes)])
-            y, x = (
-                int(torch.randint(max(1, size - PATCH + 1), (), generator=generator))
-                for size in scene.shape[1:]
-            )
-            image = scene[:, y : y + PATCH, x : x + PATCH]
-            image = apply_intensity(image, draw_intensity(VARIED, generator))
-            image = image[None].to(self._run.device, memory_format=torch.channels_last)
+    def _answer(self, number: int) -> Tensor:
+        """What the model said before teaching: asked once of each patch, when it is its turn."""
+        assert self._teacher is not None
+        while len(self._known) <= number:
             with torch.no_grad(), self._run.autocast():
-                patches.append((image, network(image).float()))
-        return patches
+                self._known.append(self._teacher(self._patches[len(self._known)]).float())
+        return self._known[number]
 
 
-def _known(
-    model: Model, scene: tuple[NDArray[Any], NDArray[np.int32]], run: Optimisation
-) -> list[NDArray[np.float32]]:
-    """Return a scene as the network sees it, if the model finds what was drawn."""
-    config = model.config
-    geometry = network_geometry(config)
-    if config.semantic or geometry.valid or PATCH % geometry.grid:
+def _patches(model: Model, run: Optimisation, seed: int) -> list[Tensor]:
+    """Return varied patches, each of shape (1, C, S, S), on the device of a run."""
+    geometry = network_geometry(model.config)
+    if model.config.semantic or geometry.valid or PATCH % geometry.grid:
         return []
-    image, truth = scene
-    channels = np.repeat(image[None], config.in_channels, axis=0)
-    diameter = median_diameter([truth]) if config.diameter is not None else None
+    scenes = [scene for draw in SCENES for scene in _known_scenes(model, draw, run, seed)]
+    generator = torch.Generator().manual_seed(seed)
+    images = [_cut(scenes[n % len(scenes)], generator) for n in range(PATCHES if scenes else 0)]
+    varied = [apply_intensity(image, draw_intensity(VARIED, generator)) for image in images]
+    return [image[None].to(run.device, memory_format=torch.channels_last) for image in varied]
+
+
+def _cut(scene: NDArray[np.float32], generator: torch.Generator) -> Tensor:
+    y, x = (
+        int(torch.randint(max(1, size - PATCH + 1), (), generator=generator))
+        for size in scene.shape[1:]
+    )
+    return torch.from_numpy(scene[:, y : y + PATCH, x : x + PATCH])
+
+
+def _known_scenes(
+    model: Model, draw: Draw, run: Optimisation, seed: int
+) -> list[NDArray[np.float32]]:
+    """Return scenes of one kind as the network sees them, if the model knows this kind."""
+    image, truth = _scene(draw, SIDE, seed)
+    size = None if model.config.diameter is None else median_diameter([truth])
+    channels = np.repeat(image[None], model.config.in_channels, axis=0)
     found = segment(
         channels,
         model,
         axes="CYX",
-        diameter=diameter,
+        diameter=size,
         device=str(run.device),
         precision=run.precision,
     ).labels
     if average_precision(truth, found, [0.5])[0] < KNOWN:
         return []
-    plane = normalize(channels, config.percentiles)
-    if diameter is not None and config.diameter is not None:
-        plane = rescale_image(plane, config.diameter / diameter)
-    multiple = geometry.grid
+    seen = [_as_seen(model, image, truth, 1.0)]
+    for number in range(1, DRAWN):
+        zoom = float(np.random.default_rng([seed, number]).uniform(*ZOOMS))
+        seen.append(_as_seen(model, *_scene(draw, SIDE, seed + number), zoom))
+    return [plane for plane in seen if plane.size]
+
+
+@lru_cache(maxsize=len(SCENES) * DRAWN)
+def _scene(draw: Draw, side: int, seed: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    """Draw a scene once: every lesson asks for the same ones."""
+    return draw((side, side), seed)
+
+
+def _as_seen(
+    model: Model, image: NDArray[Any], truth: NDArray[np.int32], zoom: float
+) -> NDArray[np.float32]:
+    """Bring a scene to what the network takes, its objects larger or smaller than usual."""
+    config = model.config
+    plane = normalize(np.repeat(image[None], config.in_channels, axis=0), config.percentiles)
+    diameter = median_diameter([truth])
+    if config.diameter is not None and diameter is not None:
+        plane = rescale_image(plane, zoom * config.diameter / diameter)
     if min(plane.shape[1:]) < PATCH:  # seen from far: cut to what the network takes
+        multiple = network_geometry(config).grid
         rows, columns = (size // multiple * multiple for size in plane.shape[1:])
         plane = plane[:, :rows, :columns]
-    return [plane] if min(plane.shape[1:]) >= multiple else []
+    return plane

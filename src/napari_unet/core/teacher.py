@@ -54,6 +54,11 @@ class Teacher:
         """Whether the checked cells say that it knows nothing of these images."""
         return self._steps >= PATIENCE and self._agreed < LEAST_AGREEMENT * self._steps
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the checked cells say that it knows these images."""
+        return self._steps > 0 and self._agreed >= LEAST_AGREEMENT * self._steps
+
     def loss(self, logits: Tensor, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """How far a batch of logits has moved from what it says where the weight is 0."""
         with torch.no_grad(), self._run.autocast():

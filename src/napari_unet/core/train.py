@@ -9,13 +9,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from torch import nn
+
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
-from napari_unet.core.head import fit_head
+from napari_unet.core.head import fit_head, settle_outlines
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
@@ -31,7 +33,9 @@ from napari_unet.core.lesson import (
 )
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
+from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import WeightSettings
+from napari_unet.core.teacher import Teacher
 
 __all__ = [
     "TEACH_SETTINGS",
@@ -228,8 +232,10 @@ def iter_finetune(
     """Teach a model from the checked areas of a few images.
 
     Outside the checked areas the model before teaching holds the new one near, as far as the
-    checked ones bear it out; batch-norm statistics stay as they are. Where enough cells are
-    checked a part is kept aside, by region, and the weights that score best on it are returned.
+    checked ones bear it out, and on drawn scenes that it knew; batch-norm statistics stay as they
+    are. On images of a kind that it knew outlines come to lie where they were taught. Where enough
+    cells are checked a part is kept aside, by region, and the weights that score best on it are
+    returned.
 
     Parameters
     ----------
@@ -276,30 +282,40 @@ def iter_finetune(
     replayed = [example for example in examples if example.replayed]
     keep_some = keep_patches_aside if model.config.semantic else keep_aside
     taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
-    sampler = patch_sampler([*taught, *replayed], model.config, settings, seed)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()
     judge = Judge(model, taught, aside, budget, device, precision)
     first = judge.judge(model.network)
     if first is not None:
         yield first
-    loss = teaching_loss(run, model if base is None else base, keep, settings.loss)
+    sampler = patch_sampler([*taught, *replayed], model.config, settings, seed)
+    known = model if base is None else base
+    rehearsal = Rehearsal(known, run, keep)
+    teacher = Teacher(known.network, run, keep) if keep > 0 else None
+    loss = teaching_loss(settings.loss, teacher, rehearsal)
+
+    def learnt() -> nn.Module:
+        network = run.averaged()
+        if teacher is not None and teacher.is_confirmed and not model.config.semantic:
+            settle_outlines(network, sampler, rehearsal)
+        return network
+
     if cancelled is None or not cancelled():
-        fit_head(run.network, sampler)
+        fit_head(run.network, sampler, rehearsal)
     with closing(run.steps(sampler, watched(loss, sampler), cancelled)) as reports:
         for report in reports:
             yield report
             if judge.is_due():
-                score = judge.judge(run.averaged())
+                score = judge.judge(learnt())
                 if score is not None:
                     yield score
-    last = judge.judge(run.averaged())
+    last = judge.judge(learnt())
     if last is not None:
         yield last
     summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
     history = (*model.card.history, _history(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
-    best = judge.best or replace(model, network=run.averaged())
+    best = judge.best or replace(model, network=learnt())
     return replace(best, card=card, config=knowing_size(best.config, examples)), summary
 
 
