@@ -29,7 +29,7 @@ _WIDE = 1 << 20  # bytes; what Linux allows everyone
 
 
 class Kind(IntEnum):
-    """What a message says; the first two go to the worker, the others come from it."""
+    """What a message says; `TASK`, `CANCEL` and `LOOK` go to the worker, others come from it."""
 
     TASK = 1
     CANCEL = 2
@@ -38,6 +38,7 @@ class Kind(IntEnum):
     ERROR = 5
     LOG = 6
     READY = 7
+    LOOK = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
