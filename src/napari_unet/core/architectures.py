@@ -185,6 +185,7 @@ _LIST = (
         "same-padded U-Net, batch norm after each convolution",
         "Ronneberger, Fischer and Brox 2015, arXiv:1505.04597",
         _unet,
+        pixel_bytes=28,
     ),
     Architecture(
         "unet-valid",

@@ -84,9 +84,11 @@ class UNet(Network):
 
     def _merged(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
         features = self.up[level](features)
-        return self.merge[level](  # type: ignore[no-any-return]  # modules are not typed
-            torch.cat([_crop(skip, features), features], dim=1)
-        )
+        features = torch.cat([_crop(skip, features), features], dim=1)
+        del skip  # here it takes the most memory: what is not needed any more goes at once
+        for layer in self.merge[level]:  # type: ignore[attr-defined]  # a Sequential
+            features = layer(features)
+        return features
 
 
 def _windows(box: Box, sizes: list[tuple[int, int]]) -> list[Box]:
