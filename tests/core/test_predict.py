@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from brightness import brightness_model
-from napari_unet.core import predict
+from napari_unet.core import plan, predict
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.instances import probability_to_labels
@@ -290,7 +290,8 @@ def test_touching_objects_are_parted_as_the_model_or_the_caller_says(split, obje
 
 
 def test_progress_counts_every_tile_of_every_plane(monkeypatch):
-    monkeypatch.setattr(predict, "_tile_side", lambda *_: 16)
+    monkeypatch.setattr(plan, "MOST_BYTES", 0)
+    monkeypatch.setattr(plan, "LEAST_TILE", 16)
     calls = []
     segment(
         np.zeros((3, 33, 40)),

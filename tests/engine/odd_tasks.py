@@ -42,6 +42,19 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """Yields where the user looks each time that changes; returns when cancelled."""
+
+    def run(self, wishes):
+        seen = ()
+        while not wishes():
+            if wishes.center != seen:
+                seen = wishes.center
+                yield seen
+            time.sleep(0.002)
+
+
+@dataclass(frozen=True)
 class Deaf:
     """Never hears that it is cancelled."""
 

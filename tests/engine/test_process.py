@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.odd_tasks import Count, Deaf, Describe, Die, Echo, Fail, Unsendable, Wait
+from engine.odd_tasks import Count, Deaf, Describe, Die, Echo, Fail, Unsendable, Wait, Watch
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.engine import JobCancelledError, ProcessRunner, WorkerDiedError
 from napari_unet.engine.handle import WorkerHandle
@@ -67,6 +67,23 @@ def test_cancel_while_running_raises_where_the_task_has_no_result(runner, wait_u
     with pytest.raises(JobCancelledError, match=r"^Waiting was stopped\.$"):
         job.result(20)
     assert runner.submit(Describe()).result(20)["pid"] == pid
+
+
+def test_a_running_task_hears_where_the_user_looks(runner, wait_until):
+    waiting = runner.submit(Wait("done"))
+    job, seen = runner.submit(Watch()), []
+    job.look_at((1.0, 2.0))  # it has not begun
+    waiting.cancel()
+    for center in ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)):
+        job.look_at(center)
+        wait_until(lambda center=center: seen.extend(job.poll()) or center in seen)
+    job.cancel()
+    job.result(20)
+    assert [center for center in seen if center] == [(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)]
+    later = runner.submit(Watch())
+    wait_until(lambda: seen.extend(later.poll()) or seen[-1] is None)  # not the job before
+    later.cancel()
+    later.result(20)
 
 
 def test_cancel_while_queued_runs_nothing(runner, wait_until):

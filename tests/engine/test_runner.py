@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.odd_tasks import Count, Fail, Train, Wait
+from napari_unet.core import predict
 from napari_unet.core.errors import ComputeError, InputError, ModelFileError, OutOfMemoryError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
@@ -192,6 +193,39 @@ def teach_task(model_path, cells, save_to, **others):
     return TeachTask(
         model_path, (example,), steps=2, save_to=str(save_to), precision="float32", **others
     )
+
+
+def test_a_view_that_moves_changes_which_tile_comes_next(runner, model_path, cells):
+    rows, columns = cells[0].shape
+    task = SegmentTask(cells[0][None], model_path, (0.0, 0.0), tile=40, precision="float32")
+    job = runner.submit(task)
+    _, first = job.poll() + job.poll()
+    job.look_at((rows - 1.0, columns - 1.0))
+    (second,) = job.poll()
+    job.look_at((rows - 1.0, 0.0))
+    (third,) = job.poll()
+    job.result()
+    tiles = [first, second, third, *job.poll()]
+    assert (first.y, first.x) == (0, 0)
+    assert second.y + second.probability.shape[1] == rows
+    assert second.x + second.probability.shape[2] == columns
+    assert third.y == second.y and third.x == 0
+    assert len({(tile.y, tile.x) for tile in tiles}) == len(tiles) == first.count
+
+
+def test_memory_that_was_short_is_told_with_the_result(runner, model_path, cells, monkeypatch):
+    run, sizes = predict._run, []
+
+    def first_fails(network, image, box):
+        sizes.append(image.size)
+        if len(sizes) == 1:
+            raise MemoryError
+        return run(network, image, box)
+
+    monkeypatch.setattr(predict, "_run", first_fails)
+    monkeypatch.setattr(predict, "LEAST_TILE", 16)
+    job = runner.submit(SegmentTask(cells[0][None], model_path, precision="float32"))
+    assert job.result().notes == (predict.SMALLER_TILES,)
 
 
 def test_teaching_saves_a_model_that_can_be_loaded(runner, model_path, one_cell, tmp_path):

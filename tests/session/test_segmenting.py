@@ -91,6 +91,37 @@ def test_tiles_become_labels_as_they_arrive(session, runner, heard):
     assert states[0] == "Segment" and states[-1] == ""
 
 
+def test_what_is_looked_at_comes_next_of_tiles_and_of_planes(session, runner):
+    pair = pair_of((4, 8, 20), "ZYX")
+    session.segment(pair, [(0,), (1,), (2,), (3,)], center=(1.0, 1.0))
+    first = sent(session, runner)
+    session.look_at(pair, (0,), (7.0, 19.0))
+    assert first.center == (7.0, 19.0)
+    session.look_at(pair_of((4, 8, 20), "ZYX"), (0,), (0.0, 0.0))  # another image
+    session.look_at(pair, (3,), (2.0, 3.0))
+    assert first.center == (7.0, 19.0)  # it is of the first plane
+    shown = [first.task.center]
+    for count in (2, 3, 4):
+        for tile in two_tiles():
+            runner.job.add_event(tile)
+        runner.job.finish(DONE)
+        sent(session, runner, count)
+        shown.append(runner.job.task.center)
+    assert shown == [(1.0, 1.0), *[(2.0, 3.0)] * 3]
+    finish(session, runner, *two_tiles())
+
+
+def test_that_memory_was_short_is_said_at_the_end(session, runner, heard):
+    session.segment(pair_of((8, 20)), [()])
+    job = sent(session, runner)
+    for tile in two_tiles():
+        job.add_event(tile)
+    job.finish(SegmentDone(1.0, "this computer", "float32", ("Memory was short.",)))
+    pump_until(session, lambda: session.settled)
+    [(sentence, is_failure)] = heard
+    assert sentence.startswith("Memory was short. Segmented in ") and not is_failure
+
+
 def test_planes_of_a_stack_go_one_by_one_in_the_order_that_was_asked(session, runner):
     data = np.arange(3 * 8 * 20, dtype=np.uint16).reshape(3, 8, 20)
     pair = Pair(

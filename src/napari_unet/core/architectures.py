@@ -54,6 +54,9 @@ class Architecture:
     pixel_bytes : int
         Memory of a float32 run, in bytes a pixel and channel of the first level, as
         tests/benchmarks/memory.py measures it.
+    pixel_flops : int
+        Floating-point operations of a run, for a pixel and squared number of channels of the
+        first level: about, for a wide network.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Architecture:
     window: int = 1
     is_valid: bool = False
     pixel_bytes: int = 32
+    pixel_flops: int = 360
 
 
 def _half(pixels: int) -> int:
@@ -181,6 +185,7 @@ _LIST = (
         "same-padded U-Net, batch norm after each convolution",
         "Ronneberger, Fischer and Brox 2015, arXiv:1505.04597",
         _unet,
+        pixel_bytes=28,
     ),
     Architecture(
         "unet-valid",

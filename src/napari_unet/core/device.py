@@ -19,7 +19,10 @@ __all__ = [
     "choose_precision",
     "device_name",
     "exact",
+    "free_memory",
 ]
+
+UNKNOWN_FREE = 4_000_000_000  # bytes, where nobody can tell (chosen)
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -97,6 +100,20 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return "Apple GPU" if device.type == "mps" else "this computer"
+
+
+def free_memory(device: torch.device) -> int:
+    """Return how many bytes are free on a device, those that torch keeps for later included."""
+    if device.type == "cuda":
+        free: int = torch.cuda.mem_get_info(device)[0]
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    try:
+        import psutil  # optional: not on every GPU server
+    except ImportError:
+        return UNKNOWN_FREE
+    return int(psutil.virtual_memory().available)
 
 
 def _has_gpu(index: int | None) -> bool:

@@ -15,7 +15,15 @@ from napari_unet.core.rescale import resize_image, resize_labels
 from napari_unet.core.split_touching import split_objects
 from napari_unet.core.targets import fill_gaps
 
-__all__ = ["check_settings", "fill_holes", "probability_to_labels", "remove_small"]
+__all__ = [
+    "check_settings",
+    "components",
+    "fill_holes",
+    "foreground_of",
+    "objects_at",
+    "probability_to_labels",
+    "remove_small",
+]
 
 # A hole of up to this part of its object is filled (chosen).
 HOLE = 0.1
@@ -29,6 +37,7 @@ def probability_to_labels(
     split: float = 0.0,
     shape: tuple[int, int] | None = None,
     score: ObjectScore | None = None,
+    typical_areas: tuple[float, float] | None = None,
 ) -> NDArray[np.int32]:
     """Label the connected pixels above a threshold, fill small holes and close the gaps.
 
@@ -50,6 +59,9 @@ def probability_to_labels(
     score : ObjectScore, optional
         With it objects are made at a second, higher threshold too, and those that look most like
         true ones are chosen; see `napari_unet.core.object_score`.
+    typical_areas : tuple of float, optional
+        Where this is a part of an image: what the score needs to know of all of it, see
+        `choose_objects`.
 
     Returns
     -------
@@ -61,27 +73,29 @@ def probability_to_labels(
     size = min_size
     if shape is not None and is_rescaled:
         size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
-    labels = _at_threshold(probability, threshold, size, split)
+    labels = objects_at(probability, threshold, size, split)
     upper, is_upper = None, np.zeros(0, bool)
     if score is not None:
         upper = upper_threshold(threshold)
-        higher = _at_threshold(probability, upper, size, split)
-        labels, is_upper = choose_objects(labels, higher, _belief(probability), score, threshold)
+        higher = objects_at(probability, upper, size, split)
+        labels, is_upper = choose_objects(
+            labels, higher, _belief(probability), score, threshold, typical_areas
+        )
     if shape is None or not is_rescaled:
         return labels
     cut = _Cut(threshold, upper, is_upper)
     return remove_small(_at_shape(labels, probability, cut, shape), min_size)
 
 
-def _at_threshold(
+def objects_at(
     probability: NDArray[Any], threshold: float, min_size: int, split: float
 ) -> NDArray[np.int32]:
-    foreground = fill_holes(_foreground(probability, threshold))
+    """Return the objects at one threshold; see `probability_to_labels` for the parameters."""
+    foreground = fill_holes(foreground_of(probability, threshold))
     if split > 0:
         labels = split_objects(foreground, _belief(probability), split, min_size=min_size)
     else:
-        labels = np.zeros(foreground.shape, np.int32)
-        ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
+        labels = components(foreground)
     # What is too small goes first: no gap is filled on its account.
     return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
 
@@ -96,9 +110,9 @@ class _Cut:
 
     def foreground(self, probability: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return which pixels are above the threshold of the object that they belong to."""
-        above = _foreground(probability, self.lower)
+        above = foreground_of(probability, self.lower)
         if self.upper is not None:
-            above &= ~self.is_upper[labels] | _foreground(probability, self.upper)
+            above &= ~self.is_upper[labels] | foreground_of(probability, self.upper)
         return above
 
 
@@ -159,7 +173,15 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return filled_in
 
 
-def _foreground(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
+def components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Number what is connected, also by corners, from 1."""
+    labels = np.zeros(foreground.shape, np.int32)
+    ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
+    return labels
+
+
+def foreground_of(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
+    """Return where a probability, as float or in 8 bits, is at least the threshold."""
     if probability.ndim != 2:
         raise InputError(f"Probabilities of shape {probability.shape} are not one plane.")
     if probability.dtype == np.uint8:

@@ -98,6 +98,7 @@ def looks_of(
     diameter: float,
     *,
     is_upper: bool = False,
+    typical_area: float | None = None,
 ) -> Floats:
     """Describe how each object looks.
 
@@ -111,6 +112,8 @@ def looks_of(
         Of usual objects, in pixels.
     is_upper : bool
         Whether they were made at the upper threshold.
+    typical_area : float, optional
+        Median of the objects of all the image in pixels, where this is a part of one.
 
     Returns
     -------
@@ -152,7 +155,7 @@ def looks_of(
             rim.probability,
             rim.around,
             cut[1:],
-            _limited_log(area / np.median(area)),
+            _limited_log(area / (np.median(area) if typical_area is None else typical_area)),
         ],
         axis=1,
     )
@@ -205,6 +208,7 @@ def choose_objects(
     probability: NDArray[np.float32],
     score: ObjectScore,
     threshold: float,
+    typical_areas: tuple[float, float] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Choose among the objects of two thresholds those that look most like true ones.
 
@@ -218,6 +222,8 @@ def choose_objects(
         How they are judged.
     threshold : float
         The lower it is, the less likely objects are taken too.
+    typical_areas : tuple of float, optional
+        Median of the lower and of the upper objects, see `looks_of`.
 
     Returns
     -------
@@ -227,8 +233,10 @@ def choose_objects(
         By number, whether an object is of the upper threshold.
     """
     looks = [
-        looks_of(labels, probability, score.diameter, is_upper=labels is upper)
-        for labels in (lower, upper)
+        looks_of(
+            labels, probability, score.diameter, is_upper=labels is upper, typical_area=typical
+        )
+        for labels, typical in zip((lower, upper), typical_areas or (None, None), strict=True)
     ]
     scores = score.score(np.concatenate(looks))
     first = len(looks[0])

@@ -2,81 +2,79 @@
 
 from __future__ import annotations
 
-import copy
+import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any  # images come in any real dtype
-from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from napari_unet.core.architectures import ARCHITECTURES
-from napari_unet.core.device import (
-    autocast_dtype,
-    channels_last,
-    choose_device,
-    choose_precision,
-    exact,
-)
-from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
+from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
+from napari_unet.core.inference import ReadyNetwork, explained, is_out_of_memory
 from napari_unet.core.model_file import Model
-from napari_unet.core.models.blocks import fold_batch_norm
-from napari_unet.core.models.norms import measures_images, with_measured_norms
+from napari_unet.core.models.network import Box
+from napari_unet.core.models.norms import measures_images
 from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.plan import LEAST_TILE, plan_image
 from napari_unet.core.planes import check_image
 from napari_unet.core.rescale import to_model_size
-from napari_unet.core.tiling import (
-    NetworkGeometry,
-    network_geometry,
-    plan_sample,
-    plan_tiles,
-    read_mirrored,
-)
+from napari_unet.core.tile_queue import Center, TileQueue
+from napari_unet.core.tiling import Tile, network_geometry, plan_sample, read_mirrored
 
 __all__ = ["predict_plane", "predict_tiles"]
 
-# Activations of a tile may take about this many bytes (chosen: safe on a laptop with 8 GB).
-TILE_BYTES = 800_000_000
+_log = logging.getLogger(__name__)
 
 # Steps through rows and columns: as it is, upside down, left to right, both.
 MIRRORS = ((1, 1), (-1, 1), (1, -1), (-1, -1))
+
+SMALLER_TILES = "Memory was short, so smaller tiles are computed, which takes a little longer."
+ON_THE_CPU = "The memory of the GPU was too short, so the processor computes, which takes longer."
 
 
 def predict_tiles(
     image_cyx: NDArray[Any],
     model: Model,
     *,
-    center: tuple[float, float] | None = None,
+    center: Center = None,
     device: str = "auto",
     precision: str = "auto",
     tile: int | None = None,
     ranges: NDArray[np.float64] | None = None,
+    quick: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[TileResult]:
     """Yield class probabilities of one image plane, tile by tile, nearest to `center` first.
 
     Parameters
     ----------
     image_cyx : ndarray, shape (C, Y, X)
-        Any real dtype; it is normalised once, as a whole.
+        Any real dtype; it is normalised once, as a whole. Of a lazy one (dask, zarr) what a tile
+        needs is read while the tile before is computed.
     model : Model
         Its ``in_channels`` must be C.
-    center : tuple of float, optional
-        Row and column where the user is looking.
+    center : tuple of float, or callable, optional
+        Row and column where the user is looking; what is callable is asked before each tile, so
+        that a view that has moved changes the order of what is left.
     device, precision : str
         See `napari_unet.core.device`.
     tile : int, optional
-        Largest side of a tile, in pixels; None chooses by the width of the network.
+        Largest side of a tile, in pixels; None chooses, see `napari_unet.core.plan`.
     ranges : ndarray, shape (C, 2), optional
         See `intensity_range`; give it where `image_cyx` is a part of an image. A network with
         group or instance norm normalises its features by that part all the same.
+    quick : bool
+        Somebody watches: tiles are small enough that the first is soon there.
+    tell : callable, optional
+        Gets a sentence for the user where memory was short; without it that is logged as a
+        warning.
 
     Yields
     ------
     TileResult
-        With float32 probabilities.
+        With float32 probabilities. Where memory was short their ``count`` grows.
 
     Raises
     ------
@@ -86,27 +84,13 @@ def predict_tiles(
         If torch fails.
     """
     _check_plane(image_cyx, model)
-    chosen = choose_device(device)
-    dtype = autocast_dtype(choose_precision(precision, chosen))
-    geometry = network_geometry(model.config)
-    max_tile = tile or _tile_side(model, geometry.halo)
-    tiles = plan_tiles(image_cyx.shape[1:], geometry, max_tile, center)
     if ranges is None:
         ranges = intensity_range(image_cyx, model.config.percentiles)
     try:
-        network = _inference_network(model, chosen, dtype)
-        if measures_images(network):
-            sample = _sample(image_cyx, geometry, ranges)
-            with exact(chosen, dtype):
-                network = with_measured_norms(network, _on_device(sample, chosen, dtype))
-        for index, spot in enumerate(tiles):
-            image = torch.from_numpy(apply_range(read_mirrored(image_cyx, spot), ranges))
-            probability = _run(network, image, chosen, dtype)
-            y, x = spot.y_crop, spot.x_crop
-            inside = probability[:, y : y + spot.height, x : x + spot.width]
-            yield TileResult(spot.y, spot.x, np.ascontiguousarray(inside), index, len(tiles))
+        run = _Run(image_cyx, model, ranges, (device, precision), tell or _log.warning)
+        yield from run.tiles(center, tile, quick)
     except (RuntimeError, MemoryError) as error:
-        raise _explained(error) from error
+        raise explained(error) from error
 
 
 def _check_plane(image_cyx: NDArray[Any], model: Model) -> None:
@@ -115,58 +99,142 @@ def _check_plane(image_cyx: NDArray[Any], model: Model) -> None:
     check_image(image_cyx.shape, image_cyx.dtype, "CYX", model.config.in_channels)
 
 
-def _explained(error: RuntimeError | MemoryError) -> ComputeError:
-    if isinstance(error, torch.OutOfMemoryError):
-        return OutOfMemoryError(
-            "There is not enough memory on the GPU; close other programs that use it, "
-            "or compute on the CPU."
+class _Run:
+    """One image on its way through a network; it goes on where memory is too short."""
+
+    def __init__(
+        self,
+        image_cyx: NDArray[Any],
+        model: Model,
+        ranges: NDArray[np.float64],
+        wished: tuple[str, str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._image, self._model, self._ranges = image_cyx, model, ranges
+        self._geometry = network_geometry(model.config)
+        self._tell = tell
+        self._network: ReadyNetwork | None = None
+        self._told: set[str] = set()
+        self._wished = wished
+
+    def tiles(self, center: Center, side: int | None, quick: bool) -> Iterator[TileResult]:
+        """Yield what the network says of each tile."""
+        network = self._ready()
+        shape_yx: tuple[int, int] = self._image.shape[1:]
+        plan = plan_image(
+            self._model.config,
+            shape_yx,
+            network.memory,
+            network.precision,
+            quick=quick,
+            side=side,
         )
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
-        return OutOfMemoryError("There is not enough memory; close other programs.")
-    return ComputeError(f"The network could not be run: {error}")
+        _log.info("%s", plan.sentence)
+        queue = TileQueue(plan.tiles, shape_yx, self._geometry, center)
+        with _Reader(self._image, self._ranges) as reader:
+            while (tile := queue.next()) is not None:
+                probability = self._computed(tile, reader, queue)
+                if probability is None:
+                    continue  # the tiles are smaller now, or another device computes
+                queue.finish(tile)
+                count = queue.done + len(queue)
+                yield TileResult(tile.y, tile.x, probability, queue.done - 1, count)
+
+    def _computed(
+        self, tile: Tile, reader: _Reader, queue: TileQueue
+    ) -> NDArray[np.float32] | None:
+        """Return probabilities of a tile; None where memory was too short and a way was found."""
+        try:
+            image = reader.read(tile)
+            reader.begin(queue.after())
+            box = Box(tile.y_crop, tile.x_crop, tile.y_crop + tile.height, tile.x_crop + tile.width)
+            return _run(self._ready(), image, box)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            shortage = error.with_traceback(None)  # its frames hold what takes the memory
+        self._make_room(tile, queue, shortage)
+        return None
+
+    def _make_room(self, tile: Tile, queue: TileQueue, error: RuntimeError | MemoryError) -> None:
+        """Halve the tiles; where they are small already, go over to the processor.
+
+        Raises
+        ------
+        RuntimeError, MemoryError
+            The one that was met, if nothing is left to try.
+        """
+        network = self._ready()
+        network.give_back()
+        if max(tile.height, tile.width) > LEAST_TILE and queue.halve():
+            self._say(SMALLER_TILES)
+        elif network.device.type != "cpu":
+            self._network, self._wished = None, ("cpu", self._wished[1])
+            self._say(ON_THE_CPU)
+        else:
+            raise error
+
+    def _ready(self) -> ReadyNetwork:
+        if self._network is None:
+            needs_sample = measures_images(self._model.network)
+            sample = self._sample() if needs_sample else None
+            self._network = ReadyNetwork(self._model, *self._wished, sample)
+        return self._network
+
+    def _sample(self) -> NDArray[np.float32]:
+        """Return parts of the image that stand for all of it, (B, C, h, w)."""
+        parts = plan_sample(self._image.shape[1:], self._geometry)
+        return np.stack(
+            [apply_range(read_mirrored(self._image, part), self._ranges) for part in parts]
+        )
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._tell(sentence)
 
 
-def _tile_side(model: Model, halo: int) -> int:
-    bytes_a_pixel = ARCHITECTURES[model.config.architecture].pixel_bytes * model.config.width
-    pixels = TILE_BYTES / bytes_a_pixel
-    return max(128, int(pixels**0.5) - 2 * halo)
+def _run(network: ReadyNetwork, image: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+    return network(image, box)
 
 
-_folded: WeakKeyDictionary[nn.Module, dict[tuple[str, torch.dtype], nn.Module]] = (
-    WeakKeyDictionary()
-)
+class _Reader:
+    """Reads what tiles need, normalised; of a lazy image the next one in a thread, ahead of time.
 
+    A plain array is read when it is needed: there is nothing to wait for.
+    """
 
-def _inference_network(model: Model, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """Return the network ready to run, batch norm folded; kept for the next call."""
-    ready = _folded.setdefault(model.network, {})
-    key = (str(device), dtype)
-    if key not in ready:
-        network = fold_batch_norm(copy.deepcopy(model.network).eval())
-        ready[key] = channels_last(network, device, dtype).requires_grad_(False)
-    return ready[key]
+    def __init__(self, image_cyx: NDArray[Any], ranges: NDArray[np.float64]) -> None:
+        self._image, self._ranges = image_cyx, ranges
+        self._thread: ThreadPoolExecutor | None = None
+        self._ahead: tuple[Tile, Future[NDArray[np.float32]]] | None = None
 
+    def __enter__(self) -> _Reader:
+        if type(self._image) is not np.ndarray:
+            self._thread = ThreadPoolExecutor(1, "napari-unet tiles")
+        return self
 
-def _run(
-    network: nn.Module, image: torch.Tensor, device: torch.device, dtype: torch.dtype
-) -> NDArray[np.float32]:
-    with torch.inference_mode(), exact(device, dtype):
-        probability = network(_on_device(image[None], device, dtype))[0].float().softmax(dim=0)
-        return probability.cpu().numpy()  # type: ignore[no-any-return]  # numpy() is untyped
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
 
+    def begin(self, tile: Tile | None) -> None:
+        """Begin to read what will probably be asked for next."""
+        if self._thread is not None and tile is not None:
+            self._ahead = (tile, self._thread.submit(self._read, tile))
 
-def _on_device(batch: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    return batch.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    def read(self, tile: Tile) -> NDArray[np.float32]:
+        """Return what a tile reads, (C, h, w)."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            if ahead[0] == tile:
+                return ahead[1].result()
+            if not ahead[1].cancel():
+                ahead[1].exception()  # never two at a time: not every lazy array allows it
+        return self._read(tile)
 
-
-def _sample(
-    image_cyx: NDArray[Any], geometry: NetworkGeometry, ranges: NDArray[np.float64]
-) -> torch.Tensor:
-    """Return parts of an image that stand for all of it, (B, C, h, w)."""
-    parts = plan_sample(image_cyx.shape[1:], geometry)
-    return torch.stack(
-        [torch.from_numpy(apply_range(read_mirrored(image_cyx, part), ranges)) for part in parts]
-    )
+    def _read(self, tile: Tile) -> NDArray[np.float32]:
+        return apply_range(read_mirrored(self._image, tile), self._ranges)
 
 
 def predict_plane(

@@ -30,6 +30,9 @@ from napari_unet.core.config import ModelConfig
 __all__ = [
     "NetworkGeometry",
     "Tile",
+    "halve_tile",
+    "input_lengths",
+    "nearest_first",
     "network_geometry",
     "plan_sample",
     "plan_tiles",
@@ -121,7 +124,7 @@ class Tile:
 def plan_tiles(
     shape_yx: tuple[int, int],
     geometry: NetworkGeometry,
-    max_tile: int,
+    max_tile: int | tuple[int, int],
     center: tuple[float, float] | None = None,
 ) -> list[Tile]:
     """Cover an image with tiles of about equal size, nearest to `center` first.
@@ -132,21 +135,48 @@ def plan_tiles(
         Shape of the image plane in pixels.
     geometry : NetworkGeometry
         What the network needs.
-    max_tile : int
-        Largest side of a tile's output, in pixels; rounded to the network's grid.
+    max_tile : int or tuple of int
+        Largest side of a tile's output, or largest height and width, in pixels; rounded to the
+        network's grid.
     center : tuple of float, optional
         Row and column where the user is looking; None is the middle of the image.
     """
-    rows = _axis_spans(shape_yx[0], geometry, max_tile)
-    columns = _axis_spans(shape_yx[1], geometry, max_tile)
+    most = (max_tile, max_tile) if isinstance(max_tile, int) else max_tile
+    rows = _axis_spans(shape_yx[0], geometry, most[0])
+    columns = _axis_spans(shape_yx[1], geometry, most[1])
     tiles = [_tile(row, column, shape_yx, geometry) for row in rows for column in columns]
-    at = center or (shape_yx[0] / 2, shape_yx[1] / 2)
+    return nearest_first(tiles, center or (shape_yx[0] / 2, shape_yx[1] / 2))
+
+
+def nearest_first(tiles: list[Tile], center: tuple[float, float]) -> list[Tile]:
+    """Sort tiles by how far their middle is from a point of the image."""
 
     def squared_distance(tile: Tile) -> float:
-        y, x = tile.y + tile.height / 2 - at[0], tile.x + tile.width / 2 - at[1]
+        y, x = tile.y + tile.height / 2 - center[0], tile.x + tile.width / 2 - center[1]
         return y * y + x * x
 
     return sorted(tiles, key=squared_distance)
+
+
+def halve_tile(tile: Tile, shape_yx: tuple[int, int], geometry: NetworkGeometry) -> list[Tile]:
+    """Cut a tile in two across its longer side; one of a single pixel of the grid stays."""
+    spans = [(tile.y, tile.y + tile.height), (tile.x, tile.x + tile.width)]
+    axis = int(tile.width > tile.height)
+    start, stop = spans[axis]
+    middle = start + _ceil(-(-(stop - start) // 2), geometry.grid)
+    if middle >= stop:
+        return [tile]
+    halves = []
+    for part in ((start, middle), (middle, stop)):
+        spans[axis] = part
+        halves.append(_tile(spans[0], spans[1], shape_yx, geometry))
+    return halves
+
+
+def input_lengths(size: int, geometry: NetworkGeometry, max_tile: int) -> list[int]:
+    """Return how many pixels the tiles along an axis of the image read."""
+    spans = (geometry.input_span(*out, size) for out in _axis_spans(size, geometry, max_tile))
+    return [stop - start for start, stop in spans]
 
 
 def _axis_spans(size: int, geometry: NetworkGeometry, max_tile: int) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from napari_unet.engine.tasks import (
     Task,
     TeachDone,
     TeachTask,
+    Wishes,
     run_task,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "Task",
     "TeachDone",
     "TeachTask",
+    "Wishes",
     "WorkerDiedError",
     "run_task",
 ]

@@ -30,6 +30,7 @@ from napari_unet.engine.tasks import (
     SegmentTask,
     TeachDone,
     TeachTask,
+    Wishes,
 )
 
 if TYPE_CHECKING:
@@ -115,21 +116,33 @@ def segment(
     shape_yx = (plane.shape[1], plane.shape[2])
     measured = task.diameter is None and model.config.diameter is not None
     yield PlaneSize(diameter, shape_yx, measured)
+    notes: list[str] = []
+
+    def center() -> tuple[float, float] | None:
+        looks_at = cancelled.center if isinstance(cancelled, Wishes) else None
+        return _rescaled(looks_at or task.center, task.image.shape[1:], shape_yx)
+
     tiles = predict_tiles(
         plane,
         model,
-        center=_rescaled(task.center, task.image.shape[1:], shape_yx),
+        center=center,
         device=task.device,
         precision=info.precision,
         tile=task.tile,
         ranges=ranges,
+        quick=True,
+        tell=notes.append,
     )
-    _stop_if(cancelled)
-    for tile in tiles:
-        yield tile.quantised()
-        if tile.index + 1 < tile.count:
-            _stop_if(cancelled)
-    return SegmentDone(time.monotonic() - start, info.device, info.precision)
+    try:
+        _stop_if(cancelled)
+        for tile in tiles:
+            yield tile.quantised()
+            if tile.index + 1 < tile.count:
+                _stop_if(cancelled)
+    finally:
+        give_back_gpu_memory()
+    seconds = time.monotonic() - start
+    return SegmentDone(seconds, info.device, info.precision, tuple(notes))
 
 
 def _rescaled(

@@ -110,6 +110,11 @@ class WorkerHandle:
         with contextlib.suppress(OSError):
             write_frame(self._requests, encode(Kind.CANCEL, self._job[0]))
 
+    def look_at(self, center: tuple[float, float]) -> None:
+        """Tell the worker where the user looks now."""
+        with contextlib.suppress(OSError):
+            write_frame(self._requests, encode(Kind.LOOK, self._job[0], center))
+
     def kill(self) -> None:
         """End the process at once; safe from any thread."""
         self._process.kill()

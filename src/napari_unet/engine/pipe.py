@@ -29,7 +29,7 @@ _WIDE = 1 << 20  # bytes; what Linux allows everyone
 
 
 class Kind(IntEnum):
-    """What a message says; the first two and the last go to the worker, the others come from it."""
+    """What a message says; `TASK`, `CANCEL`, `ASK` and `LOOK` go to the worker, others come from it."""
 
     TASK = 1
     CANCEL = 2
@@ -39,6 +39,7 @@ class Kind(IntEnum):
     LOG = 6
     READY = 7
     ASK = 8
+    LOOK = 9
 
 
 @dataclass(frozen=True, slots=True, eq=False)

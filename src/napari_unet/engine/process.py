@@ -62,7 +62,7 @@ class ProcessRunner:
         ComputeError
             If the runner is closed.
         """
-        job = Job(task, self._dispatcher.cancel)
+        job = Job(task, self._dispatcher.cancel, self._dispatcher.wake)
         self._dispatcher.add(job)
         return job
 
@@ -222,14 +222,18 @@ class _Dispatcher:
 
     def _follow(self, job: Job[Any], worker: WorkerHandle) -> None:
         kill_at: float | None = None
+        told: tuple[float, float] | None = None
         while not job.done():
             if worker.is_silent:
                 self._bury(job)
             elif self._is_closed:
                 self._end_worker()
                 job.fail(JobCancelledError(CLOSED))
+            elif not job.cancelled and job.center is not None and job.center != told:
+                told = job.center
+                worker.look_at(told)
             elif not job.cancelled:
-                self._wait(lambda: self._has_news(job, worker) or job.cancelled)
+                self._wait(self._until_wished(job, worker, told))
             elif kill_at is None:
                 kill_at = time.monotonic() + getattr(job.task, "grace_s", self._grace_s)
                 worker.cancel()
@@ -240,6 +244,11 @@ class _Dispatcher:
                 self._end_worker()
                 self._wants_worker = True  # whoever cancels will click again soon
                 job.fail(JobCancelledError("The job was stopped by ending its process."))
+
+    def _until_wished(
+        self, job: Job[Any], worker: WorkerHandle, told: tuple[float, float] | None
+    ) -> Callable[[], bool]:
+        return lambda: self._has_news(job, worker) or job.cancelled or job.center != told
 
     def _has_news(self, job: Job[Any], worker: WorkerHandle) -> bool:
         return job.done() or worker.is_silent or self._is_closed

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.engine.errors import CLOSED, NOT_BEGUN, JobCancelledError
-from napari_unet.engine.tasks import Task, run_task
+from napari_unet.engine.tasks import Task, Wishes, run_task
 
 __all__ = ["InlineRunner", "Job", "Runner"]
 
@@ -26,13 +26,20 @@ class Job(Generic[Result]):
     ----------
     task : Task
         What was submitted.
+    center : tuple of float or None
+        Where the user looks now, as `look_at` was told.
     """
 
     def __init__(
-        self, task: Task[Result], on_cancel: Callable[[Job[Result]], None] | None = None
+        self,
+        task: Task[Result],
+        on_cancel: Callable[[Job[Result]], None] | None = None,
+        on_look: Callable[[], None] | None = None,
     ) -> None:
         self.task = task
+        self.center: tuple[float, float] | None = None
         self._on_cancel = on_cancel
+        self._on_look = on_look
         self._events: deque[object] = deque()
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -65,6 +72,13 @@ class Job(Generic[Result]):
             self._is_cancelled = True
         if self._on_cancel is not None:
             self._on_cancel(self)
+
+    def look_at(self, center: tuple[float, float]) -> None:
+        """Tell where the user looks now, row and column: what is left there comes first."""
+        if center != self.center:
+            self.center = center
+            if self._on_look is not None:
+                self._on_look()
 
     def result(self, timeout: float | None = None) -> Result:
         """Wait for the result and return it.
@@ -143,7 +157,8 @@ class InlineRunner:
 class _InlineJob(Job[Result]):
     def __init__(self, task: Task[Result]) -> None:
         super().__init__(task)
-        self._running: Generator[object, None, Result] = run_task(task, lambda: self.cancelled)
+        self._wishes = Wishes(lambda: self.cancelled)
+        self._running: Generator[object, None, Result] = run_task(task, self._wishes)
         self._step_lock = threading.RLock()
         self._has_begun = False
 
@@ -172,6 +187,7 @@ class _InlineJob(Job[Result]):
             if self.done():
                 return
             self._has_begun = True
+            self._wishes.center = self.center
             try:
                 self.add_event(next(self._running))
             except StopIteration as end:

@@ -31,6 +31,7 @@ __all__ = [
     "Task",
     "TeachDone",
     "TeachTask",
+    "Wishes",
     "run_task",
 ]
 
@@ -40,6 +41,23 @@ Result_co = TypeVar("Result_co", covariant=True)
 
 # Reports of progress are sent at most this often: nobody reads faster than 20 a second.
 REPORT_EVERY_S = 0.05
+
+
+class Wishes:
+    """What is wanted of a task while it runs: called, whether it is to stop.
+
+    Attributes
+    ----------
+    center : tuple of float or None
+        Where the user looks now; None as long as that is where it was when the task was made.
+    """
+
+    def __init__(self, cancelled: Cancelled) -> None:
+        self._cancelled = cancelled
+        self.center: tuple[float, float] | None = None
+
+    def __call__(self) -> bool:
+        return self._cancelled()
 
 
 class Task(Protocol[Result_co]):
@@ -77,12 +95,14 @@ class PlaneSize:
 class SegmentDone:
     """A whole image plane was segmented.
 
-    ``seconds`` leave out waiting in the queue; ``device`` is what a person calls it.
+    ``seconds`` leave out waiting in the queue; ``device`` is what a person calls it; ``notes``
+    are sentences for the user, of memory that was short.
     """
 
     seconds: float
     device: str
     precision: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,7 @@ class SegmentTask:
         Name or path.
     center : tuple of float, optional
         Row and column of the image where the user is looking: tiles come nearest first.
+        `Job.look_at` tells of another one while it runs.
     diameter : float, optional
         Of the objects, in pixels. None measures it where the model knows the size of its
         objects; where it knows none, or nothing is found, the image is taken as it is.

@@ -21,7 +21,7 @@ from napari_unet.core.errors import NapariUnetError
 from napari_unet.engine.compute import prepare_worker
 from napari_unet.engine.errors import as_sentence
 from napari_unet.engine.pipe import Frame, Kind, encode, read_frame, write_frame
-from napari_unet.engine.tasks import Task, run_task
+from napari_unet.engine.tasks import Task, Wishes, run_task
 
 __all__ = ["main"]
 
@@ -66,6 +66,7 @@ class _Worker:
         self._answers = answers
         self._tasks: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
+        self._wishes: tuple[int, Wishes] = (0, Wishes(lambda: False))
         self._write_lock = threading.Lock()
 
     def serve(self, *, preload: bool) -> None:
@@ -91,10 +92,23 @@ class _Worker:
                     self._cancelled.add(frame.job)
                 elif frame.kind == Kind.ASK:
                     self._send(Kind.READY, 0, None)
+                elif frame.kind == Kind.LOOK:
+                    self._look(frame)
                 else:
+                    # Made here, so that a look that follows at once finds it.
+                    self._wishes = (frame.job, self._wishes_of(frame.job))
                     self._tasks.put(frame)
         finally:
             os._exit(0)  # whatever the main thread is doing, nobody waits for it
+
+    def _wishes_of(self, job: int) -> Wishes:
+        return Wishes(lambda: job in self._cancelled)
+
+    def _look(self, frame: Frame) -> None:
+        """Pass on where the user looks; what comes after the task is too late."""
+        job, wishes = self._wishes
+        if frame.job == job:
+            wishes.center = frame.load()  # type: ignore[assignment]  # the sender's promise
 
     def _run(self, frame: Frame) -> None:
         try:
@@ -108,7 +122,7 @@ class _Worker:
 
     def _send_all(self, frame: Frame) -> None:
         task: Task[object] = frame.load()  # type: ignore[assignment]  # the sender's promise
-        events = run_task(task, lambda: frame.job in self._cancelled)
+        events = run_task(task, self._wishes[1])  # one task is sent at a time
         with contextlib.closing(events):
             while True:
                 try:

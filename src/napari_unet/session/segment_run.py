@@ -74,6 +74,7 @@ class SegmentRun:
         self._has_news_of_size = False
         self._any_tile_came = False
         self._told = (0.0, "")
+        self._notes: dict[str, None] = {}  # each once, in order
         self._started = time.monotonic()
         self._tile = (0, 0)
         self._place: Place | None = None
@@ -112,7 +113,7 @@ class SegmentRun:
                 "the tiles that were done stay" if self._any_tile_came else "nothing was changed"
             )
             return f"Stopped; {stays}."
-        took = f"Segmented in {self.seconds:.1f} s"
+        took = " ".join([*self._notes, f"Segmented in {self.seconds:.1f} s"])
         if self._key is None or not self._any_tile_came:
             return f"{took}."
         if self._diameter is None:
@@ -131,6 +132,15 @@ class SegmentRun:
         """Whether there is something else to tell of progress than at the last call."""
         told, self._told = self._told, (self.fraction, self.text)
         return told != self._told and not self.cancelled and not self.finished
+
+    def look_at(self, place: Place, center: tuple[float, float]) -> None:
+        """Tell which plane is shown and where the user looks: what is left there comes first."""
+        self._center = center
+        if place in self._waiting:
+            self._waiting.remove(place)
+            self._waiting.insert(0, place)
+        if self._job is not None and place == self._place:
+            self._job.look_at(center)
 
     def cancel(self) -> None:
         """Stop; what is done stays."""
@@ -164,7 +174,7 @@ class SegmentRun:
     def _end_plane(self, job: Job[SegmentDone]) -> None:
         self._job = None
         try:
-            job.result()
+            self._notes |= dict.fromkeys(job.result().notes)
         except NapariUnetError as error:
             self._failure = error  # raised by the next `pump`: its tiles go out first
             return

@@ -129,6 +129,11 @@ class Session(ModelShelf):
         self._run = SegmentRun(self._runner, self._reader, pair, model, key, places, center)
         self._started("starting")
 
+    def look_at(self, pair: Pair, place: Place, center: tuple[float, float]) -> None:
+        """Tell where the user looks now: of what is being segmented, that comes next."""
+        if isinstance(self._run, SegmentRun) and self._run.pair is pair:
+            self._run.look_at(place, center)
+
     def teach(
         self,
         pairs: Sequence[Pair],

@@ -109,10 +109,17 @@ class Workbench(QObject):
         if not self.shortcuts.notice():
             self.belt.drop()
         self.session.guarded(self.workspace.notice)  # a stroke comes before what is made now
+        self.session.guarded(self._look)
         self.session.pump()
         self.session.guarded(self.workspace.flush)
         self.session.guarded(self.sessions.pump)
         self.session.guarded(self.review.pump)
+
+    def _look(self) -> None:
+        """Tell where the user looks: what is segmented there comes first."""
+        item = self.workspace.current
+        if item is not None and self.session.works_on(item.pair):
+            self.session.look_at(item.pair, self.workspace.shown(item), self.workspace.center(item))
 
     def _at_exit(self) -> None:
         """A script ended without closing the viewer, or without an event loop after it."""

@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Network", "compressed"]
+__all__ = ["Box", "Network", "compressed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Rows and columns of a map of features, ``top:bottom, left:right``."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def cut(self, features: Tensor) -> Tensor:
+        """Return the view of (B, C, H, W) that lies in the box."""
+        return features[:, :, self.top : self.bottom, self.left : self.right]
+
+    def within(self, other: Box) -> Box:
+        """Return the same box, counted from the corner of another one."""
+        y, x = other.top, other.left
+        return Box(self.top - y, self.left - x, self.bottom - y, self.right - x)
+
+    def grown(self, by: int, size_yx: tuple[int, int]) -> Box:
+        """Return it larger on each side, even numbers, within a map of an even size."""
+        return Box(
+            max(0, (self.top - by) // 2 * 2),
+            max(0, (self.left - by) // 2 * 2),
+            min(size_yx[0], -(-(self.bottom + by) // 2) * 2),
+            min(size_yx[1], -(-(self.right + by) // 2) * 2),
+        )
+
+    def halved(self) -> Box:
+        """Return the box on the next coarser level; its numbers are even."""
+        return Box(self.top // 2, self.left // 2, self.bottom // 2, self.right // 2)
 
 
 class Network(nn.Module):
@@ -44,6 +77,20 @@ class Network(nn.Module):
         """
         outputs = self.outputs(compressed(image, self.compress))
         return outputs if len(outputs) > 1 else outputs[0]
+
+    def part(self, image: Tensor, box: Box) -> Tensor:
+        """Return the logits (B, classes, h, w) of a part of the output, to rounding.
+
+        What is around it may be left out; here it is computed too.
+
+        Parameters
+        ----------
+        image : Tensor, shape (B, in_channels, H, W)
+            Of a legal size.
+        box : Box
+            In pixels of the output.
+        """
+        return box.cut(self(image))
 
     def outputs(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of the output, and in training those of the side heads."""

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_unet.core.models.blocks import contract, contracting_path, conv_block, up_convolution
-from napari_unet.core.models.network import Network
+from napari_unet.core.models.network import Box, Network, compressed
 
 __all__ = ["UNet"]
+
+RIM = 2  # two convolutions 3x3
 
 
 class UNet(Network):
@@ -44,6 +46,7 @@ class UNet(Network):
         norm: str | None = None,
     ) -> None:
         super().__init__(compress)
+        self.valid = valid
         block = partial(conv_block, valid=valid, norm=norm)
         channels = [width * 2**level for level in range(depth + 1)]
         self.down = contracting_path(in_channels, channels, block)
@@ -56,10 +59,50 @@ class UNet(Network):
         """Return logits, see the class."""
         *skips, features = contract(self.down, features, self.dropout)
         for level in reversed(range(len(skips))):
-            features = self.up[level](features)
-            skip = _crop(skips[level], features)
-            features = self.merge[level](torch.cat([skip, features], dim=1))
+            features = self._merged(level, skips.pop(), features)
         return (self.head(features),)
+
+    def part(self, image: Tensor, box: Box) -> Tensor:
+        """Return logits of a part of the output; the expanding path computes little else.
+
+        Only the contracting path needs all of the halo around a tile::
+
+            contracting path  |<- halo ->|<- box ->|<- halo ->|
+            expanding path          2 px |<- box ->| 2 px           on the first level
+        """
+        if self.valid:
+            return super().part(image, box)
+        *skips, features = contract(self.down, compressed(image, self.compress), self.dropout)
+        windows = _windows(box, [(skip.shape[2], skip.shape[3]) for skip in skips])
+        here = Box(0, 0, features.shape[2], features.shape[3])
+        for level in reversed(range(len(skips))):
+            window = windows[level]
+            features = window.halved().within(here).cut(features)
+            features = self._merged(level, window.cut(skips.pop()), features)
+            here = window
+        return self.head(box.within(here).cut(features))  # type: ignore[no-any-return]
+
+    def _merged(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
+        features = self.up[level](features)
+        features = torch.cat([_crop(skip, features), features], dim=1)
+        del skip  # here it takes the most memory: what is not needed any more goes at once
+        for layer in self.merge[level]:  # type: ignore[attr-defined]  # a Sequential
+            features = layer(features)
+        return features
+
+
+def _windows(box: Box, sizes: list[tuple[int, int]]) -> list[Box]:
+    """Return what each level of the expanding path must compute so that a box comes out right.
+
+    Its two convolutions look `RIM` pixels to each side; beyond the edge is what they pad with,
+    and where a window is cut they are wrong by as much.
+    """
+    windows = []
+    for size in sizes:
+        box = box.grown(RIM, size)
+        windows.append(box)
+        box = box.halved()
+    return windows
 
 
 def _crop(skip: Tensor, like: Tensor) -> Tensor:
