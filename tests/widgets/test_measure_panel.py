@@ -3,7 +3,6 @@
 import csv
 
 import numpy as np
-import pytest
 from qtpy.QtCore import Qt
 
 from napari_unet.widgets.measure_table import TableModel
@@ -14,8 +13,8 @@ for _number, (_y, _x, _size) in enumerate([(5, 5, 12), (30, 10, 6), (20, 50, 20)
     LABELS[_y : _y + _size, _x : _x + _size] = _number
 
 
-@pytest.fixture
-def panel(user):
+def opened(user):
+    """Not a fixture: pytest would keep it longer than napari lets a viewer live."""
     where = {"scale": (0.5, 0.5), "units": "um"}
     user.viewer.add_image(LABELS.astype(np.float32) * 10, name="image", **where)
     user.viewer.add_labels(LABELS.copy(), name="cells", **where)
@@ -31,7 +30,8 @@ def shown(panel, column):
     return [model.data(model.index(row, at)) for row in range(model.rowCount())]
 
 
-def test_the_table_is_sorted_and_a_row_leads_to_its_cell(user, panel, tmp_path):
+def test_the_table_is_sorted_and_a_row_leads_to_its_cell(user, tmp_path):
+    panel = opened(user)
     assert panel.note.value == "3 cells."
     assert panel.table.rows.headerData(1, Qt.Orientation.Horizontal) == "area\nµm²"
     panel.table.sortByColumn(panel.table.rows.names.index("area"), Qt.SortOrder.DescendingOrder)
@@ -54,7 +54,8 @@ def test_the_table_is_sorted_and_a_row_leads_to_its_cell(user, panel, tmp_path):
     assert ".csv or .parquet" in panel.note.value
 
 
-def test_layers_come_and_go(user, panel):
+def test_layers_come_and_go(user):
+    panel = opened(user)
     user.viewer.layers.remove("cells")
     settle(0.2)
     assert panel.measuring.labels is None

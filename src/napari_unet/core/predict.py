@@ -25,7 +25,7 @@ from napari_unet.core.events import TileResult
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.blocks import fold_batch_norm
 from napari_unet.core.models.norms import measures_images, with_measured_norms
-from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.normalize import apply_range
 from napari_unet.core.planes import check_image
 from napari_unet.core.rescale import to_model_size
 from napari_unet.core.tiling import (
@@ -87,12 +87,14 @@ def predict_tiles(
     """
     _check_plane(image_cyx, model)
     chosen = choose_device(device)
+    if model.config.graph is not None:
+        precision = "float32"  # as other programs run it
     dtype = autocast_dtype(choose_precision(precision, chosen))
     geometry = network_geometry(model.config)
     max_tile = tile or _tile_side(model, geometry.halo)
     tiles = plan_tiles(image_cyx.shape[1:], geometry, max_tile, center)
     if ranges is None:
-        ranges = intensity_range(image_cyx, model.config.percentiles)
+        ranges = model.config.range_of(image_cyx)
     try:
         network = _inference_network(model, chosen, dtype)
         if measures_images(network):
@@ -190,7 +192,7 @@ def predict_plane(
     _check_plane(image_cyx, model)
     scaled, ranges = to_model_size(image_cyx, model.config, diameter, ranges)
     if ranges is None:
-        ranges = intensity_range(scaled, model.config.percentiles)
+        ranges = model.config.range_of(scaled)
     out = np.zeros((len(model.config.classes), *scaled.shape[1:]), np.float32)
     mirrors = MIRRORS if flips else MIRRORS[:1]
     for number, (y_step, x_step) in enumerate(mirrors):

@@ -1,0 +1,70 @@
+"""Files that are dropped on napari, and layers that are saved from it."""
+
+import numpy as np
+import pytest
+
+from napari_unet.core.config import ModelConfig
+from napari_unet.core.errors import InputError
+from napari_unet.core.model_file import Model
+from napari_unet.widgets.open_files import open_models, open_outlines
+from person import PLUGIN, settle
+
+LABELS = np.zeros((40, 50), np.int32)
+LABELS[5:15, 5:20] = 3
+LABELS[20:30, 25:45] = 8
+LABELS[23:26, 30:35] = 0  # a hole
+
+
+def test_a_model_that_is_dropped_is_the_current_one(user, tmp_path):
+    model = Model.fresh(ModelConfig(width=4, depth=2), "dropped").save(tmp_path / "d.safetensors")
+    user.viewer.open(tmp_path / "d.safetensors", plugin=None)
+    settle(0.2)
+    assert user.bench.session.model_path == model.card.path
+    assert len(user.viewer.layers) == 0 and user.bench.has_docks
+    assert user.bench.status == "dropped is the current model; press Segment to use it."
+    user.viewer.open(tmp_path / "d.safetensors", plugin=None)  # the dock is there already
+    assert len(user.bench._docks) == 1
+
+
+def test_a_file_that_is_no_model_says_so(user, tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(b"no model")
+    with pytest.raises(Exception, match="cannot be read as a model"):
+        user.viewer.open(tmp_path / "x.safetensors", plugin=None)
+    assert not user.bench.has_docks
+
+
+@pytest.mark.parametrize("ending", [".zip", ".geojson"])
+def test_labels_go_out_and_come_back_over_their_image(user, tmp_path, ending):
+    image = user.viewer.add_image(np.zeros((40, 50)), scale=(0.5, 0.5), units="um")
+    layer = user.viewer.add_labels(LABELS, features={"index": [3, 8], "class": ["a", "b"]})
+    path = tmp_path / f"cells{ending}"
+    assert layer.save(str(path), plugin=PLUGIN) == [str(path)]
+    (back,) = user.viewer.open(path, plugin=None)
+    assert np.array_equal(back.data, LABELS)
+    assert np.array_equal(back.scale, image.scale) and back.name == "cells"
+    assert back.features["class"].tolist() == ["a", "b"]
+
+
+def test_coco_is_written(user, tmp_path):
+    layer = user.viewer.add_labels(LABELS)
+    layer.save(str(tmp_path / "cells.json"), plugin=PLUGIN)
+    from napari_unet.formats.labels import read_labels
+
+    assert np.array_equal(read_labels(tmp_path / "cells.json").labels, LABELS)
+
+
+def test_outlines_need_an_image_and_a_viewer(user, tmp_path):
+    with pytest.raises(InputError, match="open the image first"):
+        open_outlines(str(tmp_path / "x.geojson"))
+    user.viewer.close()
+    with pytest.raises(InputError, match="Open napari first"):
+        open_models(str(tmp_path / "x.safetensors"))
+
+
+def test_labels_over_channels_go_out_without_them(user, tmp_path):
+    user.viewer.add_image(np.zeros((2, 40, 50)), axis_labels=("c", "y", "x"), name="two")
+    item = user.bench.workspace.open()
+    item.pair.labels[...] = LABELS
+    item.labels.save(str(tmp_path / "cells.zip"), plugin=PLUGIN)
+    (back,) = user.viewer.open(tmp_path / "cells.zip", plugin=None)
+    assert back.data.shape == (2, 40, 50) and np.array_equal(back.data[1], LABELS)
