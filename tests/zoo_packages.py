@@ -4,6 +4,7 @@ import hashlib
 import io
 import warnings
 import zipfile
+from functools import cache
 
 import numpy as np
 import torch
@@ -157,7 +158,12 @@ def prepared(plane):
 
 
 def files_of(channels=2):
-    """Weights and test arrays, of a network that torch runs."""
+    """Weights and test arrays, of a network that torch runs; made once."""
+    return dict(_files_of(channels))
+
+
+@cache
+def _files_of(channels):
     network = Blobs(channels).eval()
     with torch.no_grad():
         answer = network(torch.from_numpy(prepared(image()))).numpy()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import zoo_packages as zoo
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.model_file import Model
@@ -31,6 +32,22 @@ def test_a_file_that_is_no_model_says_so(user, tmp_path):
     with pytest.raises(Exception, match="cannot be read as a model"):
         user.viewer.open(tmp_path / "x.safetensors", plugin=None)
     assert not user.bench.has_docks
+
+
+def test_a_package_of_the_zoo_that_is_dropped_segments(user, tmp_path, home):
+    files = zoo.files_of()
+    path = zoo.write(tmp_path / "blobs.zip", files, zoo.described(files))
+    user.viewer.add_image(zoo.image(), name="blobs")
+    user.viewer.open(path, plugin=None)
+    user.wait()
+    assert user.bench.status.startswith("Friendly Blobs is the current model"), user.bench.status
+    assert user.bench.session.model_path == str(home / "models" / "Friendly-Blobs.safetensors")
+    item = user.bench.workspace.open()
+    user.bench.session.segment(item.pair, [()])
+    user.wait()
+    assert item.labels.data.max() == 4
+    with pytest.raises(InputError, match="cannot be taught"):
+        user.bench.session.teach([item.pair], seconds=1, keep=0.5)
 
 
 @pytest.mark.parametrize("ending", [".zip", ".geojson"])

@@ -121,11 +121,14 @@ class Measuring:
             self._uncolour()
             for event in _told_by(self.labels):
                 event.disconnect(self._on_changed)
+        is_other = labels is not self.labels
         self.labels, self.images, self._columns = labels, images, set()
         if labels is not None:
             for event in _told_by(labels):
                 event.connect(self._on_changed)
             self._drawn = self._place()
+        if is_other:
+            self._measures.forget()
         self._must_measure()
         self._changed_at = 0.0  # at once
 
@@ -236,7 +239,7 @@ class Measuring:
     # What becomes of the table
 
     def _on_table(self) -> None:
-        if self.labels is not None and not (self.is_stale and self._is_live):
+        if self.table and self.labels is not None and not (self.is_stale and self._is_live):
             self._attach()
             self.colour(self.colour_by)
         self.changed.emit()

@@ -97,6 +97,11 @@ class Measures:
         self._wanted = subject
         self._maker.request("table", partial(self._measured, subject, scope, shown))
 
+    def forget(self) -> None:
+        """Show no table, and give up what is under way."""
+        self._wanted, self.subject, self.table = None, None, {}
+        self.changed.emit()
+
     def pump(self) -> None:
         """Take the table that was made since the last call; never waits.
 
@@ -106,7 +111,7 @@ class Measures:
             If labels or images could not be read.
         """
         for _, (subject, table) in self._maker.take():
-            if table is not None:
+            if table is not None and subject is self._wanted:
                 self.subject, self.table = subject, table
                 self.changed.emit()
         for error in self._maker.take_errors():
