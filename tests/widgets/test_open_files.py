@@ -62,6 +62,29 @@ def test_labels_go_out_and_come_back_over_their_image(user, tmp_path, ending):
     assert back.features["class"].tolist() == ["a", "b"]
 
 
+def test_ome_zarr_is_read_where_it_is_seen(user, tmp_path):
+    pytest.importorskip("zarr")
+    from napari_unet.formats.ome_zarr import open_ome_zarr
+    from napari_unet.formats.ome_zarr_labels import LabelsWriter
+    from zarr_images import ramp, write_image
+
+    path = write_image(
+        tmp_path / "x.zarr", ramp(2, 2, 40, 50), "czyx", scale=[1, 2, 0.5, 0.5], levels=2
+    )
+    writer = LabelsWriter(path / "labels" / "cells", open_ome_zarr(path))
+    image, labels = user.viewer.open(path, plugin=PLUGIN)  # napari itself reads some, too
+    assert image.multiscale and image.axis_labels == ("c", "z", "y", "x")
+    assert [str(unit) for unit in image.units[1:]] == ["micrometer"] * 3
+    assert np.array_equal(labels.scale, (2, 0.5, 0.5)) and labels.name == "cells"
+    writer.write((0,), LABELS, 2)
+    user.viewer.dims.set_point(1, 0)
+    labels.refresh()
+    assert labels.get_value((0, 0, 3, 3), world=True) == 3  # it was written meanwhile
+    item = user.bench.workspace.open()
+    assert item.pair.image.shape == (2, 40, 50)
+    assert (item.pair.image.read_plane((1,)) == ramp(2, 2, 40, 50)[:1, 1]).all()
+
+
 def test_coco_is_written(user, tmp_path):
     layer = user.viewer.add_labels(LABELS)
     layer.save(str(tmp_path / "cells.json"), plugin=PLUGIN)

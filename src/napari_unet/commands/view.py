@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["check_viewer", "open_viewer", "run"]
 
 PLUGIN, DOCK = "napari-unet-interactive", "U-Net"
-OURS = (".safetensors", ".zip", ".roi", ".geojson")  # as in napari.yaml
+OURS = (".safetensors", ".zip", ".roi", ".geojson", ".zarr")  # as in napari.yaml
 PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 
 

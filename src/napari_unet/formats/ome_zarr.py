@@ -57,6 +57,8 @@ class OmeZarr:
         Of axes that have one, by their letter, such as "micrometer".
     version : str
         Of the format.
+    described : dict
+        All that its group says of itself.
     """
 
     path: Path
@@ -65,6 +67,7 @@ class OmeZarr:
     scales: tuple[tuple[float, ...], ...]
     units: dict[str, str]
     version: str
+    described: dict[str, Any]
 
     @property
     def data(self) -> Any:
@@ -162,7 +165,7 @@ def _opened(path: Path, values: dict[str, Any]) -> OmeZarr:
         for letter, axis in zip(axes, named, strict=True)
         if "unit" in axis
     }
-    return OmeZarr(path, tuple(levels), axes, tuple(scales), units, version)
+    return OmeZarr(path, tuple(levels), axes, tuple(scales), units, version, values)
 
 
 def _scale(transformations: Any, count: int) -> tuple[float, ...]:

@@ -15,6 +15,13 @@ from napari_unet.bridge.layers import guess_channel_axis, over_channels, placeme
 from napari_unet.core.errors import InputError
 from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.labels import read_labels, write_labels
+from napari_unet.formats.ome_zarr import (
+    OmeZarr,
+    is_ome_zarr,
+    labels_of,
+    open_ome_zarr,
+    plate_images,
+)
 from napari_unet.formats.zoo import is_package
 from napari_unet.session.image import Image
 from napari_unet.widgets.workbench import Workbench
@@ -22,7 +29,7 @@ from napari_unet.widgets.workbench import Workbench
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-__all__ = ["model_reader", "outline_reader", "write_outlines"]
+__all__ = ["model_reader", "outline_reader", "write_outlines", "zarr_reader"]
 
 PLUGIN, DOCK = "napari-unet-interactive", "U-Net"
 NOTHING: list[tuple[Any, ...]] = [(None,)]  # napari's word for a file that makes no layer
@@ -97,6 +104,42 @@ def _as_labels(path: Path, layer: ImageLayer, image: Image) -> tuple[Any, ...]:
             "class": [name for _, name in classes],
         }
     return labels, values, "labels"
+
+
+def zarr_reader(path: Paths) -> Reader | None:
+    """Return what opens OME-Zarr, or nothing for other folders of this ending."""
+    return open_zarr if all(is_ome_zarr(Path(one)) for one in _listed(path)) else None
+
+
+def open_zarr(paths: Paths) -> list[tuple[Any, ...]]:
+    """Open images, or all of a plate, and their labels; all are read where they are seen.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read.
+    """
+    layers = []
+    for one in map(Path, _listed(paths)):
+        for path in plate_images(one) or [one]:
+            image = open_ome_zarr(path)
+            is_labels = "image-label" in image.described
+            layers.append(_lazy_layer(image, "labels" if is_labels else "image"))
+            layers += [_lazy_layer(open_ome_zarr(of), "labels") for of in labels_of(image.path)]
+    return layers
+
+
+def _lazy_layer(image: OmeZarr, kind: str) -> tuple[Any, ...]:
+    """Levels of an image as a layer that is read where it is seen."""
+    has_levels = len(image.levels) > 1
+    values: dict[str, Any] = {
+        "name": image.path.name,
+        "scale": image.scales[0],
+        "axis_labels": tuple(image.axes.lower()),
+        "units": tuple(image.units.get(axis, "pixel") for axis in image.axes),
+        "multiscale": has_levels,
+    }
+    return list(image.levels) if has_levels else image.data, values, kind
 
 
 def write_outlines(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
