@@ -3,7 +3,8 @@
 Run it as ``python docs/make_screenshots.py``, on Linux without a screen as
 ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``. It runs the demo, then
 opens napari with the dock and its real worker, presses its buttons, paints, and takes pictures
-on the way. Give names of pictures to make those alone: ``demo``, ``dock``, ``classes``.
+on the way. Give names of pictures to make those alone: ``demo``, ``dock``, ``classes``,
+``measure``.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 from PIL import Image
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
 from scipy import ndimage
 from skimage import data
 from skimage.filters import gaussian, sato
 
-from napari_unet.sample_data import coins
+from napari_unet.sample_data import coins, nuclei
 from napari_unet.session.class_pair import BACKGROUND
 from napari_unet.widgets import class_row
 from napari_unet.widgets.correct_panel import NEW_CLASSES
@@ -41,7 +43,13 @@ STROKES = 40  # of each class
 def main(names: list[str]) -> None:
     """Make all pictures, or those of the parts that are named."""
     IMAGES.mkdir(exist_ok=True)
-    for name, make in {"demo": make_demo, "dock": make_dock, "classes": make_classes}.items():
+    makers = {
+        "demo": make_demo,
+        "dock": make_dock,
+        "classes": make_classes,
+        "measure": make_measure,
+    }
+    for name, make in makers.items():
         if not names or name in names:
             make()
 
@@ -81,6 +89,30 @@ def make_classes() -> None:
         story.picture("classes_1")
         story.press("Teach")
         story.picture("classes_2")
+    finally:
+        viewer.close()
+
+
+def make_measure() -> None:
+    """A table of nuclei, sorted and coloured by their area, and one of them pointed at."""
+    image, labels = nuclei()
+    viewer = napari.Viewer()
+    try:
+        viewer.window.resize(*SIZE)
+        where = {"scale": (0.5, 0.5), "units": "um"}
+        viewer.add_image(image, name="nuclei", **where)
+        viewer.add_labels(labels, name="cells", **where)
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Measure cells")
+        panel = dock.panel
+        wait_until(lambda: panel.measuring.table and not panel.measuring.is_stale, "no table")
+        panel.colour.value = "area"
+        area = panel.table.rows.names.index("area")
+        panel.table.sortByColumn(area, Qt.SortOrder.DescendingOrder)
+        panel.table.selectRow(3)
+        panel.table.clicked.emit(panel.table.rows.index(3, 0))
+        settle(2)
+        pixels = viewer.screenshot(canvas_only=False, flash=False)
+        save(Image.fromarray(pixels[..., :3]), "measure", width=SIZE[0])
     finally:
         viewer.close()
 

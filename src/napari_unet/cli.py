@@ -301,7 +301,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     for action in (listing, show):
         action.add_argument("--json", action="store_true", help="print JSON")
     take = _command(actions, "import", "copy a model file to your own models", "models")
-    take.add_argument("file", metavar="FILE", help="a .safetensors file")
+    take.add_argument("file", metavar="FILE", help="a .safetensors file, or a .zip of BioImage.IO")
     take.add_argument("--name", help="what to call it (the file's name)")
     take.add_argument("--force", action="store_true", help="replace one of that name")
     prune = _command(actions, "prune", "cut a unet++ to a shallower, faster one", "models")

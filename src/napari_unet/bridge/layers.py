@@ -7,7 +7,7 @@ from typing import Any  # layers' data is any array
 
 import numpy as np
 from napari.layers import Image as ImageLayer
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
@@ -272,7 +272,7 @@ def add_checked(
     return layer
 
 
-def placement(layer: ImageLayer) -> dict[str, Any]:
+def placement(layer: Layer) -> dict[str, Any]:
     """Return where a layer lies in the world, to put another one there."""
     names = [*TRANSFORMS, *(name for name in ("units", "axis_labels") if hasattr(layer, name))]
     return {name: getattr(layer, name) for name in names}

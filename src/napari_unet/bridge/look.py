@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Shapes
+from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 
 from napari_unet.bridge.layers import placement
@@ -48,18 +48,22 @@ class Ring:
     def show(self, item: OpenPair, place: Place, doubt: Doubt) -> None:
         """Move slices and camera so that a place is seen, and draw a ring around it."""
         points = in_layer(self._viewer, item.labels, item.pair.image, place, _corners(doubt))
-        self._go_to(item, points)
+        self.show_around(item.labels, points, ring_name(item))
+
+    def show_around(self, labels: Labels, points: NDArray[np.float64], name: str) -> None:
+        """Do so around the corners (4, dimensions) of a box, in a layer's own dimensions."""
+        self._go_to(labels, points)
         self.remove()
         active = self._viewer.layers.selection.active
-        width = LINE / camera_of(self._viewer).zoom / float(np.abs(item.labels.scale[-1]))
+        width = LINE / camera_of(self._viewer).zoom / float(np.abs(labels.scale[-1]))
         layer = Shapes(
             [points],
             shape_type="ellipse",
             face_color="transparent",
             edge_color=COLOUR,
             edge_width=width,
-            name=ring_name(item),
-            **placement(item.image),
+            name=name,
+            **placement(labels),
         )
         layer.editable = False
         self._layer = self._viewer.add_layer(layer)
@@ -74,9 +78,9 @@ class Ring:
             if active is not layer:
                 self._viewer.layers.selection.active = active
 
-    def _go_to(self, item: OpenPair, points: NDArray[np.float64]) -> None:
+    def _go_to(self, labels: Labels, points: NDArray[np.float64]) -> None:
         camera = camera_of(self._viewer)
-        size = go_to(self._viewer, item.labels, points)
+        size = go_to(self._viewer, labels, points)
         part = float((size * camera.zoom / np.array(canvas_size(self._viewer))).max())
         if not SMALLEST <= part <= LARGEST:
             camera.zoom *= USUAL / part

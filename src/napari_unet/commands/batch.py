@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -80,7 +81,7 @@ class Journal:
 
     def done(self, target: Path, key: str) -> Outcome | None:
         """Return how it went with the image whose labels are at `target`, if they are there."""
-        if self._file is None or not target.is_file():
+        if self._file is None or not target.exists():
             return None
         known, outcome = self._done.get(self._name(target), ("", None))
         return replace(outcome, status=BEFORE) if outcome is not None and key == known else None
@@ -117,8 +118,21 @@ class Journal:
         return found
 
 
+def _content(folder: Path) -> Iterator[Path]:
+    """Go through the files of an image, without the labels that may be in its folder."""
+    for one in folder.iterdir():
+        if one.is_file():
+            yield one
+        elif one.is_dir() and one.name != "labels":
+            yield from _content(one)
+
+
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content."""
+    """Return the SHA-256 of a file's content; of a folder, of its files' names, sizes and times."""
+    if path.is_dir():  # an OME-Zarr may be larger than can be read only to compare
+        parts = sorted((one.relative_to(path).as_posix(), one.stat()) for one in _content(path))
+        listed = [(name, status.st_size, status.st_mtime_ns) for name, status in parts]
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -43,6 +43,7 @@ def export_model(args: argparse.Namespace) -> None:
             "--author NAME and --licence, such as CC-BY-4.0 or BSD-3-Clause."
         )
     model = load_model(args.model)
+    model.must_be_ours("exported")
     try:
         if args.format == "torchscript":
             write_beside(out, export.to_torchscript(model))

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
 from napari_unet.formats.images import IMAGE_SUFFIXES, read_image
+from napari_unet.formats.ome_zarr import is_ome_zarr, plate_images
 
 __all__ = [
     "LABELS_ENDING",
     "Reading",
     "Source",
+    "check_channels",
     "find_sources",
     "image_files",
     "name_of",
@@ -53,8 +55,14 @@ class Reading:
     def read(self, path: Path) -> tuple[NDArray[Any], str]:
         """Read an image and its axes; with no C among them where one channel is left."""
         image, axes = read_image(path)
-        if self.axes is not None:
-            axes = _checked_axes(self.axes, image.shape, path)
+        return self.picked(image, self.named(image.shape, axes, path), path)
+
+    def named(self, shape: tuple[int, ...], axes: str, path: Path) -> str:
+        """Return the axes of a file, or those that were given in their place."""
+        return axes if self.axes is None else _checked_axes(self.axes, shape, path)
+
+    def picked(self, image: NDArray[Any], axes: str, path: Path) -> tuple[NDArray[Any], str]:
+        """Return the chosen channels, and axes with no C among them where one is left."""
         if self.channel is None:
             return image, axes
         if "C" not in axes:
@@ -81,12 +89,16 @@ def find_sources(names: Sequence[str], *, recursive: bool = False) -> list[Sourc
     sources: dict[Path, Source] = {}
     for name in names:
         path = Path(name)
-        if path.is_dir():
+        if is_ome_zarr(path):
+            found = _of_ome_zarr(path)
+        elif path.is_dir():
             found = [
                 Source(file, file.parent.relative_to(path))
                 for file in image_files(path, recursive=recursive)
                 if not file.stem.endswith(LABELS_ENDING)
             ]
+            for inner in _ome_zarrs(path, recursive=recursive):
+                found += _of_ome_zarr(inner, inner.parent.relative_to(path))
             if not found:
                 hint = "" if recursive else "; give --recursive to look into its folders"
                 raise InputError(f"There are no images in {path}{hint}.")
@@ -94,13 +106,52 @@ def find_sources(names: Sequence[str], *, recursive: bool = False) -> list[Sourc
             found = [Source(path)]
         else:
             files = sorted(glob.glob(name, recursive=True))  # noqa: PTH207  # also absolute ones
-            found = [Source(Path(file)) for file in files]
-            found = [source for source in found if source.path.is_file()]
+            zarrs = [_of_ome_zarr(Path(file)) for file in files if is_ome_zarr(Path(file))]
+            found = [Source(Path(file)) for file in files if Path(file).is_file()]
+            found += [source for images in zarrs for source in images]
             if not found:
                 raise InputError(f"No file fits the pattern {name}; check the path.")
         for source in found:
             sources.setdefault(source.path.resolve(), source)
     return list(sources.values())
+
+
+def _of_ome_zarr(path: Path, below: Path = Path()) -> list[Source]:
+    """The image in a folder, or all images of a plate: by plate, row, column and field."""
+    images = plate_images(path)
+    if not images:
+        return [Source(path, below)]
+    plate = below / name_of(path)
+    return [Source(image, plate / image.parent.relative_to(path)) for image in images]
+
+
+def _ome_zarrs(folder: Path, *, recursive: bool) -> list[Path]:
+    """OME-Zarr below a folder, by their ending; what is in them is not looked through."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_dir():
+            continue
+        if path.suffix.lower() == ".zarr":
+            is_labels = path.name.endswith((f"{LABELS_ENDING}.ome.zarr", f"{LABELS_ENDING}.zarr"))
+            found += [path] if is_ome_zarr(path) and not is_labels else []
+        elif recursive:
+            found += _ome_zarrs(path, recursive=True)
+    return found
+
+
+def check_channels(shape: tuple[int, ...], axes: str, needed: int, path: Path) -> None:
+    count = shape[axes.index("C")] if "C" in axes else 1
+    if count == needed:
+        return
+    if count > needed:
+        first = ",".join(str(number) for number in range(needed))
+        hint = f"choose with --channel, such as --channel {first}"
+        hint += " or --channel grey" if needed == 1 else ""
+    else:
+        hint = "it needs another model"
+    raise InputError(
+        f"{path.name} has {count} channel{'s' * (count != 1)} and the model takes {needed}; {hint}."
+    )
 
 
 def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
@@ -110,6 +161,7 @@ def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
         path
         for path in found
         if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.endswith(".zarr") for part in path.relative_to(folder).parts[:-1])
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
     )

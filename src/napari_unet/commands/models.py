@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import shutil
 import textwrap
 from dataclasses import replace
@@ -22,8 +21,11 @@ from napari_unet.core.library import (
     bundled_models_dir,
     find_model,
     read_model_header,
+    user_model_file,
     user_models_dir,
 )
+from napari_unet.engine.process import ProcessRunner
+from napari_unet.engine.tasks import ImportTask
 
 __all__ = ["import_model", "run"]
 
@@ -63,6 +65,8 @@ def _prune(name: str, depth: int, out: str) -> None:
 def import_model(file: Path, name: str | None = None, *, force: bool = False) -> Path:
     """Copy a model file to the user's models, after a look at what it says of itself.
 
+    A .zip file is taken for a package of BioImage.IO; see `napari_unet.formats.zoo`.
+
     Raises
     ------
     ModelFileError
@@ -70,15 +74,11 @@ def import_model(file: Path, name: str | None = None, *, force: bool = False) ->
     InputError
         If there is one of that name already, or the name cannot be one of a file.
     """
+    if file.suffix.lower() == ".zip":
+        return _take_in(file, name or "", force)
     read_model_header(file)
     name = file.stem if name is None else name
-    if not re.fullmatch(r"\w[\w.+ -]*", name):
-        raise InputError(f"A model cannot be called {name!r}; use letters, digits and - only.")
-    if (bundled_models_dir() / f"{name}.safetensors").is_file():
-        raise InputError(f"{name} is a model of the package; give another --name.")
-    target = user_models_dir() / f"{name}.safetensors"
-    if target.exists() and not force:
-        raise InputError(f"There is a model called {name}; give another --name, or --force.")
+    target = user_model_file(name, force=force)
     beside = target.with_name(f".{name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +92,16 @@ def import_model(file: Path, name: str | None = None, *, force: bool = False) ->
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
     return target
+
+
+def _take_in(file: Path, name: str, force: bool) -> Path:
+    """Take a BioImage.IO package in; what it computes is computed in a process of its own."""
+    runner = ProcessRunner()
+    try:
+        task = ImportTask(str(file), str(user_models_dir()), name, force)
+        return Path(runner.submit(task).result())
+    finally:
+        runner.close()
 
 
 def _list(as_json: bool) -> None:

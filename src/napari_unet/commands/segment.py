@@ -15,19 +15,28 @@ import numpy as np
 from napari_unet import __version__
 from napari_unet.commands.batch import Journal, Outcome, digest, summary, write_report
 from napari_unet.commands.console import progress_bar, say, say_aside
-from napari_unet.commands.inputs import LABELS_ENDING, Reading, Source, find_sources, name_of
+from napari_unet.commands.inputs import (
+    LABELS_ENDING,
+    Reading,
+    Source,
+    check_channels,
+    find_sources,
+    name_of,
+)
+from napari_unet.commands.segment_zarr import segment_zarr, zarr_target
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.library import find_model
 from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.images import TIFF_SUFFIXES
 from napari_unet.formats.labels import FORMATS, write_labels
+from napari_unet.formats.ome_zarr import is_ome_zarr
 
 if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
 
 __all__ = ["SegmentOptions", "run", "segment_file"]
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Job:
     source: Source
     target: Path
     key: str
+    again: bool = False
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,10 +81,10 @@ def run(args: argparse.Namespace) -> int:
         args.format,
     )
     model = _ready_model(args.model, options)
-    folder = None if targets == [out] else out
+    folder = None if targets == [out] or is_ome_zarr(out) else out
     journal = Journal(folder, _what_counts(args.model, options))
     jobs = [
-        Job(source, target, journal.key(source.path))
+        Job(source, target, journal.key(source.path), args.again)
         for source, target in zip(sources, targets, strict=True)
     ]
     before = {} if args.again else _done_before(jobs, journal)
@@ -93,7 +103,7 @@ def segment_file(
     from napari_unet.core.segmentation import segment  # torch: not needed to read the options
 
     image, axes = options.reading.read(path)
-    _check_channels(image.shape, axes, model.config.in_channels, path)
+    check_channels(image.shape, axes, model.config.in_channels, path)
     result = segment(
         image,
         model,
@@ -149,7 +159,7 @@ def _segment_all(
             bar.set_postfix_str(job.source.path.name, refresh=False)
             begun = bar.n
 
-            def show(done: int, total: int, begun: float = begun) -> None:
+            def show(done: float, total: float, begun: float = begun) -> None:
                 bar.update(begun + done / total - bar.n)
 
             outcome, error = _attempt(job, model, options, show, debug)
@@ -169,7 +179,12 @@ def _attempt(
     """Segment one file; whatever is wrong with it becomes a sentence."""
     path, start = job.source.path, time.perf_counter()
     try:
-        objects, diameter = segment_file(path, job.target, model, options, progress)
+        if is_ome_zarr(path):
+            objects, diameter = segment_zarr(
+                path, job.target, model, options, progress, key=job.key, again=job.again
+            )
+        else:
+            objects, diameter = segment_file(path, job.target, model, options, progress)
     except NapariUnetError as error:
         return _failed(job, start, str(error)), error
     except MemoryError as error:
@@ -218,23 +233,10 @@ def _ready_model(name: str, options: SegmentOptions) -> Model:
     return model
 
 
-def _check_channels(shape: tuple[int, ...], axes: str, needed: int, path: Path) -> None:
-    count = shape[axes.index("C")] if "C" in axes else 1
-    if count == needed:
-        return
-    if count > needed:
-        first = ",".join(str(number) for number in range(needed))
-        hint = f"choose with --channel, such as --channel {first}"
-        hint += " or --channel grey" if needed == 1 else ""
-    else:
-        hint = "it needs another model"
-    raise InputError(
-        f"{path.name} has {count} channel{'s' * (count != 1)} and the model takes {needed}; {hint}."
-    )
-
-
 def _targets(sources: list[Source], out: Path, kind: str | None) -> list[Path]:
     """Where each result goes: a folder, or one file for one image."""
+    if len(sources) == 1 and is_ome_zarr(sources[0].path) and out.suffix.lower() == ".zarr":
+        return [zarr_target(sources[0].path, out)]
     if out.suffix.lower() in (*TIFF_SUFFIXES, *FORMATS.values()) and not out.is_dir():
         if len(sources) > 1:
             raise InputError(
@@ -245,10 +247,20 @@ def _targets(sources: list[Source], out: Path, kind: str | None) -> list[Path]:
         endings = ", ".join(ending for ending in FORMATS.values() if ending[0] == ".")
         raise InputError(f"{out} must be a folder, or end in one of {endings}.")
     else:
-        ending = f"{LABELS_ENDING}{FORMATS[kind or 'tiff']}"
-        targets = [out / source.below / f"{name_of(source.path)}{ending}" for source in sources]
+        targets = [
+            out / source.below / f"{name_of(source.path)}{_ending(source.path, kind)}"
+            for source in sources
+        ]
     _check_targets(sources, targets)
     return targets
+
+
+def _ending(path: Path, kind: str | None) -> str:
+    if not is_ome_zarr(path):
+        return f"{LABELS_ENDING}{FORMATS[kind or 'tiff']}"
+    if kind is not None:
+        raise InputError(f"Labels of {path.name} are OME-Zarr too; leave --format out.")
+    return f"{LABELS_ENDING}.ome.zarr"
 
 
 def _check_targets(sources: list[Source], targets: list[Path]) -> None:

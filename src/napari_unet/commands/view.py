@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["check_viewer", "open_viewer", "run"]
 
 PLUGIN, DOCK = "napari-unet-interactive", "U-Net"
+OURS = (".safetensors", ".zip", ".roi", ".geojson", ".zarr")  # as in napari.yaml
 PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Open images and sessions in napari beside the dock, and wait until it is closed."""
+    """Open what is named in napari beside the dock, and wait until the window is closed."""
     missing = [path for path in args.images if not Path(path).exists()]
     if missing:
         raise InputError(f"There is no file {missing[0]}; check the path.")
@@ -37,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
         if path.is_dir() and find_session(path) is not None:
             open_session(Workbench.of(viewer), path)
         else:
-            viewer.open(path)
+            is_ours = path.suffix.lower() in OURS
+            viewer.open(path, plugin=PLUGIN if is_ours else "napari")
     napari.run()
     return 0
 

@@ -7,8 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any  # JSON values: their types are checked in from_json
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_unet.core.architectures import ARCHITECTURES, NORMS
 from napari_unet.core.errors import InputError, ModelFileError
+from napari_unet.core.graph_config import GraphConfig
+from napari_unet.core.normalize import intensity_range
 from napari_unet.core.object_score import ObjectScore
 
 __all__ = ["ModelCard", "ModelConfig"]
@@ -57,6 +62,9 @@ class ModelConfig:
     norm : str
         Normalisation in the network, one of `napari_unet.core.architectures.NORMS`; "auto" is
         what the architecture has by itself.
+    graph : GraphConfig or None
+        Of a network that other programs have made, whose `depth` tells the sizes it takes and
+        whose other settings of the network mean nothing. None: it is one of ours.
     """
 
     architecture: str = "unet"
@@ -75,6 +83,7 @@ class ModelConfig:
     semantic: bool = False
     object_score: tuple[float, ...] = ()
     norm: str = "auto"
+    graph: GraphConfig | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("architecture", ARCHITECTURES), ("norm", NORMS)):
@@ -117,14 +126,23 @@ class ModelConfig:
             return None
         return ObjectScore(self.object_score, self.diameter)
 
+    def range_of(self, image_cyx: NDArray[Any]) -> NDArray[np.float64]:
+        """Return what 0 and 1 are of each channel of a whole image, shape (C, 2)."""
+        if self.graph is not None:
+            return self.graph.range_of(image_cyx, self.percentiles)
+        return intensity_range(image_cyx, self.percentiles)
+
     @property
     def network_norm(self) -> str:
         """The normalisation in the network, when "auto" is looked up."""
         return ARCHITECTURES[self.architecture].norm if self.norm == "auto" else self.norm
 
     def to_json(self) -> dict[str, Any]:
-        """Return a dict of plain JSON values."""
-        return asdict(self)
+        """Return a dict of plain JSON values; models of ours do not tell of `graph`."""
+        values = asdict(self)
+        if self.graph is None:
+            del values["graph"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ModelConfig:
@@ -142,7 +160,10 @@ class ModelConfig:
                 f"The model has settings this version does not know ({', '.join(unknown)}); "
                 "update napari-unet."
             )
+        graph = values.get("graph")
         try:
+            if graph is not None:
+                values = {**values, "graph": GraphConfig.from_json(graph)}
             return cls(**_plain(values))
         except (ValueError, TypeError) as error:
             raise ModelFileError(f"The model's settings cannot be used: {error}") from error

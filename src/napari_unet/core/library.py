@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any  # JSON values: their types are checked by ModelConfig and ModelCard
@@ -11,7 +12,7 @@ from typing import Any  # JSON values: their types are checked by ModelConfig an
 from safetensors import SafetensorError, safe_open
 
 from napari_unet.core.config import ModelCard, ModelConfig
-from napari_unet.core.errors import ModelFileError
+from napari_unet.core.errors import InputError, ModelFileError
 
 __all__ = [
     "FORMAT_VERSION",
@@ -20,6 +21,7 @@ __all__ = [
     "find_model",
     "read_model_header",
     "rewrite_card",
+    "user_model_file",
     "user_models_dir",
 ]
 
@@ -40,6 +42,24 @@ def user_models_dir() -> Path:
     """
     home = os.environ.get("NAPARI_UNET_HOME")
     return (Path(home) if home else Path.home() / ".napari-unet") / "models"
+
+
+def user_model_file(name: str, folder: Path | None = None, *, force: bool = False) -> Path:
+    """Return where a new model of the user's own goes; its folder may not exist yet.
+
+    Raises
+    ------
+    InputError
+        If there is one of that name already, or the name cannot be one of a file.
+    """
+    if not re.fullmatch(r"\w[\w.+ -]*", name):
+        raise InputError(f"A model cannot be called {name!r}; use letters, digits and - only.")
+    if (bundled_models_dir() / f"{name}{SUFFIX}").is_file():
+        raise InputError(f"{name} is a model of the package; give another --name.")
+    target = (folder or user_models_dir()) / f"{name}{SUFFIX}"
+    if target.exists() and not force:
+        raise InputError(f"There is a model called {name}; give another --name, or --force.")
+    return target
 
 
 def available_models() -> list[ModelCard]:

@@ -69,6 +69,7 @@ class LiveTeaching:
     ) -> None:
         if not 0 <= keep <= 1:
             raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
+        model.must_be_ours("taught")
         self._before = model
         self._config = model.config
         self._settings = settings or TEACH_SETTINGS

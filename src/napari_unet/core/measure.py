@@ -14,11 +14,12 @@ from scipy import ndimage
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.planes import cut_plane, plane_places
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import rescale_image, usable_diameter
 from napari_unet.core.size import median_diameter
 
-__all__ = ["measure_diameter"]
+__all__ = ["measure_diameter", "measure_stack"]
 
 # What may be measured, in pixels: what is smaller shows no shape (chosen).
 SMALLEST, LARGEST = 4.0, 500.0
@@ -149,6 +150,34 @@ def _as_taught(viewer: _Viewer, taught: float | None) -> float | None:
     """
     look = None if taught is None else viewer.look(taught)
     return None if look is None or look.error >= OTHER_SIZE else look.diameter
+
+
+def measure_stack(
+    image: Any, axes: str, model: Model, *, device: str = "auto", precision: str = "auto"
+) -> float | None:
+    """Measure objects on the first, the middle and the last plane; the middle value counts.
+
+    Parameters
+    ----------
+    image : array-like
+        With the model's channels; a lazy one is read plane by plane.
+    axes : str
+        One letter a dimension.
+    model, device, precision
+        See `measure_diameter`.
+    """
+    if model.config.diameter is None:
+        return None
+    places = list(plane_places(image.shape, axes))
+    some = {0: None, len(places) // 2: None, len(places) - 1: None}
+    found = [
+        measure_diameter(
+            cut_plane(image, axes, places[index]), model, device=device, precision=precision
+        )
+        for index in some
+    ]
+    known = [diameter for diameter in found if diameter is not None]
+    return float(np.median(known)) if known else None
 
 
 def _factor(one: float, other: float) -> float:

@@ -12,12 +12,16 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from napari_unet.core.config import ModelCard, ModelConfig
-from napari_unet.core.errors import ModelFileError
+from napari_unet.core.errors import InputError, ModelFileError
 from napari_unet.core.files import write_beside
+from napari_unet.core.graph_config import GraphConfig
 from napari_unet.core.library import FORMAT_VERSION, find_model, read_model_header
 from napari_unet.core.models.build import build_network
+from napari_unet.core.models.graph import GraphNetwork
 
 __all__ = ["Model", "load_model"]
+
+GRAPH = "graph"  # the one tensor of a network that other programs have made: its file
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,19 @@ class Model:
     config: ModelConfig
     card: ModelCard
     network: nn.Module
+
+    def must_be_ours(self, what: str) -> None:
+        """Refuse to do more with a network of other programs than to run it.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.config.graph is not None:
+            raise InputError(
+                f"{self.card.title or self.card.name} is a network that another program has made: "
+                f"it segments, and cannot be {what}; choose one of the other models."
+            )
 
     @classmethod
     def fresh(cls, config: ModelConfig, name: str = "untrained", seed: int = 0) -> Model:
@@ -103,6 +120,8 @@ def load_model(name_or_path: str | Path) -> Model:
     """
     path = find_model(name_or_path)
     config, card = read_model_header(path)
+    if config.graph is not None:
+        return Model(config, card, _graph_network(path, config.graph))
     try:
         with torch.device("meta"):  # shapes alone: a damaged config may ask for any memory
             network = build_network(config)
@@ -113,6 +132,15 @@ def load_model(name_or_path: str | Path) -> Model:
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise ModelFileError(f"{path.name} is damaged: it has weights that are not finite.")
     return Model(config, card, network.eval())
+
+
+def _graph_network(path: Path, config: GraphConfig) -> nn.Module:
+    """Return a network of other programs; it is run by the first image, not now."""
+    try:
+        graph = load_file(path)[GRAPH]
+    except (SafetensorError, KeyError, OSError) as error:
+        raise ModelFileError(f"{path.name} is damaged: it holds no network.") from error
+    return GraphNetwork(graph, config).eval()
 
 
 def _restored(tensor: torch.Tensor) -> torch.Tensor:

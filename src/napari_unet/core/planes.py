@@ -60,7 +60,7 @@ def plane_places(shape: tuple[int, ...], axes: str) -> Iterator[tuple[int, ...]]
     return itertools.product(*ranges)
 
 
-def cut_plane(image: NDArray[Any], axes: str, place: tuple[int, ...]) -> NDArray[Any]:
+def cut_plane(image: Any, axes: str, place: tuple[int, ...]) -> NDArray[Any]:
     """Read the plane at an index of `plane_places` as (C, Y, X)."""
     rest = iter(place)
     index: tuple[slice | int, ...] = tuple(

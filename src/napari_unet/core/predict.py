@@ -16,7 +16,7 @@ from napari_unet.core.inference import ReadyNetwork, explained, is_out_of_memory
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.network import Box
 from napari_unet.core.models.norms import measures_images
-from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.normalize import apply_range
 from napari_unet.core.plan import LEAST_TILE, plan_image
 from napari_unet.core.planes import check_image
 from napari_unet.core.rescale import to_model_size
@@ -84,8 +84,10 @@ def predict_tiles(
         If torch fails.
     """
     _check_plane(image_cyx, model)
+    if model.config.graph is not None:
+        precision = "float32"  # as other programs run it
     if ranges is None:
-        ranges = intensity_range(image_cyx, model.config.percentiles)
+        ranges = model.config.range_of(image_cyx)
     try:
         run = _Run(image_cyx, model, ranges, (device, precision), tell or _log.warning)
         yield from run.tiles(center, tile, quick)
@@ -258,7 +260,7 @@ def predict_plane(
     _check_plane(image_cyx, model)
     scaled, ranges = to_model_size(image_cyx, model.config, diameter, ranges)
     if ranges is None:
-        ranges = intensity_range(scaled, model.config.percentiles)
+        ranges = model.config.range_of(scaled)
     out = np.zeros((len(model.config.classes), *scaled.shape[1:]), np.float32)
     mirrors = MIRRORS if flips else MIRRORS[:1]
     for number, (y_step, x_step) in enumerate(mirrors):

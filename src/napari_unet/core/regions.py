@@ -17,7 +17,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.label_index import index_labels, whole_numbers
 from napari_unet.core.planes import plane_places
 
-__all__ = ["Columns", "measure_planes", "measure_regions"]
+__all__ = ["Columns", "measure_planes", "measure_regions", "placed", "stacked"]
 
 Columns = dict[str, NDArray[Any]]
 FloatArray = NDArray[np.float64]
@@ -142,11 +142,19 @@ def measure_planes(
             spacing=steps,
             channels=channels,
         )
-        count = len(table["label"])
-        tables.append(
-            {axis.lower(): np.full(count, at) for axis, at in zip(outer, place, strict=True)}
-            | table
-        )
+        tables.append(placed(table, outer, place))
+    return stacked(tables)
+
+
+def placed(table: Columns, axes: str, place: tuple[int, ...]) -> Columns:
+    """Return a table with the place along each axis, named in lower case, before its columns."""
+    count = len(table["label"])
+    where = {axis.lower(): np.full(count, at) for axis, at in zip(axes, place, strict=True)}
+    return where | table
+
+
+def stacked(tables: Sequence[Columns]) -> Columns:
+    """Put tables of the same columns one below the other."""
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 

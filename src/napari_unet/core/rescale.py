@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
-from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.normalize import apply_range
 
 __all__ = [
     "model_scale",
@@ -92,7 +92,7 @@ def to_model_size(
     if scale == 1:
         return image_cyx, ranges
     if ranges is None:
-        ranges = intensity_range(image_cyx, config.percentiles)
+        ranges = config.range_of(image_cyx)
     scaled = rescale_image(apply_range(image_cyx, ranges), scale)
     return scaled, np.array([[0.0, 1.0]] * len(image_cyx))
 

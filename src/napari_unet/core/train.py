@@ -202,6 +202,7 @@ class _Keeper:
 
 def _continued(model: Model, start: Model) -> Model:
     """Give a fresh model the weights of another, and its history."""
+    start.must_be_ours("trained")
     shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
     for name in shape:
         new, old = getattr(model.config, name), getattr(start.config, name)
@@ -273,6 +274,7 @@ def iter_finetune(
         If nothing is checked, or the channels are not the model's.
     """
     settings = settings or TEACH_SETTINGS
+    model.must_be_ours("taught")
     check_examples(model, examples)
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")

@@ -29,7 +29,7 @@ _WIDE = 1 << 20  # bytes; what Linux allows everyone
 
 
 class Kind(IntEnum):
-    """What a message says; `TASK`, `CANCEL`, `ASK` and `LOOK` go to the worker, others come from it."""
+    """What a message says; `TASK`, `CANCEL`, `ASK` and `LOOK` go to the worker."""
 
     TASK = 1
     CANCEL = 2

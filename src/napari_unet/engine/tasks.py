@@ -21,6 +21,7 @@ from napari_unet.engine.errors import as_sentence
 __all__ = [
     "Cancelled",
     "DeviceInfo",
+    "ImportTask",
     "KeepLiveTask",
     "LearnTask",
     "MeasureTask",
@@ -336,6 +337,36 @@ class KeepLiveTask:
         from napari_unet.engine.live import keep  # weight: runs torch
 
         return keep(self)
+
+
+@dataclass(frozen=True)
+class ImportTask:
+    """Take a BioImage.IO package in as a model file, if it computes what it says it does.
+
+    The result is the path of the model file. See `napari_unet.formats.zoo`.
+
+    Attributes
+    ----------
+    package : str
+        Path of a .zip file.
+    folder : str
+        Where to put the model.
+    name : str
+        What to call it; empty takes the package's own name.
+    force : bool
+        Replace a model of that name.
+    """
+
+    package: str
+    folder: str
+    name: str = ""
+    force: bool = False
+
+    def run(self, cancelled: Cancelled) -> Generator[object, None, str]:
+        """Yield nothing."""
+        from napari_unet.engine.take_in import take_in  # weight: runs torch
+
+        return take_in(self)
 
 
 @dataclass(frozen=True)

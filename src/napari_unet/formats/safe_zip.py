@@ -9,7 +9,7 @@ from pathlib import Path
 
 from napari_unet.core.errors import InputError
 
-__all__ = ["read_zip"]
+__all__ = ["MAX_TOTAL_BYTES", "entry_names", "read_zip"]
 
 # Bounds of what is read from one zip file (chosen: far above any set of outlines).
 MAX_ENTRIES = 200_000
@@ -28,10 +28,31 @@ DAMAGED = (
 )
 
 
-def read_zip(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
+def entry_names(path: Path) -> list[str]:
+    """Return the names of all entries.
+
+    Raises
+    ------
+    InputError
+        If it is no zip file, or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except DAMAGED as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path.name} cannot be read as a zip file: {' '.join(str(error).split())}.")
+
+
+def read_zip(
+    path: Path, suffix: str, *, largest: int = MAX_ENTRY_BYTES
+) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the entries whose names have an ending, in their order.
 
-    Names are only told, never used as paths.
+    Names are only told, never used as paths. No entry may hold more bytes than `largest`.
 
     Raises
     ------
@@ -48,17 +69,16 @@ def read_zip(path: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
                 )
             for entry in entries:
                 with archive.open(entry) as file:
-                    content = file.read(MAX_ENTRY_BYTES + 1)  # what is declared may be a lie
+                    content = file.read(largest + 1)  # what is declared may be a lie
                 total += len(content)
-                if len(content) > MAX_ENTRY_BYTES or total > MAX_TOTAL_BYTES:
+                if len(content) > largest or total > MAX_TOTAL_BYTES:
                     raise InputError(
                         f"{path.name} unpacks to more than "
                         f"{MAX_TOTAL_BYTES >> 20} MB, or one of its entries to more than "
-                        f"{MAX_ENTRY_BYTES >> 20} MB; it is not read."
+                        f"{largest >> 20} MB; it is not read."
                     )
                 yield entry.filename, content
     except InputError:
         raise
     except DAMAGED as error:
-        said = " ".join(str(error).split())
-        raise InputError(f"{path.name} cannot be read as a zip file: {said}.") from error
+        raise _unreadable(path, error) from error

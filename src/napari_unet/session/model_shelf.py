@@ -149,6 +149,11 @@ class ModelShelf:
             If objects are to be taught to a model of classes.
         """
         config = self.model[0]
+        if config.graph is not None:
+            raise InputError(
+                "This model is a network of another program: it segments, and cannot be taught; "
+                "choose another model to teach."
+            )
         if like is None or not like.classes:
             if config.semantic:
                 raise InputError(

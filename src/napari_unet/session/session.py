@@ -16,6 +16,7 @@ from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import DeviceInfo, ProbeTask
 from napari_unet.session.image import Image, Place
+from napari_unet.session.import_run import ImportRun
 from napari_unet.session.label_maker import LabelMaker
 from napari_unet.session.live_run import LiveRun, Looking
 from napari_unet.session.measure_run import MeasureRun
@@ -60,7 +61,7 @@ class Session(ModelShelf):
         self._runner: Runner = runner or ProcessRunner()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
-        self._run: SegmentRun | MeasureRun | TeachRun | LiveRun | None = None
+        self._run: SegmentRun | MeasureRun | ImportRun | TeachRun | LiveRun | None = None
         self._probe: Job[DeviceInfo] | None = None
         self._then: tuple[Pair, list[Place]] | None = None
         self._taught_versions: Versions | None = None
@@ -99,7 +100,7 @@ class Session(ModelShelf):
 
     @property
     def busy(self) -> str:
-        """What runs: "Segment", "Measure", "Teach", or nothing."""
+        """What runs: "Segment", "Measure", "Teach", "Opening a package", or nothing."""
         return "" if self._run is None else self._run.WHAT
 
     def works_on(self, pair: Pair) -> bool:
@@ -109,6 +110,21 @@ class Session(ModelShelf):
     def probe(self) -> None:
         """Start the worker and ask what it computes on; the answer comes as `said`."""
         self._probe = self._runner.submit(ProbeTask())
+
+    def open_model(self, path: str) -> None:
+        """Make a model file current, or a BioImage.IO package, which is taken in first.
+
+        Raises
+        ------
+        ModelFileError, InputError
+            If it is no model; of a package that is said later.
+        """
+        if Path(path).suffix.lower() != ".zip":
+            self.load_model_file(path)
+            return
+        self._must_be_idle()
+        self._run = ImportRun(self._runner, path)
+        self._started(self._run.text)
 
     def segment(
         self,
@@ -325,6 +341,8 @@ class Session(ModelShelf):
             self._pump_segment(run)
         elif isinstance(run, MeasureRun):
             self._pump_measure(run)
+        elif isinstance(run, ImportRun):
+            self._pump_import(run)
         elif isinstance(run, TeachRun):
             self._pump_teach(run)
         elif isinstance(run, LiveRun):
@@ -353,6 +371,17 @@ class Session(ModelShelf):
             self.progress.emit(0.0, "")
             self.said.emit(run.sentence, False)
             self.size_changed.emit()
+            self.state_changed.emit()
+
+    def _pump_import(self, run: ImportRun) -> None:
+        run.pump()
+        if run.finished:
+            self._run = None
+            self.progress.emit(0.0, "")
+            if run.model:
+                self.load_model_file(run.model)
+            self.said.emit(run.sentence, False)
+            self.models_changed.emit()
             self.state_changed.emit()
 
     def _pump_teach(self, run: TeachRun) -> None:

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QSizePolicy
 
 from napari_unet.widgets.correct_panel import CorrectPanel
 from napari_unet.widgets.header import Header
+from napari_unet.widgets.measure_panel import MeasurePanel
 from napari_unet.widgets.parts import SPACING, Note, Panel, frame, scrolled
 from napari_unet.widgets.restore_row import RestoreRow
 from napari_unet.widgets.segment_panel import SegmentPanel
@@ -18,29 +19,19 @@ from napari_unet.widgets.workbench import Workbench
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["CorrectDock", "SegmentDock", "TeachDock", "UNetDock"]
+__all__ = ["CorrectDock", "MeasureDock", "SegmentDock", "TeachDock", "UNetDock"]
 
 MIN_WIDTH = 300
 BETWEEN_STEPS = 10
 MOST = 1000
 
 
-class _Dock(Container[Widget]):
-    """Header, steps, and the line that says how things stand."""
+class _Footed(Container[Widget]):
+    """Takes all the height there is, above the line that says how things stand."""
 
-    STEPS: tuple[type[SegmentPanel] | type[CorrectPanel] | type[TeachPanel], ...] = ()
-
-    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
-        self.bench = Workbench.of(napari_viewer)
-        self.restore = RestoreRow(self.bench)
-        self.header = Header(self.bench)
-        self.steps = [step(self.bench, self.header) for step in self.STEPS]
+    def __init__(self, bench: Workbench, body: Widget) -> None:
+        self.bench = bench
         self.status = Note("Starting…")
-        inside = Container(widgets=[self.restore, self.header, *self.steps], labels=False)
-        inside.native.layout().setContentsMargins(0, 2, 0, 2)
-        inside.native.layout().setSpacing(BETWEEN_STEPS)
-        inside.native.layout().addStretch(1)
-        body = frame(scrolled(inside.native))
         body.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         foot = Panel([self.status])
         foot.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
@@ -56,6 +47,23 @@ class _Dock(Container[Widget]):
 
     def _show_status(self, sentence: str, is_failure: bool) -> None:
         self.status.say(sentence, failure=is_failure)
+
+
+class _Dock(_Footed):
+    """Header and steps."""
+
+    STEPS: tuple[type[SegmentPanel] | type[CorrectPanel] | type[TeachPanel], ...] = ()
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        bench = Workbench.of(napari_viewer)
+        self.restore = RestoreRow(bench)
+        self.header = Header(bench)
+        self.steps = [step(bench, self.header) for step in self.STEPS]
+        inside = Container(widgets=[self.restore, self.header, *self.steps], labels=False)
+        inside.native.layout().setContentsMargins(0, 2, 0, 2)
+        inside.native.layout().setSpacing(BETWEEN_STEPS)
+        inside.native.layout().addStretch(1)
+        super().__init__(bench, frame(scrolled(inside.native)))
 
 
 class UNetDock(_Dock):
@@ -80,3 +88,12 @@ class TeachDock(_Dock):
     """The third step alone."""
 
     STEPS = (TeachPanel,)
+
+
+class MeasureDock(_Footed):
+    """What there is to say of each cell, as a table."""
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        bench = Workbench.of(napari_viewer)
+        self.panel = MeasurePanel(bench)
+        super().__init__(bench, self.panel)

@@ -19,7 +19,7 @@ __all__ = ["Header"]
 
 PLUGIN, SAMPLE = "napari-unet-interactive", "nuclei"
 NO_AXIS = -1
-MODEL_FILES = "Models (*.safetensors)"
+MODEL_FILES = "Models (*.safetensors *.zip)"
 
 
 class Header(Panel):
@@ -218,7 +218,7 @@ class Header(Panel):
     def load(self, path: str) -> None:
         """Load a model file; a problem is shown in the dock."""
         try:
-            self._bench.session.load_model_file(path)
+            self._bench.session.open_model(path)
         except NapariUnetError as error:
             self._bench.session.said.emit(str(error), True)
 

@@ -83,6 +83,11 @@ class Workbench(QObject):
         self._new_docks.append(dock)
         dock.destroyed.connect(self._on_dock_destroyed)
 
+    @property
+    def has_docks(self) -> bool:
+        """Whether a dock of ours is open in the viewer."""
+        return any(is_alive(dock) for dock in self._docks)
+
     def _on_dock_destroyed(self) -> None:
         self._docks = [dock for dock in self._docks if is_alive(dock)]
         self._new_docks = [dock for dock in self._new_docks if is_alive(dock)]
