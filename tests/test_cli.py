@@ -467,3 +467,30 @@ def test_models_export_refuses_a_wrong_place(capsys, tmp_path, tiny_model, name,
     code, _, said = _run(capsys, *words)
     assert code == 2
     assert sentence in said
+
+
+def test_evaluate_writes_what_became_of_each_object(capsys, tmp_path):
+    truth, found = np.zeros((2, 20, 20), np.int32)
+    truth[2:8, 2:8], truth[12:18, 12:18] = 1, 2
+    found[2:8, 2:8], found[12:14, 2:4] = 1, 2
+    write_labels(tmp_path / "t.tif", truth)
+    write_labels(tmp_path / "p.tif", found)
+    words = ["evaluate", tmp_path / "t.tif", tmp_path / "p.tif", "--objects"]
+    assert _run(capsys, *words, tmp_path / "o.csv")[0] == 0
+    lines = (tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "image,verdict,truth,prediction,iou,pixels,y,x"
+    assert [line.split(",")[1:4] for line in lines[1:]] == [
+        ["hit", "1", "1"],
+        ["missed", "2", "0"],
+        ["false", "0", "2"],
+    ]
+    assert "must end in .csv" in _run(capsys, *words, tmp_path / "o.txt")[2]
+
+
+def test_evaluate_takes_a_stack_plane_by_plane(capsys, tmp_path):
+    labels = np.zeros((2, 20, 20), np.int32)
+    labels[:, 2:8, 2:8] = 1
+    write_labels(tmp_path / "t.tif", labels, "ZYX")
+    words = ["evaluate", tmp_path / "t.tif", tmp_path / "t.tif", "--json"]
+    assert json.loads(_run(capsys, *words)[1])["all"]["true objects"] == 2
+    assert json.loads(_run(capsys, *words, "--volumes")[1])["all"]["true objects"] == 1

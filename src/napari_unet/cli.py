@@ -257,6 +257,13 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("truth", metavar="TRUTH", help="label file or folder")
     parser.add_argument("prediction", metavar="PRED", help="label file or folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--objects",
+        metavar="TABLE",
+        help="also write what became of each object: hit, missed, false, split or merged; ends in "
+        ".csv or .parquet",
+    )
+    parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
 
 
 def _add_measure(parser: argparse.ArgumentParser) -> None:
