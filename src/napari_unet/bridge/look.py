@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Shapes
+from napari.layers import Labels, Shapes
 from numpy.typing import NDArray
 
 from napari_unet.bridge.layers import placement
@@ -47,19 +47,30 @@ class Ring:
 
     def show(self, item: OpenPair, place: Place, doubt: Doubt) -> None:
         """Move slices and camera so that a place is seen, and draw a ring around it."""
-        points = in_layer(self._viewer, item.labels, item.pair.image, place, _corners(doubt))
-        self._go_to(item, points)
+        half = tuple((side.stop - side.start) / 2 for side in doubt.box)
+        corners = _corners(np.array(doubt.center), half)
+        points = in_layer(self._viewer, item.labels, item.pair.image, place, corners)
+        self._draw(item.labels, points, ring_name(item))
+
+    def around(self, layer: Labels, center: NDArray[np.float64], half: tuple[float, ...]) -> None:
+        """Do the same for a box of a layer: its middle in all axes, half its height and width."""
+        corners = _corners(center[-2:], half)
+        steps = np.tile(np.round(center[:-2]), (len(corners), 1))
+        self._draw(layer, np.column_stack([steps, corners]), f"{layer.name} look here")
+
+    def _draw(self, over: Labels, points: NDArray[np.float64], name: str) -> None:
+        self._go_to(over, points)
         self.remove()
         active = self._viewer.layers.selection.active
-        width = LINE / camera_of(self._viewer).zoom / float(np.abs(item.labels.scale[-1]))
+        width = LINE / camera_of(self._viewer).zoom / float(np.abs(over.scale[-1]))
         layer = Shapes(
             [points],
             shape_type="ellipse",
             face_color="transparent",
             edge_color=COLOUR,
             edge_width=width,
-            name=ring_name(item),
-            **placement(item.image),
+            name=name,
+            **placement(over),
         )
         layer.editable = False
         self._layer = self._viewer.add_layer(layer)
@@ -74,18 +85,17 @@ class Ring:
             if active is not layer:
                 self._viewer.layers.selection.active = active
 
-    def _go_to(self, item: OpenPair, points: NDArray[np.float64]) -> None:
+    def _go_to(self, layer: Labels, points: NDArray[np.float64]) -> None:
         camera = camera_of(self._viewer)
-        size = go_to(self._viewer, item.labels, points)
+        size = go_to(self._viewer, layer, points)
         part = float((size * camera.zoom / np.array(canvas_size(self._viewer))).max())
         if not SMALLEST <= part <= LARGEST:
             camera.zoom *= USUAL / part
 
 
-def _corners(doubt: Doubt) -> NDArray[np.float64]:
+def _corners(center: NDArray[np.float64], half: tuple[float, ...]) -> NDArray[np.float64]:
     """Return the corners (4, Y and X) of the ring's box."""
-    half = [(side.stop - side.start) / 2 for side in doubt.box]
     signs = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])
     around = np.array(half) * 2**0.5 + MARGIN  # an ellipse around a box
-    corners: NDArray[np.float64] = np.array(doubt.center) + signs * around
+    corners: NDArray[np.float64] = center + signs * around
     return corners

@@ -45,6 +45,8 @@ class ObjectVerdicts:
         Size of the true object, or of the predicted one where there is no true one.
     center : ndarray of float64, shape (N, axes)
         Its middle, in pixels.
+    is_true : ndarray of bool, shape (N,)
+        The entry is that of a true object: each has one, so they add up to all of them.
     """
 
     verdict: IntArray
@@ -53,6 +55,7 @@ class ObjectVerdicts:
     iou: FloatArray
     pixels: IntArray
     center: FloatArray
+    is_true: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.verdict)
@@ -175,6 +178,7 @@ def _listed(
         np.concatenate([ious, partner_iou[lost], other_iou[extra]]),
         np.concatenate([overlap.truth_sizes[from_truth], overlap.predicted_sizes[extra]]),
         np.concatenate([centers[0][from_truth], centers[1][extra]]),
+        np.arange(len(from_truth) + len(extra)) < len(from_truth),
     )
 
 
