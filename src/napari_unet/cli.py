@@ -13,6 +13,8 @@ from typing import NoReturn
 from napari_unet.core.architectures import ARCHITECTURES, NORMS
 from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
 from napari_unet.core.loss_config import LOSSES, LossConfig
+from napari_unet.core.optimisers import OPTIMISERS
+from napari_unet.core.schedules import SCHEDULES
 
 __all__ = ["build_parser", "main"]
 
@@ -213,6 +215,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dropout", type=_number(0, 0.95), default=0.0, help="(%(default)s)")
     _add_settings(parser)
+    _add_watch(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with the same run if it was stopped"
     )
@@ -359,6 +362,39 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=_whole(1, 4096), help="patches a step")
     parser.add_argument("--learning-rate", type=_number(1e-8, 1), help="highest of the run")
     parser.add_argument(
+        "--optimiser",
+        choices=tuple(OPTIMISERS),
+        metavar="NAME",
+        help="; ".join(f"{name}: {one.sentence}" for name, one in OPTIMISERS.items()) + " (adamw)",
+    )
+    parser.add_argument(
+        "--momentum", type=_number(0, 0.9999), help="of the optimiser (0.9, of sgd 0.99)"
+    )
+    parser.add_argument("--weight-decay", type=_number(0, 1), help="(0.01)")
+    parser.add_argument(
+        "--clip", type=_number(0, 1e6), help="largest norm of a step's gradient, 0 for any (5)"
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=tuple(SCHEDULES),
+        metavar="NAME",
+        help="how the rate goes: "
+        + "; ".join(f"{name}: {one.sentence}" for name, one in SCHEDULES.items())
+        + " (cosine)",
+    )
+    parser.add_argument(
+        "--accumulate", type=_whole(1, 4096), help="so many batches make one step (1)"
+    )
+    parser.add_argument(
+        "--recompute",
+        action="store_true",
+        default=None,
+        help="save memory: compute blocks again on the way back, a third slower",
+    )
+    parser.add_argument(
+        "--average", type=_number(0, 0.99999), help="decay of the average of the weights"
+    )
+    parser.add_argument(
         "--loss",
         type=_loss,
         metavar="SUM",
@@ -376,6 +412,21 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         dest="frozen",
         type=_whole(0, 8),
         help="so many levels of the contracting path stay as they are (0)",
+    )
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--watch",
+        metavar="PART",
+        help="images whose loss decides about --patience and the schedule plateau: a fraction, "
+        "names, or a file, as for --held-out (what is learnt from)",
+    )
+    parser.add_argument(
+        "--patience", type=_whole(1, 10**6), help="looks without a lower loss that end the run"
+    )
+    parser.add_argument(
+        "--watch-every", type=_whole(1, 10**6), metavar="STEPS", help="between two looks (100)"
     )
 
 

@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     examples = _measured(read_examples(Path(args.data), Reading(args.axes, args.channel)))
     names = [named.name for named in examples]
     held_out = held_out_names(args.held_out, names, args.seed)
-    taught = [named for named in examples if named.name not in held_out]
+    left = [named for named in examples if named.name not in held_out]
+    watched = held_out_names(args.watch, [named.name for named in left], args.seed + 1)
+    taught = [named for named in left if named.name not in watched]
     tested = [named for named in examples if named.name in held_out]
     start = load_model(args.start) if args.start else None
     settings, config = (
@@ -68,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
             config,
             card=_card(args, target, held_out),
             start=start,
+            watched=[named.example for named in left if named.name in watched],
             settings=settings,
             seconds=budget_seconds(args),
             steps=budget_steps(args, learnt, settings, config.diameter),
