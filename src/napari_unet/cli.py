@@ -59,7 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(_command(commands, "demo", "the loop on a sample image, with figures and a report"))
     _add_view(_command(commands, "view", "open napari with the plugin docked"))
     _add_segment(_command(commands, "segment", "segment files or folders"))
-    _add_train(_command(commands, "train", "train a model on many images"))
+    train = _command(commands, "train", "train a model on many images")
+    train.add_argument(
+        "--teacher", metavar="MODEL", help="a larger model whose answers are learnt along"
+    )
+    _add_train(train)
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
     _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
@@ -188,6 +192,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
     parser.add_argument(
+        "--classes",
+        type=_names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
+    parser.add_argument(
         "--architecture",
         choices=tuple(ARCHITECTURES),
         default="unet",
@@ -267,6 +277,12 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         ".csv or .parquet",
     )
     parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
+    parser.add_argument(
+        "--classes",
+        type=_names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
 
 
 def _add_measure(parser: argparse.ArgumentParser) -> None:
@@ -319,6 +335,9 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     prune.add_argument("--depth", type=_whole(1, 6), required=True, help="poolings that are left")
     _add_out(prune, "model file to write, ending in .safetensors")
     prune.set_defaults(action="prune")
+    distil = _command(actions, "distill", "teach a small model what a large one says", "train")
+    distil.add_argument("teacher", metavar="MODEL", help="the large one: name or file")
+    _add_train(distil)
     give = _command(actions, "export", "write a model for other programs", "models")
     give.add_argument("model", metavar="MODEL", help="name or file")
     _add_out(give, "file to write, ending in .pt, .onnx or .zip")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from napari_unet.commands.console import say, table
 from napari_unet.commands.inputs import pair_files
+from napari_unet.core.class_metrics import class_measures, pool_classes, score_classes
 from napari_unet.core.errors import InputError
 from napari_unet.core.evaluation import Evaluation, evaluate, measures
 from napari_unet.core.metrics import Scores, pool
@@ -26,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
     if args.objects is not None and Path(args.objects).suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(f"{args.objects} must end in {' or '.join(TABLE_SUFFIXES)}.")
     pairs = pair_files(Path(args.truth), Path(args.prediction))
+    if args.classes:
+        return _run_classes(pairs, args.classes, as_json=args.json)
     found = {name: _evaluated(*files, volume=args.volumes) for name, files in pairs.items()}
     if args.objects is not None:
         _write_objects(Path(args.objects), found)
@@ -39,6 +43,24 @@ def run(args: argparse.Namespace) -> int:
         say(_overview(scores, everything))
         say()
     say(table([[name, _shown(value)] for name, value in measures(everything).items()]))
+    return 0
+
+
+def _run_classes(
+    pairs: dict[str, tuple[Path, Path]], names: Sequence[str], *, as_json: bool
+) -> int:
+    """Compare maps of classes instead of objects."""
+    classes = ("background", *names)
+    found = {
+        name: score_classes(read_labels(truth)[0], read_labels(given)[0], len(classes))
+        for name, (truth, given) in pairs.items()
+    }
+    every = class_measures(pool_classes(found.values()), classes)
+    if as_json:
+        images = {name: class_measures(one, classes) for name, one in found.items()}
+        say(json.dumps({"images": images, "all": every}, indent=2))
+    else:
+        say(table([[name, _shown(value)] for name, value in every.items()]))
     return 0
 
 
