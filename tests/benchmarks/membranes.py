@@ -1,7 +1,8 @@
 """Membranes of the ISBI 2012 challenge: network and recipe of the paper beside same-padded ones.
 
 The last sections are held out. Printed for them: the foreground-restricted Rand score of the cells
-(1 is perfect), and the pixel and warping error, all at threshold 0.5. The recipe of the paper is
+(1 is perfect), and the pixel and warping error, all at threshold 0.5; and, as the challenge did, the
+Rand score at the best of some thresholds, which flatters. The recipe of the paper is
 SGD with momentum 0.99, batches of one large tile, elastic deformations, dropout, and weights
 between touching cells; its rate is not in the paper. It learnt for 10 hours; say how long with
 --steps.
@@ -25,11 +26,14 @@ from scipy import ndimage
 from napari_unet.commands.console import follow
 from napari_unet.core import Example, Model, ModelConfig, segment
 from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.matching import overlap_of
 from napari_unet.core.metrics import Scores, pool, score
 from napari_unet.core.optimise import TrainSettings
+from napari_unet.core.partition_metrics import foreground_rand
 from napari_unet.core.train import TRAIN_SETTINGS, iter_train
 
 FOLDER = "membranes-isbi2012"
+THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 
 # Of the paper, section 3; what it does not name is left out.
 PAPER = TrainSettings(
@@ -69,15 +73,18 @@ def trained(way: str, names: list[str], args: argparse.Namespace) -> Model:
     return model
 
 
-def scores_of(model: Model, names: list[str]) -> tuple[Scores, float]:
-    """Return the scores of objects, and the share of pixels of the wrong class."""
-    scores, wrong = [], []
+def scores_of(model: Model, names: list[str]) -> tuple[Scores, float, float]:
+    """Return the scores of objects, the best Rand score, the share of pixels of the wrong class."""
+    scores, rand, wrong = [], [], []
     for name in names:
         image, cells = read(name)
         found = segment(image, model, axes="YX")
+        cell = found.probability[1]
         scores.append(score(cells, found.labels))
-        wrong.append(float(np.mean((found.probability[1] > 0.5) != (cells > 0))))
-    return pool(scores), float(np.mean(wrong))
+        parts = [ndimage.label(cell > threshold)[0] for threshold in THRESHOLDS]
+        rand.append([foreground_rand(overlap_of(cells, part)) for part in parts])
+        wrong.append(float(np.mean((cell > 0.5) != (cells > 0))))
+    return pool(scores), float(np.mean(rand, axis=0).max()), float(np.mean(wrong))
 
 
 def main() -> None:
@@ -98,11 +105,12 @@ def main() -> None:
         f"width {args.width}, depth {args.depth}; {len(tested)} held out",
         flush=True,
     )
-    print(f"{'':32} Rand score  pixel error  warping error", flush=True)
+    print(f"{'':32} Rand score    best  pixel error  warping error", flush=True)
     for way in args.ways:
-        scores, wrong = scores_of(trained(way, taught, args), tested)
+        scores, best, wrong = scores_of(trained(way, taught, args), tested)
         print(
-            f"{way:32} {scores.foreground_rand:10.3f}  {wrong:11.4f}  {scores.warping_error:13.6f}",
+            f"{way:32} {scores.foreground_rand:10.3f}  {best:6.3f}  {wrong:11.4f}  "
+            f"{scores.warping_error:13.6f}",
             flush=True,
         )
 
