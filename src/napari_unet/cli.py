@@ -414,6 +414,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         "--average", type=_number(0, 0.99999), help="decay of the average of the weights"
     )
     parser.add_argument(
+        "--augment",
+        default="",
+        metavar="SETTINGS",
+        help="how patches are varied, such as noise=0.2,scale=0.8-1.2,flip=no,window=0.3",
+    )
+    parser.add_argument(
         "--loss",
         type=_loss,
         metavar="SUM",

@@ -1,8 +1,8 @@
 """Membranes of the ISBI 2012 challenge: network and recipe of the paper beside same-padded ones.
 
 The last sections are held out. Printed for them: the foreground-restricted Rand score of the cells
-(1 is perfect), and the pixel and warping error, all at threshold 0.5; and, as the challenge did, the
-Rand score at the best of some thresholds, which flatters. The recipe of the paper is
+(1 is perfect), and the pixel and warping error, all at threshold 0.5; and, as the challenge did,
+the Rand score at the best of some thresholds, which flatters. The recipe of the paper is
 SGD with momentum 0.99, batches of one large tile, elastic deformations, dropout, and weights
 between touching cells; its rate is not in the paper. It learnt for 10 hours; say how long with
 --steps.

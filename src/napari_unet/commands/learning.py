@@ -105,7 +105,8 @@ def budget_steps(
 def settings_of(args: argparse.Namespace, settings: TrainSettings) -> TrainSettings:
     """Return the settings with what the options say."""
     named = {name: getattr(args, name, None) for name in OPTIONS}
-    return replace(settings, **{name: value for name, value in named.items() if value is not None})
+    settings = replace(settings, **{n: value for n, value in named.items() if value is not None})
+    return replace(settings, augment=settings.augment.changed(args.augment))
 
 
 def checked_target(out: str) -> Path:
