@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from napari_unet.core.architectures import ARCHITECTURES, NORMS, Architecture
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.loss_config import LOSSES
 from napari_unet.core.models.build import build_network
+from napari_unet.core.optimisers import OPTIMISERS, OptimiserKind
+from napari_unet.core.schedules import SCHEDULES, Schedule
 from napari_unet.core.tiling import network_geometry
 
 TARGET = Path(__file__).parent / "networks.md"
@@ -30,7 +33,14 @@ def main() -> None:
 
 def with_tables(page: str) -> str:
     """Return the page with its tables as the code says they are."""
-    for name, table in (("networks", networks()), ("norms", norms()), ("losses", losses())):
+    tables = {
+        "networks": networks(),
+        "norms": norms(),
+        "optimisers": crafts("`--optimiser`", OPTIMISERS),
+        "schedules": crafts("`--schedule`", SCHEDULES),
+        "losses": losses(),
+    }
+    for name, table in tables.items():
         between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         assert between.search(page), name
         page = between.sub(lambda match, table=table: match[1] + table + "\n" + match[2], page)
@@ -70,6 +80,12 @@ def _network(one: Architecture) -> list[str]:
         str(geometry.grid),
         "yes",
     ]
+
+
+def crafts(option: str, kinds: Mapping[str, OptimiserKind] | Mapping[str, Schedule]) -> str:
+    """A table of optimisers or of schedules."""
+    rows = [[option, "what it is", "from"], ["---"] * 3]
+    return _table(rows + [[f"`{name}`", one.sentence, one.paper] for name, one in kinds.items()])
 
 
 def norms() -> str:

@@ -467,3 +467,94 @@ def test_models_export_refuses_a_wrong_place(capsys, tmp_path, tiny_model, name,
     code, _, said = _run(capsys, *words)
     assert code == 2
     assert sentence in said
+
+
+def test_evaluate_writes_what_became_of_each_object(capsys, tmp_path):
+    truth, found = np.zeros((2, 20, 20), np.int32)
+    truth[2:8, 2:8], truth[12:18, 12:18] = 1, 2
+    found[2:8, 2:8], found[12:14, 2:4] = 1, 2
+    write_labels(tmp_path / "t.tif", truth)
+    write_labels(tmp_path / "p.tif", found)
+    words = ["evaluate", tmp_path / "t.tif", tmp_path / "p.tif", "--objects"]
+    assert _run(capsys, *words, tmp_path / "o.csv")[0] == 0
+    lines = (tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "image,verdict,truth,prediction,iou,pixels,y,x"
+    assert [line.split(",")[1:4] for line in lines[1:]] == [
+        ["hit", "1", "1"],
+        ["missed", "2", "0"],
+        ["false", "0", "2"],
+    ]
+    assert "must end in .csv" in _run(capsys, *words, tmp_path / "o.txt")[2]
+
+
+def test_evaluate_takes_a_stack_plane_by_plane(capsys, tmp_path):
+    labels = np.zeros((2, 20, 20), np.int32)
+    labels[:, 2:8, 2:8] = 1
+    write_labels(tmp_path / "t.tif", labels, "ZYX")
+    words = ["evaluate", tmp_path / "t.tif", tmp_path / "t.tif", "--json"]
+    assert json.loads(_run(capsys, *words)[1])["all"]["true objects"] == 2
+    assert json.loads(_run(capsys, *words, "--volumes")[1])["all"]["true objects"] == 1
+
+
+def test_evaluate_classes_by_hand(capsys, tmp_path):
+    truth = np.array([[0, 0, 1, 1], [0, 2, 2, 2]])
+    found = np.array([[0, 1, 1, 1], [0, 2, 2, 0]])
+    write_labels(tmp_path / "t.tif", truth)
+    write_labels(tmp_path / "p.tif", found)
+    words = ["evaluate", tmp_path / "t.tif", tmp_path / "p.tif", "--classes"]
+    out = _run(capsys, *words, "plasma,nucleus", "--json")[1]
+    values = json.loads(out)["all"]
+    assert values["IoU plasma"] == values["IoU nucleus"] == pytest.approx(2 / 3, abs=1e-4)
+    assert values["pixel accuracy"] == 0.75
+    assert "mean IoU" in _run(capsys, *words, "plasma,nucleus")[1]
+    assert "the class 2" in _run(capsys, *words, "plasma")[2]
+
+
+@pytest.fixture
+def class_data(tmp_path):
+    """A folder with four images whose labels are two classes."""
+    folder = tmp_path / "classes"
+    (folder / "images").mkdir(parents=True)
+    for seed in range(4):
+        image, truth = sample_data.nuclei((64, 64), seed)
+        tifffile.imwrite(folder / "images" / f"n{seed}.tif", image)
+        write_labels(folder / "labels" / f"n{seed}.tif", np.where(truth > 0, 1 + truth % 2, 0))
+    return folder
+
+
+def test_classes_are_trained_from_scratch_and_tested(capsys, tmp_path, class_data):
+    out = tmp_path / "m.safetensors"
+    shape = ["--width", 2, "--depth", 1, "--patch", 32, "--device", "cpu"]
+    words = ["train", class_data, "-o", out, "--steps", 3, "--held-out", "n3", *shape]
+    code, said, _ = _run(capsys, *words, "--classes", "odd,even")
+    assert code == 0
+    assert "mean IoU on 1 images held out" in said
+    model = load_model(out)
+    assert model.config.semantic
+    assert model.config.classes == ("background", "odd", "even")
+    assert {"mean IoU", "pixel accuracy"} <= set(model.card.scores)
+    assert "2, and 1 classes are named" in _run(capsys, *words, "--classes", "odd")[2]
+
+
+def test_a_small_model_is_taught_by_a_large_one(capsys, tmp_path, data):
+    large, small = tmp_path / "large.safetensors", tmp_path / "small.safetensors"
+    words = [data, "--steps", 3, "--held-out", "n3", "--depth", 1, "--patch", 32]
+    words += ["--device", "cpu"]
+    assert _run(capsys, "train", *words, "-o", large, "--width", 8)[0] == 0
+    code, said, _ = _run(
+        capsys, "models", "distill", large, *words, "-o", small, "--width", 2, "--seed", 1
+    )
+    assert code == 0
+    assert "AP 0.50: teacher" in said and "AP 0.70: teacher" in said
+    assert "times as fast on 512 x 512" in said
+    assert load_model(small).config.diameter == load_model(large).config.diameter
+
+
+def test_training_craft_is_chosen_on_the_command_line(capsys, tmp_path, data):
+    out = tmp_path / "m.safetensors"
+    words = ["train", data, "-o", out, "--steps", 4, "--width", 2, "--depth", 1, "--patch", 32]
+    craft = "--optimiser sgd --momentum 0.9 --schedule plateau --accumulate 2 --recompute --clip 0"
+    craft += " --weight-decay 0 --watch n0 --watch-every 1 --patience 1 --average 0.5"
+    code, said, _ = _run(capsys, *words, *craft.split(), "--device", "cpu")
+    assert code == 0
+    assert "Learnt from 3 planes" in said

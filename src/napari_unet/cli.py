@@ -13,6 +13,8 @@ from typing import NoReturn
 from napari_unet.core.architectures import ARCHITECTURES, NORMS
 from napari_unet.core.errors import InputError, ModelFileError, NapariUnetError
 from napari_unet.core.loss_config import LOSSES, LossConfig
+from napari_unet.core.optimisers import OPTIMISERS
+from napari_unet.core.schedules import SCHEDULES
 
 __all__ = ["build_parser", "main"]
 
@@ -57,7 +59,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(_command(commands, "demo", "the loop on a sample image, with figures and a report"))
     _add_view(_command(commands, "view", "open napari with the plugin docked"))
     _add_segment(_command(commands, "segment", "segment files or folders"))
-    _add_train(_command(commands, "train", "train a model on many images"))
+    train = _command(commands, "train", "train a model on many images")
+    train.add_argument(
+        "--teacher", metavar="MODEL", help="a larger model whose answers are learnt along"
+    )
+    _add_train(train)
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
     _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
@@ -186,6 +192,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
     parser.add_argument(
+        "--classes",
+        type=_names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
+    parser.add_argument(
         "--architecture",
         choices=tuple(ARCHITECTURES),
         default="unet",
@@ -213,6 +225,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dropout", type=_number(0, 0.95), default=0.0, help="(%(default)s)")
     _add_settings(parser)
+    _add_watch(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with the same run if it was stopped"
     )
@@ -257,6 +270,19 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("truth", metavar="TRUTH", help="label file or folder")
     parser.add_argument("prediction", metavar="PRED", help="label file or folder")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--objects",
+        metavar="TABLE",
+        help="also write what became of each object: hit, missed, false, split or merged; ends in "
+        ".csv or .parquet",
+    )
+    parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
+    parser.add_argument(
+        "--classes",
+        type=_names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
 
 
 def _add_measure(parser: argparse.ArgumentParser) -> None:
@@ -309,6 +335,9 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     prune.add_argument("--depth", type=_whole(1, 6), required=True, help="poolings that are left")
     _add_out(prune, "model file to write, ending in .safetensors")
     prune.set_defaults(action="prune")
+    distil = _command(actions, "distill", "teach a small model what a large one says", "train")
+    distil.add_argument("teacher", metavar="MODEL", help="the large one: name or file")
+    _add_train(distil)
     give = _command(actions, "export", "write a model for other programs", "models")
     give.add_argument("model", metavar="MODEL", help="name or file")
     _add_out(give, "file to write, ending in .pt, .onnx or .zip")
@@ -352,6 +381,45 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=_whole(1, 4096), help="patches a step")
     parser.add_argument("--learning-rate", type=_number(1e-8, 1), help="highest of the run")
     parser.add_argument(
+        "--optimiser",
+        choices=tuple(OPTIMISERS),
+        metavar="NAME",
+        help="; ".join(f"{name}: {one.sentence}" for name, one in OPTIMISERS.items()) + " (adamw)",
+    )
+    parser.add_argument(
+        "--momentum", type=_number(0, 0.9999), help="of the optimiser (0.9, of sgd 0.99)"
+    )
+    parser.add_argument("--weight-decay", type=_number(0, 1), help="(0.01)")
+    parser.add_argument(
+        "--clip", type=_number(0, 1e6), help="largest norm of a step's gradient, 0 for any (5)"
+    )
+    parser.add_argument(
+        "--schedule",
+        choices=tuple(SCHEDULES),
+        metavar="NAME",
+        help="how the rate goes: "
+        + "; ".join(f"{name}: {one.sentence}" for name, one in SCHEDULES.items())
+        + " (cosine)",
+    )
+    parser.add_argument(
+        "--accumulate", type=_whole(1, 4096), help="so many batches make one step (1)"
+    )
+    parser.add_argument(
+        "--recompute",
+        action="store_true",
+        default=None,
+        help="save memory: compute blocks again on the way back, a third slower",
+    )
+    parser.add_argument(
+        "--average", type=_number(0, 0.99999), help="decay of the average of the weights"
+    )
+    parser.add_argument(
+        "--augment",
+        default="",
+        metavar="SETTINGS",
+        help="how patches are varied, such as noise=0.2,scale=0.8-1.2,flip=no,window=0.3",
+    )
+    parser.add_argument(
         "--loss",
         type=_loss,
         metavar="SUM",
@@ -369,6 +437,21 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         dest="frozen",
         type=_whole(0, 8),
         help="so many levels of the contracting path stay as they are (0)",
+    )
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--watch",
+        metavar="PART",
+        help="images whose loss decides about --patience and the schedule plateau: a fraction, "
+        "names, or a file, as for --held-out (what is learnt from)",
+    )
+    parser.add_argument(
+        "--patience", type=_whole(1, 10**6), help="looks without a lower loss that end the run"
+    )
+    parser.add_argument(
+        "--watch-every", type=_whole(1, 10**6), metavar="STEPS", help="between two looks (100)"
     )
 
 

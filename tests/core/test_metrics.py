@@ -94,3 +94,39 @@ def test_pooling_adds_counts():
 def test_shapes_must_agree():
     with pytest.raises(InputError, match="same shape"):
         score(TRUTH, TRUTH[:5])
+
+
+def test_aggregated_jaccard_by_hand():
+    # 1 goes with the shifted one, 12 of 20; 2 is found, 16 of 16; a false one adds its 4 pixels
+    found = squares(np.s_[0:4, 1:5], np.s_[6:10, 6:10], np.s_[0:2, 10:12])
+    assert score(TRUTH, found).aggregated_jaccard == pytest.approx((12 + 16) / (20 + 16 + 4))
+    nothing = np.zeros_like(TRUTH)
+    assert score(TRUTH, nothing).aggregated_jaccard == 0
+    assert score(nothing, nothing).aggregated_jaccard == 1
+
+
+def test_pixels_and_mean_iou_agree_with_counting():
+    rng = np.random.default_rng(4)
+    truth, predicted = rng.integers(0, 3, (2, 16, 16))
+    scores = score(truth, predicted)
+    one, other = truth > 0, predicted > 0
+    ious = [(a & b).sum() / (a | b).sum() for a, b in ((one, other), (~one, ~other))]
+    assert scores.mean_iou == pytest.approx(np.mean(ious))
+    assert scores.pixel_accuracy == pytest.approx((one == other).mean())
+    assert scores.variation_of_information == pytest.approx(
+        sum(variation_of_information(truth, predicted))
+    )
+
+
+def test_distances_agree_with_those_between_all_pairs_of_surface_pixels():
+    rng = np.random.default_rng(5)
+    thin = [np.zeros((30, 30), int) for _ in range(2)]
+    for labels in thin:
+        labels[tuple(rng.integers(0, 30, (2, 40)))] = 1
+    far = [np.argwhere(labels) for labels in thin]
+    away = np.linalg.norm(far[0][:, None] - far[1][None], axis=-1)
+    ways = away.min(axis=1), away.min(axis=0)
+    scores = score(*thin)  # so few pixels that each is one of the surface
+    assert scores.hausdorff_95 == pytest.approx(max(np.percentile(way, 95) for way in ways))
+    assert scores.surface_distance == pytest.approx(np.concatenate(ways).mean())
+    assert scores.hausdorff == pytest.approx(max(way.max() for way in ways))

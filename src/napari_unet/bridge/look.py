@@ -47,8 +47,16 @@ class Ring:
 
     def show(self, item: OpenPair, place: Place, doubt: Doubt) -> None:
         """Move slices and camera so that a place is seen, and draw a ring around it."""
-        points = in_layer(self._viewer, item.labels, item.pair.image, place, _corners(doubt))
+        half = tuple((side.stop - side.start) / 2 for side in doubt.box)
+        corners = _corners(np.array(doubt.center), half)
+        points = in_layer(self._viewer, item.labels, item.pair.image, place, corners)
         self.show_around(item.labels, points, ring_name(item))
+
+    def around(self, layer: Labels, center: NDArray[np.float64], half: tuple[float, ...]) -> None:
+        """Do the same for a box of a layer: its middle in all axes, half its height and width."""
+        corners = _corners(center[-2:], half)
+        steps = np.tile(np.round(center[:-2]), (len(corners), 1))
+        self.show_around(layer, np.column_stack([steps, corners]), f"{layer.name} look here")
 
     def show_around(self, labels: Labels, points: NDArray[np.float64], name: str) -> None:
         """Do so around the corners (4, dimensions) of a box, in a layer's own dimensions."""
@@ -86,10 +94,9 @@ class Ring:
             camera.zoom *= USUAL / part
 
 
-def _corners(doubt: Doubt) -> NDArray[np.float64]:
+def _corners(center: NDArray[np.float64], half: tuple[float, ...]) -> NDArray[np.float64]:
     """Return the corners (4, Y and X) of the ring's box."""
-    half = [(side.stop - side.start) / 2 for side in doubt.box]
     signs = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])
     around = np.array(half) * 2**0.5 + MARGIN  # an ellipse around a box
-    corners: NDArray[np.float64] = np.array(doubt.center) + signs * around
+    corners: NDArray[np.float64] = center + signs * around
     return corners

@@ -29,6 +29,26 @@ __all__ = [
 ]
 
 
+# What options of the command line are called like the settings that they set.
+OPTIONS = (
+    "patch",
+    "batch",
+    "learning_rate",
+    "frozen",
+    "loss",
+    "optimiser",
+    "momentum",
+    "weight_decay",
+    "clip",
+    "schedule",
+    "accumulate",
+    "recompute",
+    "patience",
+    "watch_every",
+    "average",
+)
+
+
 class StopKey:
     """Whether the user has asked to stop: `cancelled` of the training loop."""
 
@@ -84,10 +104,9 @@ def budget_steps(
 
 def settings_of(args: argparse.Namespace, settings: TrainSettings) -> TrainSettings:
     """Return the settings with what the options say."""
-    named = {
-        name: getattr(args, name) for name in ("patch", "batch", "learning_rate", "frozen", "loss")
-    }
-    return replace(settings, **{name: value for name, value in named.items() if value is not None})
+    named = {name: getattr(args, name, None) for name in OPTIONS}
+    settings = replace(settings, **{n: value for n, value in named.items() if value is not None})
+    return replace(settings, augment=settings.augment.changed(args.augment))
 
 
 def checked_target(out: str) -> Path:

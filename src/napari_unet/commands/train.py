@@ -20,6 +20,8 @@ from napari_unet.commands.data import (
     held_out_names,
     read_examples,
 )
+from napari_unet.commands.distilling import compared
+from napari_unet.commands.held_out import tested_on
 from napari_unet.commands.inputs import Reading
 from napari_unet.commands.learning import (
     budget_seconds,
@@ -31,13 +33,13 @@ from napari_unet.commands.learning import (
 from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.calibrate import iter_calibrate
 from napari_unet.core.choose_split import choose_split
+from napari_unet.core.class_labels import classes_with
 from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
-from napari_unet.core.metrics import Scores, pool, score
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.rescale import resize_labels, scaled_shape
-from napari_unet.core.segmentation import segment
 from napari_unet.core.size import choose_min_size, median_diameter
 from napari_unet.core.train import TRAIN_SETTINGS, iter_train
 
@@ -51,15 +53,19 @@ USUAL_DIAMETER = (12.0, 40.0)
 def run(args: argparse.Namespace) -> int:
     """Train on images/ and labels/, test on what is held out, write the model."""
     target = checked_target(args.out)
-    examples = _measured(read_examples(Path(args.data), Reading(args.axes, args.channel)))
-    names = [named.name for named in examples]
-    held_out = held_out_names(args.held_out, names, args.seed)
-    taught = [named for named in examples if named.name not in held_out]
+    teacher = load_model(args.teacher) if args.teacher else None
+    examples = read_examples(Path(args.data), Reading(args.axes, args.channel))
+    names = _classes(args, teacher)
+    examples = _with_classes(examples, len(names)) if names else _measured(examples)
+    held_out = held_out_names(args.held_out, [named.name for named in examples], args.seed)
+    left = [named for named in examples if named.name not in held_out]
+    watched = held_out_names(args.watch, [named.name for named in left], args.seed + 1)
+    taught = [named for named in left if named.name not in watched]
     tested = [named for named in examples if named.name in held_out]
     start = load_model(args.start) if args.start else None
     settings, config = (
         settings_of(args, TRAIN_SETTINGS),
-        _config(args, taught, channels_of(examples)),
+        _config(args, taught, channels_of(examples), teacher, names),
     )
     learnt = [named.example for named in taught]
     with stop_key() as stop:
@@ -68,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
             config,
             card=_card(args, target, held_out),
             start=start,
+            teacher=teacher,
+            watched=[named.example for named in left if named.name in watched],
             settings=settings,
             seconds=budget_seconds(args),
             steps=budget_steps(args, learnt, settings, config.diameter),
@@ -79,13 +87,15 @@ def run(args: argparse.Namespace) -> int:
             cancelled=stop,
         )
         model = follow(events, "Training").save(target)  # what follows may take long
-        model = _calibrated(model, taught, args, stop).save(target)
+        if not model.config.semantic:
+            model = _calibrated(model, taught, args, stop).save(target)
     if tested:
-        scores = _test(model, tested, args.device, args.precision)
-        card = replace(model.card, scores=card_scores(scores))
-        model = replace(model, card=card).save(target)
-        for name, value in card.scores.items():
+        scores = tested_on(model, tested, args.device, args.precision)
+        model = replace(model, card=replace(model.card, scores=scores)).save(target)
+        for name, value in model.card.scores.items():
             say(f"{name} on {len(held_out)} images held out: {value:.3f}")
+    if teacher is not None:
+        _compare(teacher, model, tested or taught, args)
     planes = "plane" if len(taught) == 1 else "planes"
     say(f"Learnt from {len(taught)} {planes}; written to {target}.")
     return 0
@@ -125,14 +135,51 @@ def _at_model_size(example: Example, diameter: float | None) -> NDArray[Any]:
     return resize_labels(example.labels, shape)
 
 
-def card_scores(scores: Scores) -> dict[str, float]:
-    """Return the scores that a model's card shows."""
-    shown = {f"AP {t:.2f}": round(v, 4) for t, v in scores.average_precision.items()}
-    return {**shown, "F1": round(scores.f1, 4), "Dice": round(scores.dice, 4)}
+def _classes(args: argparse.Namespace, teacher: Model | None) -> tuple[str, ...]:
+    """Name the classes that the labels are, without background; none if they are objects."""
+    if teacher is not None and teacher.config.semantic:
+        return teacher.config.classes[1:]
+    return tuple(args.classes)
 
 
-def _config(args: argparse.Namespace, taught: list[NamedExample], channels: int) -> ModelConfig:
+def _with_classes(examples: list[NamedExample], count: int) -> list[NamedExample]:
+    """Take labels as classes."""
+    for named in examples:
+        highest = int(named.example.labels.max(initial=0))
+        if highest > count:
+            raise InputError(
+                f"A label of {named.name} is {highest}, and {count} classes are named; name it too."
+            )
+    return [
+        replace(named, example=replace(named.example, semantic=True, diameter=None))
+        for named in examples
+    ]
+
+
+def _config(
+    args: argparse.Namespace,
+    taught: list[NamedExample],
+    channels: int,
+    teacher: Model | None,
+    names: tuple[str, ...],
+) -> ModelConfig:
+    shape = ModelConfig(
+        architecture=args.architecture,
+        in_channels=channels,
+        width=args.width,
+        depth=_depth(args, teacher),
+        norm=args.norm,
+        dropout=args.dropout,
+        compress=args.compress,
+    )
+    if teacher is not None:
+        shape = replace(shape, percentiles=teacher.config.percentiles)
+    if names:
+        classes = classes_with(shape, names)
+        return replace(shape, classes=classes, semantic=True, min_size=0)
     diameter = args.diameter
+    if diameter is None and teacher is not None:
+        diameter = teacher.config.diameter or 0
     if diameter is None:
         known = [named.example.diameter for named in taught if named.example.diameter is not None]
         diameter = round(float(np.clip(np.median(known), *USUAL_DIAMETER)), 1) if known else None
@@ -141,18 +188,21 @@ def _config(args: argparse.Namespace, taught: list[NamedExample], channels: int)
     labels = [_at_model_size(named.example, diameter) for named in _mixed(taught)]
     min_size = choose_min_size(labels)
     split = choose_split(labels, min_size=min_size or ModelConfig.min_size)
-    return ModelConfig(
-        architecture=args.architecture,
-        in_channels=channels,
-        width=args.width,
-        depth=ARCHITECTURES[args.architecture].depth if args.depth is None else args.depth,
-        norm=args.norm,
-        dropout=args.dropout,
-        compress=args.compress,
+    return replace(
+        shape,
         min_size=min_size or ModelConfig.min_size,
         split=ModelConfig.split if split is None else split,
         diameter=diameter,
     )
+
+
+def _depth(args: argparse.Namespace, teacher: Model | None) -> int:
+    """Return the poolings: those asked for, the teacher's, or those of the paper."""
+    if args.depth is not None:
+        return int(args.depth)
+    if teacher is not None and teacher.config.architecture == args.architecture:
+        return teacher.config.depth
+    return ARCHITECTURES[args.architecture].depth
 
 
 def _mixed(taught: list[NamedExample]) -> list[NamedExample]:
@@ -173,13 +223,15 @@ def _card(args: argparse.Namespace, target: Path, held_out: tuple[str, ...]) -> 
     )
 
 
-def _test(model: Model, tested: list[NamedExample], device: str, precision: str) -> Scores:
-    scores = []
-    with progress_bar("Testing", len(tested), " images") as bar:
-        for named in tested:
-            found = segment(
-                named.example.image_cyx, model, axes="CYX", device=device, precision=precision
-            )
-            scores.append(score(named.example.labels, found.labels))
-            bar.update(1)
-    return pool(scores)
+def _compare(
+    teacher: Model, student: Model, examples: list[NamedExample], args: argparse.Namespace
+) -> None:
+    """Say what is lost and won, on what is held out or else on what was learnt from."""
+    before, after = (
+        tested_on(model, examples, args.device, args.precision) for model in (teacher, student)
+    )
+    told = ("mean IoU",) if student.config.semantic else ("AP 0.50", "AP 0.70")
+    scores = {name: (before[name], after[name]) for name in told}
+    images = [named.example for named in examples]
+    for line in compared(teacher, student, scores, images, args.device, args.precision):
+        say(line)

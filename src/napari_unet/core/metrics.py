@@ -1,7 +1,4 @@
-"""How good a segmentation is: scores of one image, and pooled over many.
-
-The warping error of the ISBI 2012 challenge is not here yet.
-"""
+"""How good a segmentation is: scores of one image, and pooled over many."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.label_index import whole_numbers
+from napari_unet.core.label_index import IntArray, whole_numbers
 from napari_unet.core.matching import (
     Matches,
     Overlap,
@@ -21,11 +18,14 @@ from napari_unet.core.matching import (
     overlap_of,
 )
 from napari_unet.core.partition_metrics import (
+    aggregated_jaccard,
     foreground_rand,
     rand_index,
     variation_of_information,
 )
 from napari_unet.core.surface_metrics import boundary_f1, surface_distances
+from napari_unet.core.targets import labels_to_classes
+from napari_unet.core.warping_error import warping_error
 
 __all__ = ["THRESHOLDS", "Matches", "Scores", "average_precision", "match_objects", "pool", "score"]
 
@@ -46,14 +46,20 @@ class Scores:
         Sum of the IoU of the pairs matched at 0.5.
     n_pixels, truth_pixels, predicted_pixels, shared_pixels
         All pixels, and those of the foregrounds and of their intersection.
+    jaccard_shared, jaccard_union
+        What the aggregated Jaccard index is the ratio of.
     boundary_f1
         F1 of the boundaries, within the tolerance given to `score`.
-    hausdorff, surface_distance
-        Largest and mean distance of the foregrounds' surfaces; infinite where one is empty.
+    hausdorff, hausdorff_95, surface_distance
+        Largest distance of the foregrounds' surfaces, that of 95 %, and the mean one; infinite
+        where one is empty.
     rand_index, foreground_rand
         Agreement of pixel pairs, over all pixels and as in the ISBI 2012 challenge.
     split_information, merge_information
         The two halves of the variation of information, in bits.
+    warping_error
+        Share of pixels where the topology is wrong, as in the ISBI 2012 challenge; touching cells
+        count as parted by a gap of a pixel.
     """
 
     found: tuple[int, ...]
@@ -64,13 +70,17 @@ class Scores:
     truth_pixels: int
     predicted_pixels: int
     shared_pixels: int
+    jaccard_shared: int
+    jaccard_union: int
     boundary_f1: float
     hausdorff: float
+    hausdorff_95: float
     surface_distance: float
     rand_index: float
     foreground_rand: float
     split_information: float
     merge_information: float
+    warping_error: float
 
     @property
     def average_precision(self) -> dict[float, float]:
@@ -125,6 +135,27 @@ class Scores:
         return _share(self.shared_pixels, union)
 
     @property
+    def mean_iou(self) -> float:
+        """Mean of the intersections over union of foreground and background."""
+        outside = self.n_pixels - self.truth_pixels - self.predicted_pixels + self.shared_pixels
+        return (self.iou + _share(outside, self.n_pixels - self.shared_pixels)) / 2
+
+    @property
+    def aggregated_jaccard(self) -> float:
+        """AJI (Kumar et al. 2017): pixels of best partners shared, of all that they cover."""
+        return _share(self.jaccard_shared, self.jaccard_union)
+
+    @property
+    def variation_of_information(self) -> float:
+        """Bits that are lost by false splits and by merges together."""
+        return self.split_information + self.merge_information
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of the pixels whose class, cell or background, is right."""
+        return 1 - self.pixel_error
+
+    @property
     def pixel_error(self) -> float:
         """Share of the pixels whose class, cell or background, is wrong.
 
@@ -168,6 +199,7 @@ def score(
     splits, merges = variation_of_information(overlap)
     at_half = overlap.matched(THRESHOLDS[0])[2]
     truth_pixels, predicted_pixels, shared_pixels = _foreground(overlap)
+    jaccard_shared, jaccard_union = aggregated_jaccard(overlap)
     return Scores(
         found=tuple(len(overlap.matched(threshold)[0]) for threshold in THRESHOLDS),
         n_truth=overlap.n_truth,
@@ -177,13 +209,17 @@ def score(
         truth_pixels=truth_pixels,
         predicted_pixels=predicted_pixels,
         shared_pixels=shared_pixels,
+        jaccard_shared=jaccard_shared,
+        jaccard_union=jaccard_union,
         boundary_f1=boundary_f1(true_labels, labels, tolerance, spacing),
         hausdorff=surfaces.hausdorff,
+        hausdorff_95=surfaces.hausdorff_95,
         surface_distance=surfaces.mean,
         rand_index=rand_index(overlap),
         foreground_rand=foreground_rand(overlap),
         split_information=splits,
         merge_information=merges,
+        warping_error=warping_error(_parted(true_labels), _parted(labels)),
     )
 
 
@@ -205,14 +241,23 @@ def pool(scores: Iterable[Scores]) -> Scores:
         truth_pixels=sum(one.truth_pixels for one in every),
         predicted_pixels=sum(one.predicted_pixels for one in every),
         shared_pixels=sum(one.shared_pixels for one in every),
+        jaccard_shared=sum(one.jaccard_shared for one in every),
+        jaccard_union=sum(one.jaccard_union for one in every),
         boundary_f1=_mean(one.boundary_f1 for one in every),
         hausdorff=_mean(one.hausdorff for one in every),
+        hausdorff_95=_mean(one.hausdorff_95 for one in every),
         surface_distance=_mean(one.surface_distance for one in every),
         rand_index=_mean(one.rand_index for one in every),
         foreground_rand=_mean(one.foreground_rand for one in every),
         split_information=_mean(one.split_information for one in every),
         merge_information=_mean(one.merge_information for one in every),
+        warping_error=_mean(one.warping_error for one in every),
     )
+
+
+def _parted(labels: IntArray) -> npt.NDArray[np.bool_]:
+    """Where cells are, with a gap between those that touch in a plane."""
+    return labels_to_classes(labels, n_dims=2).view(bool)
 
 
 def _share(part: float, whole: float) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,13 @@ from napari_unet.core.device import autocast_dtype, channels_last, choose_device
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.loss_config import LossConfig
+from napari_unet.core.optimisers import OPTIMISERS, build_optimiser
+from napari_unet.core.recompute import recompute_activations
 from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
+from napari_unet.core.schedules import SCHEDULES, rate_of
+
+if TYPE_CHECKING:
+    from napari_unet.core.watch import Watch
 
 __all__ = [
     "Budget",
@@ -42,11 +49,23 @@ class TrainSettings:
     patch, batch : int
         Side of a patch in pixels, patches a step.
     learning_rate, weight_decay : float
-        Of AdamW; the rate rises for a fiftieth of the run and then falls as a cosine.
+        Of the optimiser; the rate is the highest of the run.
+    optimiser, schedule : str
+        See `OPTIMISERS` and `SCHEDULES`. Live teaching, whose end nobody knows, has no schedule.
+    momentum : float or None
+        None takes the optimiser's own.
+    accumulate : int
+        So many batches make one step: gradients as of a larger batch, in the memory of a small one.
+    recompute : bool
+        Save memory and take longer, see `recompute_activations`.
+    watch_every : int
+        Steps between two looks at the loss, for `patience` and the schedule "plateau".
+    patience : int
+        So many looks without a lower loss end the run; 0 for never.
     average : float
         Decay of the running average of the weights that becomes the model.
     clip : float
-        Largest norm of a step's gradient.
+        Largest norm of a step's gradient; 0 lets it be.
     frozen : int
         So many levels of the contracting path, from the image on, stay as they are.
     side_weight : float
@@ -65,12 +84,31 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     average: float = 0.999
+    optimiser: str = "adamw"
+    schedule: str = "cosine"
+    momentum: float | None = None
+    accumulate: int = 1
+    recompute: bool = False
+    watch_every: int = 100
+    patience: int = 0
     clip: float = 5.0
     frozen: int = 0
     side_weight: float = 0.0
     loss: LossConfig = field(default_factory=LossConfig)
     weights: WeightSettings = field(default_factory=WeightSettings)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self) -> None:
+        for name, known in (("optimiser", OPTIMISERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name.capitalize()} {getattr(self, name)!r} is not known; "
+                    f"use {', '.join(known)}."
+                )
+        if self.momentum is not None and not 0 <= self.momentum < 1:
+            raise InputError(f"The momentum is {self.momentum}; it must be from 0 to below 1.")
+        if self.accumulate < 1 or self.watch_every < 1 or self.patience < 0:
+            raise InputError("Batches a step and steps a look are 1 or more, patience 0 or more.")
 
 
 class Budget:
@@ -137,11 +175,9 @@ class Budget:
         self._stepped_at = now
         self.step += 1
 
-    def learning_rate(self, highest: float) -> float:
-        """Return the rate for the next step: a short rise, then a cosine to zero."""
-        rise = min(1.0, (self.fraction + 1e-3) / 0.02)
-        cosine = torch.cos(torch.tensor(self.fraction * torch.pi)).item()
-        return highest * rise * (0.5 + 0.5 * cosine)
+    def learning_rate(self, highest: float, schedule: str = "cosine") -> float:
+        """Return the rate for the next step."""
+        return highest * rate_of(schedule, self.fraction)
 
 
 class OpenEndedBudget(Budget):
@@ -163,8 +199,8 @@ class OpenEndedBudget(Budget):
         self._start = time.monotonic()
         self.seconds, self._first = seconds, self.step
 
-    def learning_rate(self, highest: float) -> float:
-        """Return the rate for the next step."""
+    def learning_rate(self, highest: float, schedule: str = "constant") -> float:
+        """Return the rate for the next step; whatever the schedule, it rises and stays."""
         return highest * min(1.0, (self.step + 1) / self.RISE)
 
 
@@ -187,15 +223,31 @@ class Optimisation:
         _freeze(network, settings.frozen)
         self.network = channels_last(network, self.device).train()
         self._average = copy.deepcopy(self.network)
+        if settings.recompute:
+            recompute_activations(self.network)  # not the average: it is copied and saved
         self._settings = settings
         self._budget = budget
-        self._optimizer = torch.optim.AdamW(
-            self._learning, settings.learning_rate, weight_decay=settings.weight_decay
+        self._watch: Watch | None = None
+        self._optimizer = build_optimiser(
+            settings.optimiser,
+            self._learning,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            momentum=settings.momentum,
         )
 
     @property
     def _learning(self) -> list[nn.Parameter]:
         return [one for one in self.network.parameters() if one.requires_grad]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget is spent, or what is watched falls no more."""
+        return self._budget.is_spent or (self._watch is not None and self._watch.is_over)
+
+    def watch(self, watch: Watch) -> None:
+        """Let the loss that is watched slow the run down and end it."""
+        self._watch = watch
 
     def state(self) -> dict[str, Tensor]:
         """Return all that training goes on from, as tensors by name; see `restore`."""
@@ -203,13 +255,16 @@ class Optimisation:
         state |= {f"average.{name}": t for name, t in self._average.state_dict().items()}
         for number, values in self._optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{number}.{name}": t for name, t in values.items()}
+        if self._watch is not None:
+            state |= {f"watch.{name}": t for name, t in self._watch.state().items()}
         state["step"] = torch.tensor(self._budget.step)
         state["seconds"] = torch.tensor(self._budget.elapsed)
         return state
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take up a `state`, the part of the budget that was used with it."""
-        parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+        names = ("network", "average", "optimizer", "watch")
+        parts: dict[str, dict[str, Tensor]] = {name: {} for name in names}
         for key, tensor in state.items():
             part, _, name = key.partition(".")
             if name:
@@ -222,6 +277,8 @@ class Optimisation:
             moments.setdefault(int(number), {})[name] = tensor
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if self._watch is not None and parts["watch"]:
+            self._watch.restore(parts["watch"])
         self._budget.go_on(int(state["step"]), float(state["seconds"]))
 
     def freeze_batch_norm(self) -> None:
@@ -255,10 +312,15 @@ class Optimisation:
     ) -> Generator[TrainProgress, None, None]:
         """Train until the budget is spent or it is cancelled."""
         budget, total, count, reported = self._budget, torch.zeros(()), 0, 0.0
-        with failures_in_words(), closing(prefetched(sampler.batches(budget.step))) as batches:
-            while not budget.is_spent and not (cancelled is not None and cancelled()):
-                total = total + self._step(next(batches), loss).cpu()
+        each = self._settings.accumulate
+        first = budget.step * each
+        with failures_in_words(), closing(prefetched(sampler.batches(first))) as batches:
+            while not self.is_over and not (cancelled is not None and cancelled()):
+                value = self._step([next(batches) for _ in range(each)], loss).cpu()
+                total = total + value
                 budget.count_step()
+                if self._watch is not None:
+                    self._watch.after_step(budget.step, value, self._average)
                 count += 1
                 if budget.elapsed - reported >= REPORT_EVERY_S:
                     reported = budget.elapsed
@@ -268,22 +330,31 @@ class Optimisation:
         if count:
             yield TrainProgress(budget.step, budget.elapsed, budget.fraction, total.item() / count)
 
-    def _step(self, batch: Batch, loss: Loss) -> Tensor:
-        batch = batch.to(self.device)
-        rate = self._budget.learning_rate(self._settings.learning_rate)
+    def _step(self, batches: Sequence[Batch], loss: Loss) -> Tensor:
+        settings = self._settings
+        rate = self._budget.learning_rate(settings.learning_rate, settings.schedule)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * (1.0 if self._watch is None else self._watch.factor)
+        self._optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for batch in batches:
+            value = self._value(batch.to(self.device), loss) / len(batches)
+            value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+            total = total + value.detach()
+        if settings.clip > 0:
+            nn.utils.clip_grad_norm_(self._learning, settings.clip)
+        self._optimizer.step()
+        self._update_average()
+        return total
+
+    def _value(self, batch: Batch, loss: Loss) -> Tensor:
+        """The loss of a batch, with that of side outputs."""
         output, *sides = self.logits(batch.image)
         value = loss(output, batch)
         if sides and self._settings.side_weight:
             side = torch.stack([loss(logits, batch) for logits in sides]).mean()
             value = value + self._settings.side_weight * side
-        self._optimizer.zero_grad(set_to_none=True)
-        value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
-        nn.utils.clip_grad_norm_(self._learning, self._settings.clip)
-        self._optimizer.step()
-        self._update_average()
-        return value.detach()
+        return value
 
     @torch.no_grad()
     def _update_average(self) -> None:

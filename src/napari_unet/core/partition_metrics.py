@@ -8,7 +8,27 @@ import numpy.typing as npt
 from napari_unet.core.label_index import IntArray
 from napari_unet.core.matching import Overlap
 
-__all__ = ["foreground_rand", "rand_index", "variation_of_information"]
+__all__ = ["aggregated_jaccard", "foreground_rand", "rand_index", "variation_of_information"]
+
+
+def aggregated_jaccard(overlap: Overlap) -> tuple[int, int]:
+    """Return shared pixels and union of Kumar et al. 2017 (algorithm 1); AJI is their ratio.
+
+    Each true object goes with the predicted one of the largest IoU, which several may do; a
+    predicted object that none went with adds its pixels to the union.
+    """
+    truth, predicted, ious = overlap.iou_pairs()
+    order = np.lexsort((-ious, truth))
+    truth, predicted = truth[order], predicted[order]
+    rows, first = np.unique(truth, return_index=True)
+    best = predicted[first]
+    cells = (overlap.truth > 0) & (overlap.predicted > 0)
+    shared = overlap.pixels[cells][order][first]
+    alone = overlap.predicted_sizes.copy()
+    alone[0], alone[best] = 0, 0
+    missed = overlap.truth_sizes[1:].sum() - overlap.truth_sizes[rows].sum()
+    union = overlap.truth_sizes[rows] + overlap.predicted_sizes[best] - shared
+    return int(shared.sum()), int(union.sum() + missed + alone.sum())
 
 
 def rand_index(overlap: Overlap) -> float:

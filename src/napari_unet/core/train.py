@@ -14,6 +14,7 @@ from torch import nn
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.checkpoint import describe_run, load_checkpoint, save_checkpoint
 from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.distil import taught_loss
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
@@ -36,6 +37,7 @@ from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSett
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import WeightSettings
 from napari_unet.core.teacher import Teacher
+from napari_unet.core.watch import Watch, loss_on
 
 __all__ = [
     "TEACH_SETTINGS",
@@ -47,6 +49,20 @@ __all__ = [
 ]
 
 CHECKPOINT_EVERY_S = 120.0
+LOOKS_BEFORE_A_DROP = 5  # of the schedule "plateau" (chosen)
+
+# Patches that are watched are always the same.
+UNVARIED = AugmentConfig(
+    elastic_sigma=0.0,
+    rotate=False,
+    flip=False,
+    scale=(1.0, 1.0),
+    brightness=0.0,
+    contrast=(1.0, 1.0),
+    gamma=(1.0, 1.0),
+    noise=0.0,
+    blur=0.0,
+)
 
 # For a set of many images: what a microscope, a stain and a camera may vary, and objects of
 # two thirds to one and a half times the usual size.
@@ -84,6 +100,8 @@ def iter_train(
     *,
     card: ModelCard | None = None,
     start: Model | None = None,
+    teacher: Model | None = None,
+    watched: Sequence[Example] = (),
     settings: TrainSettings | None = None,
     seconds: float | None = None,
     steps: int | None = None,
@@ -106,6 +124,12 @@ def iter_train(
         Of the new model.
     start : Model, optional
         Its weights are where training begins; it must have the shape that `config` names.
+    teacher : Model, optional
+        A larger model whose answers are learnt along with the labels, see `taught_loss`.
+    watched : sequence of Example, optional
+        Not learnt from: the loss on them decides when the rate is lowered and the run is ended,
+        where `settings` have a patience or the schedule "plateau". Without any it is the loss of
+        what is learnt from.
     settings : TrainSettings, optional
         Patches, rate, augmentation.
     seconds, steps : optional
@@ -149,24 +173,55 @@ def iter_train(
     run = Optimisation(model.network, settings, budget, device, precision, seed)
     length = f"{seconds} seconds, {steps} steps"
     origin = "" if start is None else start.card.name
+    origin += "" if teacher is None else f", taught by {teacher.card.name}"
     keeper = _Keeper(
         checkpoint, describe_run(config, settings, seed, examples, f"{length}, from {origin}")
     )
+    loss = checked_loss(settings.loss)
+    _watch(run, config, settings, watched, seed)
+    if teacher is not None:
+        loss = taught_loss(run, loss, teacher, config, settings.patch)
     if resume:
         keeper.take_up(run)
 
-    with closing(run.steps(sampler, checked_loss(settings.loss), cancelled)) as reports:
+    with closing(run.steps(sampler, loss, cancelled)) as reports:
         for report in reports:
             yield report
             if keeper.is_due(budget):
                 keeper.save(run, model)
-    if budget.is_spent:
+    if run.is_over:
         keeper.remove()
     else:
         keeper.save(run, model)
     history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
     finished = replace(model.card, history=history, created=timestamp())
     return replace(model, card=finished, network=run.averaged())
+
+
+def _watch(
+    run: Optimisation,
+    config: ModelConfig,
+    settings: TrainSettings,
+    watched: Sequence[Example],
+    seed: int,
+) -> None:
+    """Look at the loss now and then, if it is to decide anything."""
+    falls = settings.schedule == "plateau"
+    if not settings.patience and not falls:
+        return
+    measure = None
+    if watched:
+        plain = replace(settings, augment=UNVARIED)
+        sampler = patch_sampler(watched, config, plain, seed)
+        measure = loss_on(sampler, checked_loss(settings.loss), run.device)
+    run.watch(
+        Watch(
+            settings.watch_every,
+            patience=settings.patience,
+            drop_after=LOOKS_BEFORE_A_DROP if falls else 0,
+            measure=measure,
+        )
+    )
 
 
 class _Keeper:

@@ -32,6 +32,7 @@ __all__ = [
     "Task",
     "TeachDone",
     "TeachTask",
+    "VaryTask",
     "Wishes",
     "run_task",
 ]
@@ -337,6 +338,41 @@ class KeepLiveTask:
         from napari_unet.engine.live import keep  # weight: runs torch
 
         return keep(self)
+
+
+@dataclass(frozen=True, eq=False)
+class VaryTask:
+    """Show how training would vary a patch.
+
+    The result is an array of float32, shape (1 + count, C, side, side): the patch as it is,
+    normalised, and then its variants.
+
+    Attributes
+    ----------
+    image : ndarray, shape (C, Y, X)
+        Any real dtype; leave it unchanged until the job is done.
+    center : tuple of float
+        Row and column that the middle of the patch shows.
+    settings : str
+        What differs from how `napari-unet train` varies, see `AugmentConfig.changed`.
+    side, count : int
+        Of the patch in pixels; how many variants.
+    seed : int
+        The same draws the same variants.
+    """
+
+    image: NDArray[Any]
+    center: tuple[float, float]
+    settings: str = ""
+    side: int = 160
+    count: int = 5
+    seed: int = 0
+
+    def run(self, cancelled: Cancelled) -> Generator[object, None, NDArray[np.float32]]:
+        """Yield nothing."""
+        from napari_unet.engine.vary import vary  # weight: runs torch
+
+        return vary(self)
 
 
 @dataclass(frozen=True)

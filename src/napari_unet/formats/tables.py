@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from napari_unet.core.errors import InputError
 from napari_unet.core.files import write_beside
 
-__all__ = ["TABLE_SUFFIXES", "write_table"]
+__all__ = ["TABLE_SUFFIXES", "Columns", "write_table"]
 
 TABLE_SUFFIXES = (".csv", ".parquet")
+Columns = Mapping[str, NDArray[Any]]
 
 
-def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> None:
+def write_table(path: str | Path, columns: Columns) -> None:
     """Write columns of equal length beside their place, then rename the file into it.
 
     Parameters
@@ -43,7 +44,7 @@ def write_table(path: str | Path, columns: Mapping[str, NDArray[Any]]) -> None:
         raise InputError(f"The table could not be written to {path}: {reason}.") from error
 
 
-def _csv(columns: Mapping[str, NDArray[Any]]) -> bytes:
+def _csv(columns: Columns) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -61,7 +62,7 @@ def _shown(value: Any) -> Any:
     return value
 
 
-def _parquet(columns: Mapping[str, NDArray[Any]]) -> bytes:
+def _parquet(columns: Columns) -> bytes:
     try:
         import pyarrow  # optional
         import pyarrow.parquet

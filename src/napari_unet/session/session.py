@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar  # images come in any real dtype
 
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_unet.core.errors import InputError
 from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import Job, Runner
-from napari_unet.engine.tasks import DeviceInfo, ProbeTask
+from napari_unet.engine.tasks import DeviceInfo, ProbeTask, Task
 from napari_unet.session.image import Image, Place
 from napari_unet.session.import_run import ImportRun
 from napari_unet.session.label_maker import LabelMaker
@@ -30,6 +32,7 @@ from napari_unet.session.versions import Versions
 
 __all__ = ["Session"]
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -95,6 +98,16 @@ class Session(ModelShelf):
         model = self.versions.current.model
         self._run = MeasureRun(self._runner, self._reader, image, place, model, size, key)
         self._started("starting")
+
+    # Small things beside the work
+
+    def read_plane(self, image: Image, place: Place) -> Future[NDArray[Any]]:
+        """Read a plane on the reader's thread, after what it is reading."""
+        return self._reader.submit(image.read_plane, place)
+
+    def submit(self, task: Task[T]) -> Job[T]:
+        """Have the worker do something small, after what it is doing."""
+        return self._runner.submit(task)
 
     # Work
 

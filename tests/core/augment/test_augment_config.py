@@ -36,3 +36,26 @@ def test_a_setting_out_of_its_bounds_is_named(setting):
 
 def test_one_value_is_a_range_too():
     assert AugmentConfig(scale=(1.0, 1.0), elastic_sigma=0.0).scale == (1.0, 1.0)
+
+
+def test_settings_are_read_and_the_others_stay():
+    base = AugmentConfig(blur=0.7)
+    read = base.changed("noise=0.2, scale=0.8-1.2, flip=no, elastic_grid=4")
+    assert read == replace(base, noise=0.2, scale=(0.8, 1.2), flip=False, elastic_grid=4)
+    assert base.changed("") == base
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nois=1", "'nois' is not known"),
+        ("noise=much", "cannot be read"),
+        ("scale=1", "cannot be read"),
+        ("flip=1", "cannot be read"),
+        ("window=1", "window is 1"),
+        ("elastic_smooth=0", "elastic_smooth"),
+    ],
+)
+def test_what_cannot_be_read_is_said(text, said):
+    with pytest.raises(InputError, match=said):
+        AugmentConfig().changed(text)

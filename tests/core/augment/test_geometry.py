@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 from scipy import ndimage
 
 from napari_unet.core.augment import AugmentConfig, Warp, apply_warp, draw_warp
-from napari_unet.core.augment.geometry import elastic_displacement, linear_offset
+from napari_unet.core.augment.geometry import elastic_displacement, linear_offset, smoothed_noise
 
 STILL = AugmentConfig(elastic_sigma=0.0, rotate=False, flip=False, scale=(1.0, 1.0))
 
@@ -217,3 +218,21 @@ def test_the_elastic_deformation_is_that_of_the_patch_whatever_the_zoom(zoom):
     plain = draw_warp((20, 24), config, seeded(7)).offset_yx - linear_offset((20, 24))
     torch.testing.assert_close(in_patch, plain, atol=1e-3, rtol=0)
     assert in_patch.std() > 3
+
+
+def test_smoothed_noise_is_that_of_scipy():
+    alpha, sigma = 20.0, 3.0
+    ours = smoothed_noise((40, 50), alpha, sigma, seeded())
+    drawn = 2 * noise(2, 40, 50) - 1
+    theirs = [
+        alpha * ndimage.gaussian_filter(one, sigma, mode="nearest", radius=9)
+        for one in drawn.numpy()
+    ]
+    assert np.allclose(ours.numpy(), theirs, atol=1e-4)
+
+
+def test_the_finer_deformation_moves_only_where_it_is_asked_for():
+    none = draw_warp((32, 32), STILL, seeded()).offset_yx
+    bent = draw_warp((32, 32), replace(STILL, elastic_alpha=30.0), seeded()).offset_yx
+    assert torch.allclose(none, linear_offset((32, 32)))
+    assert (bent - none).abs().max() > 1

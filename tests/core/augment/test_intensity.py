@@ -171,3 +171,33 @@ def test_uneven_light_is_a_factor():
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 2, 9)])
 def test_small_patches_have_uneven_light_too(shape):
     assert torch.isfinite(shading(0.4, shape=shape)).all()
+
+
+def test_window_and_level_cut_off_and_stretch():
+    image = torch.tensor([[[-1.0, 0.2, 0.45, 0.7, 2.0]]])
+    expected = [[[0.0, 0.0, 0.5, 1.0, 1.0]]]
+    torch.testing.assert_close(varied(image, window=(0.2, 0.7)), torch.tensor(expected))
+
+
+def test_photons_vary_with_the_root_of_the_intensity_and_dark_pixels_not():
+    image = torch.tensor([0.25, 1.0, -0.5])[:, None, None].expand(3, 200, 200)
+    noisy = varied(image, shot_noise=0.1)
+    assert noisy.mean(dim=(1, 2)).tolist() == pytest.approx([0.25, 1.0, -0.5], abs=0.002)
+    assert noisy.std(dim=(1, 2)).tolist() == pytest.approx([0.05, 0.1, 0.0], abs=0.002)
+
+
+def test_channels_are_emptied_but_for_one():
+    image = torch.ones(3, 4, 4)
+    left = [varied(image, channel_drop=0.6, seed=seed).amax(dim=(1, 2)).sum() for seed in range(60)]
+    assert min(left) == 1 and max(left) == 3
+    assert varied(torch.ones(1, 4, 4), channel_drop=0.99).min() == 1
+
+
+def test_what_was_added_later_changes_no_batch_in_which_it_is_off():
+    before = draw_intensity(AugmentConfig(), seeded(7))
+    with_all = AugmentConfig(shot_noise=0.2, window=0.5, channel_drop=0.1)
+    after = draw_intensity(with_all, seeded(7))
+    assert replace(after, shot_noise=0.0, window=(0.0, 1.0), channel_drop=0.0) == before
+    windows = [draw_intensity(with_all, seeded(seed)).window for seed in range(40)]
+    assert all(0 <= low < high <= 1 for low, high in windows)
+    assert 5 < sum(window != (0.0, 1.0) for window in windows) < 35

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any  # values of settings
 
 from napari_unet.core.errors import InputError
 
 __all__ = ["AugmentConfig"]
+
+AMOUNTS = (
+    "elastic_sigma",
+    "elastic_alpha",
+    "brightness",
+    "noise",
+    "shot_noise",
+    "blur",
+    "shade",
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,20 @@ class AugmentConfig:
         Largest standard deviations of added noise (normalised intensities) and of a Gaussian
         blur (pixels).
     shade : float
-        Largest standard deviation of uneven light: of the logarithm of a smooth factor.
+        Largest standard deviation of uneven light: of the logarithm of a smooth factor; also the
+        bias field of magnetic resonance.
+    elastic_alpha, elastic_smooth : float
+        The other elastic deformation (Simard et al. 2003, section 2): every pixel is moved by noise
+        from -1 to 1 that a Gaussian of standard deviation `elastic_smooth` pixels has smoothed,
+        times `elastic_alpha`; 0 for none. It bends more finely than the coarse grid does.
+    window : float
+        Largest part of the intensities that a drawn window and level cut off, as when a CT is
+        shown: what lies above or below becomes all white or black, the rest is stretched.
+    shot_noise : float
+        Largest standard deviation, at intensity 1, of the noise of counted photons, which grows
+        with the root of the intensity; `noise` is that of a camera's electronics.
+    channel_drop : float
+        Probability that a channel is empty; one always stays.
     """
 
     elastic_sigma: float = 10.0
@@ -46,9 +70,19 @@ class AugmentConfig:
     noise: float = 0.1
     blur: float = 1.2
     shade: float = 0.0
+    elastic_alpha: float = 0.0
+    elastic_smooth: float = 8.0
+    window: float = 0.0
+    shot_noise: float = 0.0
+    channel_drop: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("elastic_sigma", "brightness", "noise", "blur", "shade"):
+        for name in ("window", "channel_drop"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be from 0 to below 1.")
+        if not 0 < self.elastic_smooth < float("inf"):
+            raise InputError(f"elastic_smooth is {self.elastic_smooth}; it must be above 0.")
+        for name in AMOUNTS:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
         if self.elastic_grid < 2:
@@ -57,3 +91,37 @@ class AugmentConfig:
             low, high = getattr(self, name)
             if not 0 < low <= high < float("inf"):
                 raise InputError(f"{name} is {low} to {high}; it must rise from above 0.")
+
+    def changed(self, text: str) -> AugmentConfig:
+        """Return a copy with what a text says, such as ``noise=0.2, scale=0.8-1.2, flip=no``.
+
+        Raises
+        ------
+        InputError
+            If a name is not known, or a value cannot be read or is out of its bounds.
+        """
+        known = {item.name: getattr(self, item.name) for item in fields(self)}
+        values: dict[str, Any] = {}
+        for part in filter(None, map(str.strip, text.split(","))):
+            name, _, value = (word.strip() for word in part.partition("="))
+            if name not in known:
+                raise InputError(f"Variation {name!r} is not known; use {', '.join(known)}.")
+            try:
+                values[name] = _read(value, like=known[name])
+            except ValueError:
+                raise InputError(
+                    f"{name}={value} cannot be read; write noise=0.2, scale=0.8-1.2 or flip=no."
+                ) from None
+        return replace(self, **values)
+
+
+def _read(text: str, like: bool | int | float | tuple[float, float]) -> object:
+    """Read a value of the kind that another one has."""
+    if isinstance(like, bool):
+        if text not in ("yes", "no"):
+            raise ValueError(text)
+        return text == "yes"
+    if isinstance(like, tuple):
+        low, high = text.split("-")
+        return float(low), float(high)
+    return int(text) if isinstance(like, int) else float(text)

@@ -9,9 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_unet.core.augment.blur import gaussian_blur
 from napari_unet.core.augment.config import AugmentConfig
 
-__all__ = ["Warp", "apply_warp", "draw_warp", "elastic_displacement", "linear_offset"]
+__all__ = [
+    "Warp",
+    "apply_warp",
+    "draw_warp",
+    "elastic_displacement",
+    "linear_offset",
+    "smoothed_noise",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +45,10 @@ def draw_warp(
     drawn = math.exp(low + (high - low) * _uniform(generator))
     mirror = config.flip and _uniform(generator) < 0.5
     elastic = elastic_displacement(size_yx, config.elastic_sigma, config.elastic_grid, generator)
+    if config.elastic_alpha > 0:
+        elastic = elastic + smoothed_noise(
+            size_yx, config.elastic_alpha, config.elastic_smooth, generator
+        )
     linear = linear_offset(size_yx, angle, zoom * drawn, mirror=mirror)
     return Warp(linear + elastic / zoom)
 
@@ -66,6 +78,18 @@ def elastic_displacement(
     coarse = sigma * torch.randn(1, 2, grid, grid, generator=generator)
     fine = F.interpolate(coarse, size=size_yx, mode="bicubic", align_corners=True)
     return fine[0]
+
+
+def smoothed_noise(
+    size_yx: tuple[int, int], alpha: float, sigma: float, generator: torch.Generator
+) -> Tensor:
+    """Return displacements (2, h, w) in pixels: smoothed noise from -1 to 1, times alpha.
+
+    Simard et al. 2003 (Best practices for convolutional neural networks, section 2), where alpha
+    and sigma have these names.
+    """
+    noise = 2 * torch.rand(2, *size_yx, generator=generator) - 1
+    return alpha * gaussian_blur(noise, sigma)
 
 
 def apply_warp(

@@ -8,9 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_unet.core.augment.blur import gaussian_blur
 from napari_unet.core.augment.config import AugmentConfig
 
 __all__ = ["Intensity", "apply_intensity", "draw_intensity"]
+
+
+WHOLE = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,9 @@ class Intensity:
     noise: float
     seed: int
     shade: float = 0.0
+    shot_noise: float = 0.0
+    window: tuple[float, float] = WHOLE
+    channel_drop: float = 0.0
 
 
 def draw_intensity(config: AugmentConfig, generator: torch.Generator) -> Intensity:
@@ -36,11 +43,27 @@ def draw_intensity(config: AugmentConfig, generator: torch.Generator) -> Intensi
         blur=config.blur * u[3] if u[4] < 0.5 else 0.0,
         noise=config.noise * u[5] if u[6] < 0.5 else 0.0,
         seed=int(torch.randint(2**31, (), generator=generator)),
-        shade=_draw_shade(config.shade, generator),
+        shade=_draw_amount(config.shade, generator),
+        shot_noise=_draw_amount(config.shot_noise, generator),
+        window=_draw_window(config.window, generator),
+        channel_drop=config.channel_drop,
     )
 
 
-def _draw_shade(largest: float, generator: torch.Generator) -> float:
+def _draw_window(largest: float, generator: torch.Generator) -> tuple[float, float]:
+    """Draw the intensities that become 0 and 1, within 0 and 1; half are as they were."""
+    part = _draw_amount(largest, generator)
+    if part == 0:
+        return WHOLE
+    low = part * float(torch.rand((), generator=generator))
+    return low, low + 1 - part
+
+
+def _draw_amount(largest: float, generator: torch.Generator) -> float:
+    """Draw up to the largest, or in half of the patches nothing.
+
+    Where the largest is 0 nothing is drawn: the others stay what they were before it was there.
+    """
     if largest == 0:
         return 0.0
     amount, often = torch.rand(2, generator=generator).tolist()
@@ -58,11 +81,28 @@ def apply_intensity(image: Tensor, drawn: Intensity) -> Tensor:
     mean = image.mean(dim=(1, 2), keepdim=True)
     image = (image - mean) * drawn.contrast + mean + drawn.brightness
     if drawn.blur > 0.2:  # narrower ones change nothing
-        image = _blur(image, drawn.blur)
+        image = gaussian_blur(image, drawn.blur)
+    if drawn.shot_noise > 0:
+        photons = image.clamp(min=0) / drawn.shot_noise**2  # of which the mean is the variance
+        counted = torch.poisson(photons, generator=noise_from) * drawn.shot_noise**2
+        image = torch.where(image > 0, counted, image)
     if drawn.noise > 0:
         noise = torch.randn(image.shape, generator=noise_from, device=image.device)
         image = image + drawn.noise * noise
+    if drawn.window != WHOLE:
+        low, high = drawn.window
+        image = ((image - low) / (high - low)).clamp(0, 1)
+    if drawn.channel_drop > 0:
+        image = _without_channels(image, drawn.channel_drop, noise_from)
     return image
+
+
+def _without_channels(image: Tensor, part: float, generator: torch.Generator) -> Tensor:
+    """Empty each channel with a probability, but for one that always stays."""
+    drawn = torch.rand(len(image), generator=generator, device=image.device)
+    gone = drawn < part
+    gone[drawn.argmax()] = False
+    return torch.where(gone[:, None, None], 0.0, image)
 
 
 def _shade(image: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
@@ -70,13 +110,3 @@ def _shade(image: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
     coarse = torch.randn(1, 1, 3, 3, generator=generator, device=image.device)
     fine = F.interpolate(coarse, size=image.shape[1:], mode="bicubic", align_corners=True)
     return (sigma * fine[0]).exp()
-
-
-def _blur(image: Tensor, sigma: float) -> Tensor:
-    reach = max(1, round(3 * sigma))
-    at = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
-    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    planes = F.pad(image[:, None], (reach, reach, reach, reach), mode="replicate")
-    planes = F.conv2d(planes, kernel.view(1, 1, 1, -1))
-    return F.conv2d(planes, kernel.view(1, 1, -1, 1))[:, 0]

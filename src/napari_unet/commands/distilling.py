@@ -1,0 +1,83 @@
+"""What a small model that a large one has taught lost, and how much faster it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.example import Example
+from napari_unet.core.model_file import Model
+from napari_unet.core.predict import predict_plane
+
+__all__ = ["compared", "seconds_of"]
+
+ROUNDS = 3  # the shortest of so many counts, one model after the other in each
+SIDE = 512
+Image = NDArray[np.float32]
+
+
+def compared(
+    teacher: Model,
+    student: Model,
+    scores: dict[str, tuple[float, float]],
+    images: Sequence[Example],
+    device: str,
+    precision: str,
+) -> list[str]:
+    """Say what a student lost and won.
+
+    Parameters
+    ----------
+    teacher, student : Model
+    scores : dict
+        By the name of a measure, what the teacher and the student have.
+    images : sequence of Example
+        The first of them is what time is taken on, tiled to 512 by 512 pixels.
+    device, precision : str
+        See `napari_unet.core.device`.
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
+    lost = [
+        f"{name}: teacher {before:.3f}, student {after:.3f} ({after - before:+.3f})."
+        for name, (before, after) in scores.items()
+    ]
+    slow, fast = seconds_of((teacher, student), _filled(images[0]), device, precision)
+    large, small = (
+        sum(weight.numel() for weight in model.network.parameters()) / 1e6
+        for model in (teacher, student)
+    )
+    return [
+        *lost,
+        f"The student is {slow / fast:.1f} times as fast on {SIDE} x {SIDE} pixels, with "
+        f"{small:.3f} instead of {large:.3f} million parameters.",
+    ]
+
+
+def seconds_of(
+    models: Sequence[Model], image_cyx: Image, device: str, precision: str
+) -> list[float]:
+    """Return how long each model takes for an image as it is, measured in turns."""
+    shortest = [float("inf")] * len(models)
+    for _ in range(ROUNDS):
+        for number, model in enumerate(models):
+            start = time.perf_counter()
+            predict_plane(image_cyx, model, device=device, precision=precision)
+            shortest[number] = min(shortest[number], time.perf_counter() - start)
+    return shortest
+
+
+def _filled(example: Example) -> Image:
+    """Repeat or cut an image to the size that is timed."""
+    image = example.image_cyx.astype(np.float32)
+    return np.pad(
+        image[:, :SIDE, :SIDE],
+        [(0, 0), *((0, max(0, SIDE - size)) for size in image.shape[1:])],
+        mode="wrap",
+    )

@@ -1,0 +1,34 @@
+"""How a patch looks after it was varied for training; torch is imported when it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.engine.tasks import VaryTask
+
+__all__ = ["vary"]
+
+
+def vary(task: VaryTask) -> Generator[object, None, NDArray[np.float32]]:
+    """Return a patch and variants of it; see `VaryTask`."""
+    yield from ()
+    import torch
+
+    from napari_unet.core.augment import apply_intensity, apply_warp, draw_intensity, draw_warp
+    from napari_unet.core.augment.geometry import Warp, linear_offset
+    from napari_unet.core.normalize import normalize
+    from napari_unet.core.train import TRAIN_SETTINGS
+
+    config = TRAIN_SETTINGS.augment.changed(task.settings)
+    image = torch.from_numpy(normalize(task.image))
+    generator = torch.Generator().manual_seed(task.seed)
+    size = (task.side, task.side)
+    patches = [apply_warp(image, Warp(linear_offset(size)), task.center)]
+    for _ in range(task.count):
+        patch = apply_warp(image, draw_warp(size, config, generator), task.center)
+        patches.append(apply_intensity(patch, draw_intensity(config, generator)))
+    varied: NDArray[np.float32] = torch.stack(patches).numpy()
+    return varied
