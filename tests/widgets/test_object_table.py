@@ -69,3 +69,20 @@ def test_texts_have_their_colour_and_nothing_is_an_empty_table(table):
     table.set_columns({})
     assert table.model().rowCount() == 0
     table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+
+
+def test_other_rows_of_the_same_columns_stay_sorted(table):
+    table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    table.set_columns({name: column[:3] for name, column in COLUMNS.items()}, {}, {"iou": "IoU"})
+    assert shown(table, 2) == ["100", "10", "9"]
+    assert table.model().headerData(1, Qt.Orientation.Horizontal) == "IoU"
+    table.set_columns({"pixels": COLUMNS["pixels"]})
+    assert shown(table, 0) == ["10", "9", "100", "8"]
+
+
+def test_two_hundred_thousand_cells_are_sorted_by_numbers(table):
+    values = np.random.default_rng(0).permutation(200_000)
+    table.set_columns({"label": values + 1, "area": values.astype(float)})
+    table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    assert shown(table, 1)[0] == "199,999"
+    assert table.model().place_of(int(np.flatnonzero(values == 7)[0])) == 200_000 - 8

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # columns of any type
 
 from magicgui.widgets import Container, Widget
-from qtpy.QtCore import QModelIndex, QTimer
+from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QSizePolicy
 
 from napari_unet.bridge.measuring import Measuring
 from napari_unet.core.errors import NapariUnetError
-from napari_unet.formats.tables import write_table
-from napari_unet.session.measures import Scope
-from napari_unet.widgets.measure_table import MeasureTable
+from napari_unet.formats.tables import Columns, write_table
+from napari_unet.session.measures import Scope, unit_of
+from napari_unet.widgets.object_table import ObjectTable
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, frame, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
@@ -31,6 +33,9 @@ MEASURE_TIP = "Measure the labels as they are now."
 SAVE_TIP = "Write the table to a file, .csv or .parquet, with all its digits."
 KINDS = "Tables (*.csv *.parquet)"
 
+# What is read first; the rest comes as it is measured. The unit stands in the headers.
+FIRST = ("t", "z", "label", "area", "volume", "mean_")
+
 
 class MeasurePanel(Panel):
     """What is measured, the table, and what becomes of it."""
@@ -44,7 +49,7 @@ class MeasurePanel(Panel):
         self.colour = Choice(
             label="Colour by", tooltip="Colour the cells by a column of the table."
         )
-        self.table = MeasureTable()
+        self.table = ObjectTable()
         self.note = Note(keeps_room=True)
         self.again = button("Measure", MEASURE_TIP, self._again)
         self.save = button("Save table…", SAVE_TIP, self._ask_and_save)
@@ -60,10 +65,9 @@ class MeasurePanel(Panel):
         self.image.changed.connect(self._on_image)
         self.scope.changed.connect(self._on_scope)
         self.colour.changed.connect(self._on_colour)
-        self.table.clicked.connect(self._on_row)
-        self.table.activated.connect(self._on_row)
+        self.table.rowClicked.connect(self._on_row)
         self.measuring.changed.connect(self._show)
-        self.measuring.pointed.connect(self.table.choose)
+        self.measuring.pointed.connect(self._choose)
         workspace = self._bench.workspace
         workspace.layers_changed.connect(self._show_layers)
         workspace.chosen_changed.connect(self._show_layers)
@@ -74,6 +78,7 @@ class MeasurePanel(Panel):
         self._timer.timeout.connect(self._pump)
         self._timer.start()
         self._shown: object = None
+        self._number: int | None = None  # of the chosen cell
 
     def _close(self) -> None:
         self._timer.stop()
@@ -160,20 +165,24 @@ class MeasurePanel(Panel):
             self.note.say(text if measuring.unit != "px" else f"{text} {IN_PIXELS}")
 
     def _show_table(self) -> None:
-        table = self.measuring.table
-        chosen = self.table.chosen
-        number = None if chosen is None else self.table.rows.number(chosen)
-        self.table.show_table(table, self.measuring.unit)
-        if number is not None and table:
-            rows = [n for n, label in enumerate(table["label"]) if label == number]
+        """Show another table; the chosen cell stays chosen where it is still there."""
+        table = ordered(self.measuring.table)
+        self.table.set_columns(table, headers=_headers(table, self.measuring.unit))
+        if self._number is not None and table:
+            rows = [n for n, label in enumerate(table["label"]) if label == self._number]
             if len(rows) == 1:
                 self.table.choose(rows[0])
-        names = [name for name in self.table.rows.names if table[name].dtype.kind in "iufb"]
-        offered = [(name.replace("_", " "), name) for name in names if name != "label"]
+        names = [name for name in table if table[name].dtype.kind in "iufb" and name != "label"]
+        offered = [(name.replace("_", " "), name) for name in names]
         self.colour.offer([("its number", ""), *offered], self.measuring.colour_by)
 
-    def _on_row(self, index: QModelIndex) -> None:
-        row = int(self.table.rows.order[index.row()])
+    def _choose(self, row: int) -> None:
+        """Mark a row, and remember which cell that is."""
+        self._number = int(self.measuring.table["label"][row])
+        self.table.choose(row)
+
+    def _on_row(self, row: int) -> None:
+        self._number = int(self.measuring.table["label"][row])
         self._bench.session.guarded(lambda: self.measuring.go_to(row))
 
     def _again(self) -> None:
@@ -198,3 +207,18 @@ class MeasurePanel(Panel):
             self.note.say(str(error), failure=True)
         else:
             self._bench.session.said.emit(f"The table was written to {path}.", False)
+
+
+def ordered(table: Columns) -> dict[str, NDArray[Any]]:
+    """Return the columns that are shown, the important ones first."""
+    return {name: table[name] for name in sorted(table, key=_rank) if name != "unit"}
+
+
+def _rank(name: str) -> int:
+    kind = "mean_" if name.startswith("mean_") else name
+    return FIRST.index(kind) if kind in FIRST else len(FIRST)
+
+
+def _headers(names: Iterable[str], unit: str) -> dict[str, str]:
+    """Return what stands above columns: the name, and its unit below."""
+    return {name: f"{name.replace('_', ' ')}\n{unit_of(name, unit)}" for name in names}
