@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_unet.cli import build_parser
+from napari_unet.commands.parser import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

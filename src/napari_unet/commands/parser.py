@@ -1,0 +1,304 @@
+"""The parser of the command `napari-unet`: each command, and the options that it has."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from napari_unet.commands.options import (
+    add_budget,
+    add_device,
+    add_format,
+    add_out,
+    add_reading,
+    add_settings,
+    add_watch,
+    listed,
+    names,
+    number,
+    spacing,
+    whole,
+)
+from napari_unet.core.architectures import ARCHITECTURES, NORMS
+
+__all__ = ["WRONG_USE", "build_parser"]
+
+WRONG_USE = 2  # what the program ends with
+DEFAULT_MODEL = "nuclei-fluorescence"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = _Parser(
+        prog="napari-unet",
+        description="Segment with a U-Net, correct by hand, teach it from a few cells.",
+    )
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=_Parser
+    )
+    _add_demo(_command(commands, "demo", "the loop on a sample image, with figures and a report"))
+    _add_view(_command(commands, "view", "open napari with the plugin docked"))
+    _add_segment(_command(commands, "segment", "segment files or folders"))
+    train = _command(commands, "train", "train a model on many images")
+    train.add_argument(
+        "--teacher", metavar="MODEL", help="a larger model whose answers are learnt along"
+    )
+    _add_train(train)
+    _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
+    _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
+    _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
+    _add_convert(_command(commands, "convert", "labels and annotations from one format to another"))
+    _add_models(_command(commands, "models", "list, show, import and export models"))
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports wrong use in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"napari-unet: {message}; see {self.prog} --help.\n")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for: that takes a while."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version  # slow to import
+
+        sys.stdout.write(f"napari-unet {version('napari-unet-interactive')}\n")
+        parser.exit()
+
+
+_Commands = argparse._SubParsersAction  # has no public name
+
+
+def _command(
+    commands: _Commands[_Parser], name: str, purpose: str, module: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
+    parser.set_defaults(module=module or name)
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", default="napari-unet-demo", help="folder to write (%(default)s)"
+    )
+    add_budget(parser, seconds=40.0)
+    parser.add_argument(
+        "--sample",
+        choices=("coins", "nuclei"),
+        default="coins",
+        help="a photograph of coins as a negative, or drawn nuclei (%(default)s)",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="where to start (%(default)s)")
+    parser.add_argument("--view", action="store_true", help="open the result in napari")
+    add_device(parser)
+
+
+def _add_view(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("images", metavar="IMAGE", nargs="*", help="files, or sessions, to open")
+
+
+def _add_segment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", metavar="IN", nargs="+", help="files, folders or patterns")
+    add_out(parser, "folder to write, or a file such as a .tif for a single image")
+    parser.add_argument("--recursive", action="store_true", help="go into folders of folders")
+    parser.add_argument(
+        "--again", action="store_true", help="also what an earlier run has done already"
+    )
+    add_format(parser, ("tiff", "png", "roi", "geojson", "coco"))
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or file (%(default)s)")
+    add_reading(parser)
+    parser.add_argument(
+        "--threshold", type=number(0, 1), help="foreground threshold, 0 to 1 (the model's)"
+    )
+    parser.add_argument(
+        "--min-size", type=whole(0, 10**9), help="smallest object in pixels (the model's)"
+    )
+    parser.add_argument(
+        "--split", type=number(0, 1), help="how eagerly touching objects are parted (the model's)"
+    )
+    parser.add_argument(
+        "--diameter",
+        type=number(1, 10_000),
+        help="of your objects in pixels, to which the image is rescaled (measured in each image)",
+    )
+    parser.add_argument(
+        "--flips",
+        action="store_true",
+        help="average over mirror images: a little better, four times as long",
+    )
+    add_device(parser)
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help="folder with images/ and labels/")
+    add_out(parser, "model file to write, ending in .safetensors")
+    add_budget(parser, seconds=600.0)
+    add_reading(parser)
+    parser.add_argument(
+        "--held-out",
+        metavar="PART",
+        help="what is only tested on: a fraction such as 0.1, names parted by commas, or a file "
+        "with a name on each line",
+    )
+    parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
+    parser.add_argument(
+        "--classes",
+        type=names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
+    parser.add_argument(
+        "--architecture",
+        choices=tuple(ARCHITECTURES),
+        default="unet",
+        metavar="NAME",
+        help=listed({name: one.sentence for name, one in ARCHITECTURES.items()}),
+    )
+    parser.add_argument(
+        "--norm", choices=tuple(NORMS), default="auto", metavar="NAME", help=listed(NORMS)
+    )
+    parser.add_argument("--width", type=whole(1, 256), default=32, help="of level 1 (%(default)s)")
+    parser.add_argument(
+        "--diameter",
+        type=number(0, 10_000),
+        help="of the objects as the network sees them, in pixels: images are rescaled to it "
+        "(their median, 12 to 40; 0 leaves images as they are)",
+    )
+    parser.add_argument(
+        "--compress",
+        type=number(0, 100),
+        default=0.1,
+        help="intensities above it enter as their logarithm; 0 as they are (%(default)s)",
+    )
+    parser.add_argument(
+        "--depth", type=whole(1, 7), help="poolings (as many as in the architecture's paper)"
+    )
+    parser.add_argument("--dropout", type=number(0, 0.95), default=0.0, help="(%(default)s)")
+    add_settings(parser)
+    add_watch(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the same run if it was stopped"
+    )
+    for name, purpose in (
+        ("title", "what lists show"),
+        ("purpose", "what it is for"),
+        ("source", "which data it learnt from"),
+        ("licence", "of the data"),
+        ("failures", "where it is known to fail"),
+    ):
+        parser.add_argument(f"--{name}", default="", help=f"for the model's card: {purpose}")
+    add_device(parser)
+
+
+def _add_finetune(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="name or file of the model to start from")
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="folder with images/, labels/ and, if you like, checked/; or a saved session",
+    )
+    add_out(parser, "model file to write, ending in .safetensors")
+    add_budget(parser, seconds=120.0)
+    add_reading(parser)
+    parser.add_argument(
+        "--keep",
+        type=number(0, 1),
+        default=0.5,
+        help="0 learns freely, 1 stays close to what the model knows (%(default)s)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
+    add_settings(parser)
+    add_device(parser)
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("truth", metavar="TRUTH", help="label file or folder")
+    parser.add_argument("prediction", metavar="PRED", help="label file or folder")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--objects",
+        metavar="TABLE",
+        help="also write what became of each object: hit, missed, false, split or merged; ends in "
+        ".csv or .parquet",
+    )
+    parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
+    parser.add_argument(
+        "--classes",
+        type=names,
+        default=(),
+        help="the labels are classes, not objects: their names in order, separated by commas",
+    )
+
+
+def _add_measure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", metavar="IMAGE", help="image file or folder")
+    parser.add_argument("labels", metavar="LABELS", help="its labels, or a folder of them")
+    add_out(parser, "table to write, ending in .csv or .parquet")
+    add_reading(parser)
+    parser.add_argument(
+        "--spacing",
+        type=spacing,
+        metavar="UM",
+        help="micrometres a pixel along Y and X, or Z, Y and X, such as 0.5,0.5 (the file's own)",
+    )
+    parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
+
+
+def _add_convert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="IN", help="labels, outlines, or a folder of frames")
+    add_out(parser, "file to write, or a folder ending in _GT or _RES")
+    parser.add_argument("--image", help="that they are of, for formats that do not tell its size")
+    parser.add_argument("--axes", help="of the labels, such as ZYX (the image's or the file's)")
+    parser.add_argument(
+        "--checked", metavar="MASK", help="file to write where the labels are true to"
+    )
+    add_format(parser, ("tiff", "png", "roi", "geojson", "coco", "ctc"))
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(action="list", json=False)
+    actions = parser.add_subparsers(metavar="ACTION", parser_class=_Parser)
+    listing = _command(actions, "list", "list the models there are", "models")
+    show = _command(actions, "show", "show what is known of a model", "models")
+    show.add_argument("model", metavar="MODEL", help="name or file")
+    for action in (listing, show):
+        action.add_argument("--json", action="store_true", help="print JSON")
+    take = _command(actions, "import", "copy a model file to your own models", "models")
+    take.add_argument("file", metavar="FILE", help="a .safetensors file, or a .zip of BioImage.IO")
+    take.add_argument("--name", help="what to call it (the file's name)")
+    take.add_argument("--force", action="store_true", help="replace one of that name")
+    prune = _command(actions, "prune", "cut a unet++ to a shallower, faster one", "models")
+    prune.add_argument("model", metavar="MODEL", help="name or file")
+    prune.add_argument("--depth", type=whole(1, 6), required=True, help="poolings that are left")
+    add_out(prune, "model file to write, ending in .safetensors")
+    prune.set_defaults(action="prune")
+    distil = _command(actions, "distill", "teach a small model what a large one says", "train")
+    distil.add_argument("teacher", metavar="MODEL", help="the large one: name or file")
+    _add_train(distil)
+    give = _command(actions, "export", "write a model for other programs", "models")
+    give.add_argument("model", metavar="MODEL", help="name or file")
+    add_out(give, "file to write, ending in .pt, .onnx or .zip")
+    give.add_argument(
+        "--format", choices=("torchscript", "onnx", "bioimageio"), required=True, help="to write"
+    )
+    give.add_argument("--author", action="append", help="for bioimageio; may be given again")
+    give.add_argument("--licence", help="of the weights, for bioimageio, such as CC-BY-4.0")
+    give.set_defaults(action="export")
+    listing.set_defaults(action="list")
+    show.set_defaults(action="show")
+    take.set_defaults(action="import")
