@@ -132,3 +132,21 @@ def test_numbers_that_labels_cannot_hold_are_refused_and_nothing_is_written(
     with pytest.raises(InputError, match="No number is left"):  # a line through two cells
         tools.split_along(Target(workspace, item), drag((10, 2), (10, 30)))
     np.testing.assert_array_equal(item.pair.labels, before)
+
+
+@pytest.mark.parametrize("by_script", [False, True])
+def test_what_another_plugin_paints_in_answer_to_a_tool_is_noticed(viewer, workspace, by_script):
+    item = opened(viewer, workspace, (40, 50))
+
+    def answer(event):
+        item.labels.events.paint.disconnect(answer)
+        if by_script:
+            item.labels.data[32:36, 40:44] = 7
+            item.labels.refresh()
+        else:
+            item.labels.data_setitem(tuple(np.mgrid[32:36, 40:44].reshape(2, -1)), 7)
+
+    item.labels.events.paint.connect(answer)
+    tools.grow(Target(workspace, item), click(10, 10))
+    workspace.notice()
+    assert item.pair.checked[33, 41] and (item.pair.ledger.labels == item.labels.data).all()

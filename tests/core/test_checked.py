@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from napari_unet.core.checked import (
+    _near,
     check_objects,
     count_checked,
     grow_checked,
@@ -452,3 +453,11 @@ def test_an_object_that_is_unchecked_takes_its_rim_along_and_no_neighbour():
     np.testing.assert_array_equal(checked[labels == 2], 1)
     np.testing.assert_array_equal(checked[:, 21:], only_second[:, 21:])
     assert uncheck_objects(checked, labels, np.array([0, 99])) is None
+
+
+@pytest.mark.parametrize("margin", [0, 1, 2, 3, 4])
+def test_a_rim_is_as_wide_as_the_distance_says(margin):
+    area = np.random.default_rng(margin).random((40, 50)) < 0.01
+    area[0, 0] = True
+    near = ndimage.distance_transform_edt(~area) <= margin
+    np.testing.assert_array_equal(_near(area, margin), near)

@@ -69,6 +69,8 @@ def report(run, wanted):
                     sys.stderr.write(f"{number + 1} actions, {time.monotonic() - began:.0f} s\n")
         except Exception:
             failure = traceback.format_exc()
+        except KeyboardInterrupt:
+            sys.stderr.write("stopped; this is what was done\n")
         run.desk.close()
     done = run.counts.total()
     say = sys.stdout.write

@@ -236,9 +236,25 @@ def _add(checked: NDArray[Any], area: NDArray[np.bool_], labels: NDArray[Any], m
 
 def _rim(area: NDArray[np.bool_], labels: NDArray[Any], margin: int) -> NDArray[np.bool_]:
     """Return an area and the background around it."""
-    near: NDArray[np.bool_] = ndimage.distance_transform_edt(~area) <= margin
-    rim: NDArray[np.bool_] = near & (area | (labels == 0))
+    rim: NDArray[np.bool_] = _near(area, margin) & (area | (labels == 0))
     return rim
+
+
+def _near(area: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
+    """Return what lies within some pixels of an area; of few pixels each shift is tried."""
+    near: NDArray[np.bool_]
+    if margin > MARGIN:
+        near = ndimage.distance_transform_edt(~area) <= margin
+        return near
+    height, width = area.shape
+    wide = np.pad(area, margin)
+    near = area.copy()
+    for row in range(-margin, margin + 1):
+        reach = math.isqrt(margin**2 - row**2)
+        for column in range(-reach, reach + 1):
+            top, left = margin + row, margin + column
+            near |= wide[top : top + height, left : left + width]
+    return near
 
 
 def checked_patches(checked: NDArray[np.bool_]) -> NDArray[np.int64]:
