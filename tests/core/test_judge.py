@@ -47,12 +47,16 @@ def test_a_mark_is_worse(new, old, cells, worse):
         (Mark(0.2, 0.26), Mark(0.2, 0.2), 4, True),
         (Mark(0.2, 0.24), Mark(0.2, 0.2), 25, True),  # of many cells it is no noise
         (Mark(0.6, 0.24), Mark(0.6, 0.2), 4, True),  # what knows much is not given up for it
+        (Mark(0.62, 0.24), Mark(0.6, 0.2), 4, False),  # but for what has risen too
+        (Mark(0.62, 0.26), Mark(0.6, 0.2), 4, True),
         (Mark(0.1, 0.24), Mark(0.2, 0.2), 4, True),  # a fall of the score is a fall
         (Mark(0.2, NAN), Mark(0.2, 0.2), 4, True),
         (Mark(0.2, 0.1), Mark(0.2, 0.2), 4, False),
     ],
 )
-def test_a_round_is_refused_for_its_loss_alone_where_much_is_known(new, old, cells, refused):
+def test_a_round_is_refused_for_a_little_more_loss_where_much_is_known_and_nothing_won(
+    new, old, cells, refused
+):
     assert is_refused(new, old, cells) is refused
 
 
