@@ -41,7 +41,7 @@ def fit_head(
     new begins far below the others. Small steps would take most of a short lesson to come back from
     there, and bend the layers before it meanwhile (Kumar et al. 2022, arXiv:2202.10054: first the
     last layer, then all). After 100 steps on dark nuclei AP 0.5 of what was not corrected was 0.79
-    with it and 0.00 without (tests/benchmarks/teaching.py --steps 100).
+    with it and 0.00 without (docs/measured.md).
 
     It is a multinomial logistic regression on the features that the network has, held near the
     weights it has and near what it said of what is rehearsed: fitted to a few cells alone it would
