@@ -124,7 +124,7 @@ def _run_one(args: argparse.Namespace) -> dict[str, float]:
     contender = CONTENDERS[args.one](model)
     contender(image[:128, :128])  # what is compiled or folded once is not counted
     rate = _product_rate(contender.precision, clock)  # type: ignore[attr-defined]
-    with _peak() as peak:
+    with peak_memory() as peak:
         start = clock()
         labels = contender(image)
         seconds = clock() - start
@@ -140,7 +140,7 @@ def _run_one(args: argparse.Namespace) -> dict[str, float]:
 
 
 @contextmanager
-def _peak() -> Iterator[list[int]]:
+def peak_memory() -> Iterator[list[int]]:
     """Yield a list that holds afterwards by how much the process grew at the most, in bytes."""
     peak = [0]
     Path("/proc/self/clear_refs").write_text("5")  # from here on a new peak is kept

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -6,8 +8,10 @@ from brightness import brightness_model
 from napari_unet.core import plan, predict
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
+from napari_unet.core.inference import ReadyNetwork
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
+from napari_unet.core.models.network import Box
 from napari_unet.core.normalize import normalize
 from napari_unet.core.predict import predict_plane, predict_tiles
 from napari_unet.core.segmentation import segment
@@ -477,3 +481,51 @@ def test_segmenting_averages_mirror_images_where_it_is_asked_to():
     expected = predict_plane(image[None], model, flips=True, **OPTIONS)
     np.testing.assert_allclose(averaged.probability, expected, atol=1e-6)
     assert np.abs(averaged.probability - plain.probability).max() > 1e-3
+
+
+def test_of_a_lazy_image_the_next_tile_is_read_while_one_is_computed(monkeypatch):
+    ahead, reads, computing = threading.Event(), [], []
+
+    class Lazy:
+        def __init__(self, array):
+            self.array = array
+            self.shape, self.ndim, self.dtype = array.shape, array.ndim, array.dtype
+
+        def __getitem__(self, index):
+            reads.append(index)
+            if len(reads) == 3:  # for the range of intensities, for the first tile, for the second
+                ahead.set()
+            return self.array[index]
+
+    run = predict._run
+
+    def waits_for_the_reader(network, image, box):
+        computing.append(box)
+        if len(computing) == 1:
+            assert ahead.wait(60)
+        return run(network, image, box)
+
+    monkeypatch.setattr(predict, "_run", waits_for_the_reader)
+    image = np.random.default_rng(0).normal(size=(1, 40, 60))
+    tiles = list(predict_tiles(Lazy(image), brightness_model(), tile=32, **OPTIONS))
+    whole = predict_plane(image, brightness_model(), **OPTIONS)
+    assert len(tiles) == 4
+    for tile in tiles:
+        height, width = tile.probability.shape[1:]
+        part = whole[:, tile.y : tile.y + height, tile.x : tile.x + width]
+        np.testing.assert_allclose(tile.probability, part, atol=1e-5)
+
+
+def test_in_low_precision_the_first_convolution_sees_the_image_as_it_is():
+    """A bfloat16 would take 1.001 for 1."""
+    model = Model.fresh(ModelConfig(width=2, depth=1))
+    ready = ReadyNetwork(model, "cpu", "bfloat16")
+    seen = []
+    first = ready._network.down[0][0]
+    first.convolution.register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
+    image = np.full((1, 8, 8), 1.001, np.float32)
+    ready(image, Box(0, 0, 8, 8))
+    assert seen[0].dtype == torch.float32
+    assert float(seen[0].min()) == np.float32(1.001)
+    assert first.convolution.weight.dtype == torch.float32
+    assert ready._network.head.weight.dtype == torch.bfloat16

@@ -56,7 +56,7 @@ class Architecture:
         tests/benchmarks/memory.py measures it.
     pixel_flops : int
         Floating-point operations of a run, for a pixel and squared number of channels of the
-        first level: about, for a wide network.
+        first level: about, see docs/networks.md, for how long a tile takes.
     """
 
     name: str
@@ -201,6 +201,7 @@ _LIST = (
         "Zhou, Rahman Siddiquee, Tajbakhsh and Liang 2018, arXiv:1807.10165",
         _unet,  # its longest way is that of the deepest U-Net in it
         pixel_bytes=80,
+        pixel_flops=890,
     ),
     Architecture(
         "unet3+",
@@ -208,6 +209,7 @@ _LIST = (
         "Huang et al. 2020, arXiv:2004.08790",
         _unet_3_plus,
         pixel_bytes=112,
+        pixel_flops=1480,
     ),
     Architecture(
         "attention-unet",
@@ -229,6 +231,7 @@ _LIST = (
         "Howard et al. 2017, arXiv:1704.04861, section 3.1, in a U-Net",
         _unet,
         pixel_bytes=40,
+        pixel_flops=50,
     ),
     Architecture(
         "unet-transformer",
@@ -236,6 +239,7 @@ _LIST = (
         "Chen et al. 2021, arXiv:2102.04306, with the windows of Liu et al. 2021, arXiv:2103.14030",
         _unet_transformer,
         window=WINDOW,
+        pixel_flops=460,
     ),
     Architecture(
         "fcn-8s",

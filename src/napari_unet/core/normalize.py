@@ -52,7 +52,7 @@ def intensity_range(
     if kind not in "buif":
         raise InputError(f"Images of {image_cyx.dtype} cannot be used; convert to real numbers.")
     step = max(1, int(np.ceil(np.sqrt(np.prod(image_cyx.shape[1:]) / MAX_PIXELS))))
-    ranges = np.zeros((len(image_cyx), 2))
+    ranges = np.zeros((image_cyx.shape[0], 2))
     for channel, out in zip(image_cyx[:, ::step, ::step], ranges, strict=True):
         values = np.asarray(channel, np.float64).ravel()
         values = values[np.isfinite(values)]

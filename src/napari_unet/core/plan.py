@@ -26,9 +26,10 @@ __all__ = ["LEAST_TILE", "Memory", "Plan", "input_pixels", "plan_image"]
 PART = {"cpu": 0.25, "mps": 0.25, "cuda": 0.5}
 MOST_BYTES = 2_000_000_000
 
-# Where somebody watches, a tile takes about a second: floating-point operations of one on two
-# cores with bfloat16, and on a graphics card (chosen).
-QUICK_FLOPS = {"cpu": 0.5e12, "mps": 2e12, "cuda": 5e13}
+# Where somebody watches, a tile takes well under a second: floating-point operations of one on a
+# processor and on a graphics card (chosen). Wide networks still get tiles that are not mostly halo.
+QUICK_FLOPS = {"cpu": 1e11, "mps": 1e12, "cuda": 2e13}
+QUICK_TILE = 384  # pixels a side
 
 LEAST_TILE = 128  # pixels a side; smaller ones are almost all halo (chosen)
 
@@ -85,7 +86,7 @@ def plan_image(
     precision : str
         "float32", "bfloat16" or "float16".
     quick : bool
-        Somebody watches: no tile is to take much more than a second.
+        Somebody watches: no tile is to take long.
     side : int, optional
         Largest side of a tile, as the caller wishes; then nothing is chosen.
     """
@@ -124,7 +125,8 @@ def input_pixels(tile: Tile) -> int:
 
 def _quick_pixels(config: ModelConfig, device: str) -> int:
     flops = ARCHITECTURES[config.architecture].pixel_flops * config.width**2
-    return int(QUICK_FLOPS[device] / flops)
+    least = (QUICK_TILE + 2 * network_geometry(config).halo) ** 2
+    return max(least, int(QUICK_FLOPS[device] / flops))
 
 
 def _fewest(shape_yx: tuple[int, int], geometry: NetworkGeometry, most: int) -> tuple[int, int]:
