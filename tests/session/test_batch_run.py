@@ -44,7 +44,8 @@ SAYS = """
 import sys
 sys.stderr.write("Segmenting:  50%|###   | 1/2 images, 00:07 left, a.tif\\r")
 print("a.tif: 2 objects, written to a_labels.tif")
-sys.stderr.write("Segmenting: 100%|######| 2/2 images, 00:00 left, b.tif\\nnapari-unet: b.tif is bad.\\n")
+sys.stderr.write("Segmenting: 100%|######| 2/2 images, 00:00 left, b.tif\\n")
+sys.stderr.write("napari-unet: b.tif is bad.\\n")
 sys.exit(2)
 """
 
