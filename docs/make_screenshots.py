@@ -4,7 +4,7 @@ Run it as ``python docs/make_screenshots.py``, on Linux without a screen as
 ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``. It runs the demo, then
 opens napari with the dock and its real worker, presses its buttons, paints, and takes pictures
 on the way. Give names of pictures to make those alone: ``demo``, ``dock``, ``classes``,
-``measure``.
+``measure``, ``batch``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from scipy import ndimage
 from skimage import data
 from skimage.filters import gaussian, sato
 
+from napari_unet.formats.images import write_image
 from napari_unet.sample_data import coins, nuclei
 from napari_unet.session.class_pair import BACKGROUND
 from napari_unet.widgets import class_row
@@ -48,6 +49,7 @@ def main(names: list[str]) -> None:
         "dock": make_dock,
         "classes": make_classes,
         "measure": make_measure,
+        "batch": make_batch,
     }
     for name, make in makers.items():
         if not names or name in names:
@@ -115,6 +117,31 @@ def make_measure() -> None:
         save(Image.fromarray(pixels[..., :3]), "measure", width=SIZE[0])
     finally:
         viewer.close()
+
+
+def make_batch() -> None:
+    """A folder of drawn nuclei, some of them done."""
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder) / "experiment"
+        images.mkdir()
+        for number in range(12):
+            write_image(images / f"field_{number:02d}.tif", nuclei(seed=number)[0], "YX")
+        viewer = napari.Viewer()
+        try:
+            viewer.window.resize(*SIZE)
+            viewer.add_image(nuclei()[0], name="field_00")
+            _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Segment many images")
+            panel = dock.panel
+            panel.source.value = images
+            panel.press()
+            wait_until(lambda: panel.progress.value > 300, "it does not go on")
+            settle(1)
+            pixels = viewer.screenshot(canvas_only=False, flash=False)
+            save(Image.fromarray(pixels[..., :3]), "batch", width=SIZE[0])
+            panel.cancel()
+            wait_until(panel.start.native.isEnabled, "it does not stop")
+        finally:
+            viewer.close()
 
 
 class Story:

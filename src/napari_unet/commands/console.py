@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["follow", "progress_bar", "say", "say_aside", "table"]
 
 Result = TypeVar("Result")
+
+OFTEN = "NAPARI_UNET_PROGRESS_S"  # how often the dock wants to hear of progress, in seconds
 
 
 def say(text: str = "", bar: tqdm[object] | None = None) -> None:
@@ -53,7 +56,7 @@ def progress_bar(
         unit=unit,
         bar_format=layout,
         dynamic_ncols=is_terminal,
-        mininterval=0.1 if is_terminal else 10,
+        mininterval=0.1 if is_terminal else float(os.environ.get(OFTEN, 10)),
         miniters=0,  # by time alone: a run that goes on begins with a jump
         leave=not is_terminal,
         file=sys.stderr,

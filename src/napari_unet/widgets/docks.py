@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from magicgui.widgets import Container, Widget
 from qtpy.QtWidgets import QSizePolicy
 
+from napari_unet.widgets.batch_panel import BatchPanel
 from napari_unet.widgets.correct_panel import CorrectPanel
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.measure_panel import MeasurePanel
@@ -19,7 +20,7 @@ from napari_unet.widgets.workbench import Workbench
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["CorrectDock", "MeasureDock", "SegmentDock", "TeachDock", "UNetDock"]
+__all__ = ["BatchDock", "CorrectDock", "MeasureDock", "SegmentDock", "TeachDock", "UNetDock"]
 
 MIN_WIDTH = 300
 BETWEEN_STEPS = 10
@@ -88,6 +89,17 @@ class TeachDock(_Dock):
     """The third step alone."""
 
     STEPS = (TeachPanel,)
+
+
+class BatchDock(_Footed):
+    """Many images in the background."""
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        bench = Workbench.of(napari_viewer)
+        self.panel = BatchPanel(bench)
+        inside = Container(widgets=[self.panel], labels=False)
+        inside.native.layout().addStretch(1)
+        super().__init__(bench, frame(scrolled(inside.native)))
 
 
 class MeasureDock(_Footed):

@@ -1,0 +1,143 @@
+"""Many images: a folder, a plate or an OME-Zarr, segmented in the background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from magicgui.types import FileDialogMode
+from magicgui.widgets import CheckBox, FileEdit, Label, ProgressBar
+from qtpy.QtCore import QTimer
+
+from napari_unet.core.errors import NapariUnetError
+from napari_unet.session.batch_run import BatchRun, batch_command
+from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, row, set_enabled
+from napari_unet.widgets.workbench import Workbench
+
+__all__ = ["BatchPanel"]
+
+PUMP_EVERY_MS = 100
+RUN_TIP = "Segment all images; what an earlier run has done with the same settings is passed over."
+STOP_TIP = "Stop; the same run goes on where it was."
+SHOWN_PROBLEMS = 8
+
+
+class BatchPanel(Panel):
+    """Where from, where to, which model, how far."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._run: BatchRun | None = None
+        folder = FileDialogMode.EXISTING_DIRECTORY
+        self.source = FileEdit(
+            mode=folder, label="Images", tooltip="A folder of images, or an OME-Zarr or plate."
+        )
+        self.out = FileEdit(mode=folder, label="Labels", tooltip="The folder the labels go to.")
+        self.model = Choice(label="Model", tooltip="The network that finds the objects.")
+        self.recursive = CheckBox(
+            text="Folders in it", value=False, label="", tooltip="Go into folders of folders."
+        )
+        self.again = CheckBox(
+            text="All anew", value=False, label="", tooltip="Also what an earlier run has done."
+        )
+        self.start = button("Run", RUN_TIP, self.press)
+        self.stop = button("Stop", STOP_TIP, self.cancel)
+        self.progress = ProgressBar(min=0, max=1000, value=0, label="")
+        self.progress.native.setTextVisible(False)
+        self.progress.native.setFixedHeight(8)
+        self.note = Note(keeps_room=True)
+        self.problems = Label(value="", label="")
+        self.problems.native.setWordWrap(True)
+        super().__init__(
+            [
+                fields(self.source, self.out, self.model),
+                row(self.recursive, self.again),
+                row(self.start, self.stop),
+                self.progress,
+                self.note,
+                self.problems,
+            ]
+        )
+        self.source.changed.connect(self._on_source)
+        self.out.changed.connect(self._show_state)
+        bench.session.models_changed.connect(self._show_models)
+        bench.session.versions_changed.connect(self._show_models)
+        bench.closing.connect(self._close)
+        self.native.destroyed.connect(self._close)
+        self._timer = QTimer(self.native)
+        self._timer.setInterval(PUMP_EVERY_MS)
+        self._timer.timeout.connect(self._pump)
+        self._timer.start()
+        self._show_models()
+        self._show_state()
+
+    def press(self) -> None:
+        """Begin; a problem is shown in the dock."""
+        words = batch_command(
+            path_in(self.source),
+            path_in(self.out),
+            str(self.model.value),
+            recursive=bool(self.recursive.value),
+            again=bool(self.again.value),
+            settings=self._bench.session.settings,
+        )
+        self.problems.value = ""
+        self._run = BatchRun(words)
+        self._show_state()
+        self._show()
+
+    def cancel(self) -> None:
+        """Stop; what is done stays."""
+        if self._run is not None:
+            self._run.cancel()
+
+    def _close(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.close()
+
+    def _pump(self) -> None:
+        run = self._run
+        if run is None or not run.pump():
+            return
+        self._show()
+        if run.finished:
+            self._run = None
+            self.progress.value = 0
+            self.note.say(run.sentence, failure=bool(run.problems))
+            self._show_state()
+
+    def _show(self) -> None:
+        assert self._run is not None
+        self.progress.value = round(1000 * self._run.fraction)
+        self.note.say(self._run.text[:1].upper() + self._run.text[1:] + ".")
+        self.problems.value = "\n".join(self._run.problems[-SHOWN_PROBLEMS:])
+
+    def _on_source(self) -> None:
+        """The labels go beside the images where nothing else is said."""
+        source = path_in(self.source)
+        if source.name and path_in(self.out) == Path():
+            self.out.value = source.with_name(f"{source.name.partition('.')[0]}_labels")
+        self._show_state()
+
+    def _show_models(self) -> None:
+        session = self._bench.session
+        models = [(card.title or card.name, card.path) for card in session.models()]
+        try:
+            current = session.versions.current
+        except NapariUnetError:  # its file is gone
+            self.model.offer(models, self.model.value)
+            return
+        if current.model not in [path for _, path in models]:
+            models.insert(0, (f"{session.versions.base.title}, {current.title}", current.model))
+        self.model.offer(models, current.model)
+
+    def _show_state(self) -> None:
+        is_ready = path_in(self.source) != Path() and path_in(self.out) != Path()
+        reason = "" if is_ready else "Choose the images and where their labels go first."
+        set_enabled(self.start, "It is running." if self._run else reason, RUN_TIP)
+        set_enabled(self.stop, "" if self._run else "Nothing is running.", STOP_TIP)
+
+
+def path_in(field: FileEdit) -> Path:
+    """Return the path in a field; an empty one where there is none."""
+    return Path(str(field.value or ""))
