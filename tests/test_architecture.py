@@ -30,6 +30,7 @@ TORCH = {
     "export",
     "head",
     "inference",
+    "interest",
     "judge",
     "kept_aside",
     "kept_patches",

@@ -8,7 +8,7 @@ between touching cells; its rate is not in the paper. It learnt for 10 hours; sa
 --steps.
 
 python tests/benchmarks/membranes.py --steps 500 --width 16
-python tests/benchmarks/membranes.py --steps 30000 --width 64 --patch 512  # as in the paper
+python tests/benchmarks/membranes.py --steps 30000 --width 64 --patch 512  # width of the paper
 """
 
 # ruff: noqa: T201

@@ -48,6 +48,24 @@ def test_what_cannot_be_compared_is_a_sentence(evaluator):
     assert "same shape" in failed[0]
 
 
+def test_an_older_answer_that_comes_late_is_dropped(evaluator, monkeypatch):
+    begun, go_on = threading.Event(), threading.Event()
+    real = module.evaluate
+
+    def slow(*arrays, progress, **how):  # as of one plane: it cannot be stopped in between
+        begun.set()
+        assert go_on.wait(60)
+        return real(*arrays, **how)
+
+    monkeypatch.setattr(module, "evaluate", slow)
+    evaluator.start(Wanted(LABELS, LABELS))
+    assert begun.wait(60)
+    evaluator.start(Wanted(LABELS, np.zeros_like(LABELS)))
+    go_on.set()
+    (found,), _ = results(evaluator)
+    assert found.scores.f1 == 0
+
+
 def test_a_newer_request_stops_the_older_one(evaluator, monkeypatch):
     begun, go_on = threading.Event(), threading.Event()
     real = module.evaluate

@@ -53,7 +53,7 @@ class Evaluator:
     """So many planes of so many are compared."""
 
     def __init__(self) -> None:
-        self._maker: LabelMaker[Evaluation | str | None] | None = None
+        self._maker: LabelMaker[tuple[int, Evaluation | str]] | None = None
         self._latest = 0
         self._progress: tuple[int, int] | None = None
 
@@ -79,11 +79,10 @@ class Evaluator:
             self.progressed.emit(*progress)
         for error in self._maker.take_errors():
             self.failed.emit(f"They could not be compared: {error}")
-        for _, result in self._maker.take():
-            if isinstance(result, str):
-                self.failed.emit(result)
-            elif result is not None:
-                self.done.emit(result)
+        for _, (number, result) in self._maker.take():
+            if number != self._latest:  # something else is wanted by now
+                continue
+            (self.failed if isinstance(result, str) else self.done).emit(result)
 
     def close(self, *_: object) -> None:
         """Give up what is being compared and end the thread."""
@@ -91,9 +90,9 @@ class Evaluator:
         if self._maker is not None:
             self._maker.close()
 
-    def _work(self, wanted: Wanted, number: int) -> Evaluation | str | None:
+    def _work(self, wanted: Wanted, number: int) -> tuple[int, Evaluation | str]:
         try:
-            return evaluate(
+            return number, evaluate(
                 np.asarray(wanted.truth),
                 np.asarray(wanted.prediction),
                 iou=wanted.iou,
@@ -101,9 +100,9 @@ class Evaluator:
                 progress=self._reporter(number),
             )
         except _StoppedError:
-            return None
+            return number, ""
         except NapariUnetError as error:
-            return str(error)
+            return number, str(error)
 
     def _reporter(self, number: int) -> Callable[[int, int], None]:
         def report(done: int, total: int) -> None:

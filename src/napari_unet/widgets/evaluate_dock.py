@@ -69,6 +69,7 @@ class EvaluateDock(Container[Widget]):
         self._evaluator = Evaluator()
         self._verdicts = VerdictLayer(napari_viewer)
         self._result: Evaluation | None = None
+        self._said = ""  # of the result
         self._place: tuple[int, ...] = ()
         self._compared: tuple[Labels, Labels] | None = None
         self._make()
@@ -151,8 +152,7 @@ class EvaluateDock(Container[Widget]):
         self.scope.visible = pair is not None and pair[0].ndim > 2
         reason = NO_LAYERS if pair is None else labels_problem(*pair)
         set_enabled(self.evaluate, reason, EVALUATE_TIP)
-        if self._result is None:
-            self.note.say(reason)
+        self.note.say(reason or self._said)
         for widget, what in ((self.save_objects, "objects"), (self.save_measures, "measures")):
             set_enabled(
                 widget,
@@ -213,7 +213,7 @@ class EvaluateDock(Container[Widget]):
         counts = self._counts(result.objects)
         self.only.offer(counts, counts[0][1])
         self._filter(counts[0][1])
-        self.note.say(_sentence(result))
+        self._said = _sentence(result)
         self._show_state()
 
     def _columns(self) -> dict[str, Any]:
