@@ -100,7 +100,7 @@ def test_view_opens_a_session_and_files(session, monkeypatch):
     from napari_unet.commands import view
 
     opened = []
-    viewer = SimpleNamespace(open=lambda path: opened.append(("file", path)))
+    viewer = SimpleNamespace(open=lambda path, plugin: opened.append(("file", path)))
     monkeypatch.setattr(view, "check_viewer", lambda: None)
     monkeypatch.setattr(view, "open_viewer", lambda: viewer)
     monkeypatch.setattr("napari.run", lambda: None)

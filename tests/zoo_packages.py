@@ -7,6 +7,7 @@ import zipfile
 from functools import cache
 
 import numpy as np
+import pytest
 import torch
 import yaml
 from torch import nn
@@ -48,6 +49,8 @@ def torchscript(network):
 
 def onnx_graph():
     """sigmoid(4 (x - 0.5)), built by hand."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
     from onnx import TensorProto, helper, numpy_helper
 
     size = [None, 1, None, None]

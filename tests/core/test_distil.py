@@ -59,7 +59,7 @@ def test_a_student_comes_nearer_to_a_teacher_who_knows_more_than_the_labels():
                 SMALL,
                 teacher=taught,
                 settings=SETTINGS,
-                steps=20,
+                steps=30,
                 device="cpu",
                 precision="float32",
             )

@@ -47,18 +47,18 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path.name} cannot be read as a zip file: {' '.join(str(error).split())}.")
 
 
-def read_zip(
-    path: Path, suffix: str, *, largest: int = MAX_ENTRY_BYTES
-) -> Iterator[tuple[str, bytes]]:
+def read_zip(path: Path, suffix: str, *, largest: int | None = None) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the entries whose names have an ending, in their order.
 
-    Names are only told, never used as paths. No entry may hold more bytes than `largest`.
+    Names are only told, never used as paths. No entry may hold more bytes than `largest`,
+    which is `MAX_ENTRY_BYTES` where it is not given.
 
     Raises
     ------
     InputError
         If it is no zip file, is damaged or encrypted, or holds more than the bounds above.
     """
+    largest = MAX_ENTRY_BYTES if largest is None else largest
     total = 0
     try:
         with zipfile.ZipFile(path) as archive:
