@@ -241,10 +241,10 @@ def test_finetune_learns_classes_by_name(capsys, tmp_path, data, tiny_model):
     model = load_model(out)
     assert model.config.classes == ("background", "dim", "bright") and model.config.semantic
     code, *said = _run(
-        capsys, "finetune", out, data, "-o", out2, "--classes", "bright,other", *words
+        capsys, "finetune", out, data, "-o", out2, "--classes", "bright,rest", *words
     )
     assert code == 0, said
-    assert load_model(out2).config.classes == ("background", "dim", "bright", "other")
+    assert load_model(out2).config.classes == ("background", "dim", "bright", "rest")
     code, _, said = _run(capsys, "finetune", out, data, "-o", out2, "--classes", "one", *words)
     assert code == 2 and "A label is 2, and 1 classes are named" in said
 
