@@ -4,7 +4,7 @@ Run it as ``python docs/make_screenshots.py``, on Linux without a screen as
 ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``. It runs the demo, then
 opens napari with the dock and its real worker, presses its buttons, paints, and takes pictures
 on the way. Give names of pictures to make those alone: ``demo``, ``dock``, ``classes``,
-``measure``, ``batch``.
+``measure``, ``evaluate``, ``batch``.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
 from scipy import ndimage
 from skimage import data
-from skimage.filters import gaussian, sato
+from skimage.filters import gaussian, sato, threshold_otsu
 
+from napari_unet.core.verdicts import Verdict
 from napari_unet.formats.images import write_image
 from napari_unet.sample_data import coins, nuclei
 from napari_unet.session.class_pair import BACKGROUND
@@ -49,6 +50,7 @@ def main(names: list[str]) -> None:
         "dock": make_dock,
         "classes": make_classes,
         "measure": make_measure,
+        "evaluate": make_evaluate,
         "batch": make_batch,
     }
     for name, make in makers.items():
@@ -108,13 +110,43 @@ def make_measure() -> None:
         panel = dock.panel
         wait_until(lambda: panel.measuring.table and not panel.measuring.is_stale, "no table")
         panel.colour.value = "area"
-        area = panel.table.rows.names.index("area")
-        panel.table.sortByColumn(area, Qt.SortOrder.DescendingOrder)
-        panel.table.selectRow(3)
-        panel.table.clicked.emit(panel.table.rows.index(3, 0))
+        table = panel.table
+        table.sortByColumn(table.model().names.index("area"), Qt.SortOrder.DescendingOrder)
+        table.selectRow(3)
+        table.clicked.emit(table.model().index(3, 0))
         settle(2)
         pixels = viewer.screenshot(canvas_only=False, flash=False)
         save(Image.fromarray(pixels[..., :3]), "measure", width=SIZE[0])
+    finally:
+        viewer.close()
+
+
+def make_evaluate() -> None:
+    """What a threshold makes of nuclei, compared with the truth; a merged one is pointed at."""
+    image, labels = nuclei()
+    smooth = gaussian(image.astype(float), 2)
+    found = ndimage.label(smooth > threshold_otsu(smooth))[0]
+    viewer = napari.Viewer()
+    try:
+        viewer.window.resize(*SIZE)
+        viewer.add_image(image, name="nuclei")
+        viewer.add_labels(labels, name="truth", visible=False)
+        viewer.add_labels(found, name="threshold", visible=False)
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Evaluate labels")
+        settle(1)
+        dock.evaluate.native.click()
+        wait_until(lambda: dock.objects.model().rowCount(), "no table")
+        settle(1)
+        table, middle = dock.objects, np.array(image.shape) / 2
+        columns = dock.result.objects
+        far = np.abs(columns.center - middle).max(axis=1)
+        far[columns.verdict != Verdict.MERGED] = np.inf
+        row = table.model().place_of(int(far.argmin()))
+        table.selectRow(row)
+        table.clicked.emit(table.model().index(row, 0))
+        settle(2)
+        pixels = viewer.screenshot(canvas_only=False, flash=False)
+        save(Image.fromarray(pixels[..., :3]), "evaluate", width=SIZE[0])
     finally:
         viewer.close()
 

@@ -35,9 +35,9 @@ def opened(viewer):
 
 def compare(dock):
     assert dock.evaluate.native.isEnabled(), dock.evaluate.tooltip
-    before = dock._result
+    before = dock.result
     dock.evaluate.native.click()
-    wait_until(lambda: dock._result is not before)
+    wait_until(lambda: dock.result is not before)
 
 
 def texts(table, column):
@@ -80,7 +80,7 @@ def test_tables_are_written(dock, tmp_path, monkeypatch):
         save.native.click()
     lines = (tmp_path / "o.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "verdict,truth,prediction,iou,pixels,y,x"
-    assert len(lines) == 1 + len(dock._result.objects)
+    assert len(lines) == 1 + len(dock.result.objects)
     assert "AP 0.50," in (tmp_path / "m.csv").read_text(encoding="utf-8")
 
 
@@ -117,3 +117,23 @@ def test_a_closed_dock_hears_nothing_more(viewer, dock):
     viewer.window.remove_dock_widget(dock.native)
     settle(0.1)
     viewer.add_labels(np.zeros((20, 20), int), name="later")
+
+
+def test_what_was_painted_since_is_told(viewer, dock):
+    compare(dock)
+    found = viewer.layers["found"]
+    found.data_setitem(np.nonzero(found.data == 2), 0)
+    assert "Out of date" in dock.note.value
+    compare(dock)
+    assert "0 that are false" in dock.note.value
+
+
+def test_a_checked_area_is_not_offered(user):
+    user.viewer.add_image(np.zeros((40, 40)), name="dark")
+    user.dock()
+    labels = user.bench.workspace.open().labels
+    where = np.zeros((40, 40), bool)
+    where[5:15, 5:15] = True
+    user.paint(labels, where, 1)
+    assert any("checked area" in layer.name for layer in user.viewer.layers)
+    assert [name for name, _ in opened(user.viewer).truth._offered] == [labels.name]

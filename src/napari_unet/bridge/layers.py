@@ -18,6 +18,7 @@ from napari_unet.session.class_pair import BACKGROUND
 from napari_unet.session.image import Image, Place
 
 __all__ = [
+    "CHECKED",
     "CHECKED_COLOUR",
     "CLASSES",
     "add_checked",
@@ -37,10 +38,12 @@ __all__ = [
     "place_of",
     "placement",
     "read_image",
+    "told_by",
     "warm_up",
 ]
 
 CHECKED_COLOUR = "#35d07f"
+CHECKED = "napari_unet checked"  # in the metadata of a checked area
 CLASSES = "napari_unet classes"  # in the metadata of a labels layer: their names
 
 # Of Paul Tol's bright and vibrant schemes: told apart by people who see red and green alike.
@@ -263,6 +266,7 @@ def add_checked(
         name=f"{over.name} checked area",
         opacity=0.3,
         colormap=DirectLabelColormap(color_dict=colours),
+        metadata={CHECKED: True},
         **placement(over),
     )
     index = [item.unique_id for item in viewer.layers].index(below.unique_id)
@@ -276,3 +280,9 @@ def placement(layer: Layer) -> dict[str, Any]:
     """Return where a layer lies in the world, to put another one there."""
     names = [*TRANSFORMS, *(name for name in ("units", "axis_labels") if hasattr(layer, name))]
     return {name: getattr(layer, name) for name in names}
+
+
+def told_by(labels: Labels) -> list[Any]:
+    """Return the events of a layer that say that its labels, or what they measure, are others."""
+    names = ("paint", "set_data", "data", "scale", "units")
+    return [getattr(labels.events, name) for name in names if hasattr(labels.events, name)]

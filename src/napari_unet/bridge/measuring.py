@@ -14,7 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap, ensure_colormap
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_unet.bridge.layers import guess_channel_axis, read_image
+from napari_unet.bridge.layers import guess_channel_axis, read_image, told_by
 from napari_unet.bridge.look import Ring
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.units import micrometres_of
@@ -119,12 +119,12 @@ class Measuring:
         """Measure other labels, or other images in them."""
         if self.labels is not None:
             self._uncolour()
-            for event in _told_by(self.labels):
+            for event in told_by(self.labels):
                 event.disconnect(self._on_changed)
         is_other = labels is not self.labels
         self.labels, self.images, self._columns = labels, images, set()
         if labels is not None:
-            for event in _told_by(labels):
+            for event in told_by(labels):
                 event.connect(self._on_changed)
             self._drawn = self._place()
         if is_other:
@@ -378,12 +378,6 @@ class Measuring:
         if not self.table:
             raise InputError("Nothing is measured yet; choose labels first.")
         return dict(self.table)
-
-
-def _told_by(labels: Labels) -> list[Any]:
-    events = labels.events
-    names = ("paint", "set_data", "data", "scale", "units")
-    return [getattr(events, name) for name in names if hasattr(events, name)]
 
 
 def _axes(labels: Labels, ndim: int) -> str:

@@ -9,7 +9,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_unet.bridge.layers import placement
+from napari_unet.bridge.layers import CHECKED, placement
 from napari_unet.bridge.look import Ring
 from napari_unet.bridge.workspace import COMPARED
 from napari_unet.core.errors import InputError
@@ -37,7 +37,7 @@ def labels_layers(viewer: Viewer) -> list[Labels]:
     return [
         layer
         for layer in reversed(viewer.layers)
-        if isinstance(layer, Labels) and COMPARED not in layer.metadata
+        if isinstance(layer, Labels) and not {COMPARED, CHECKED} & set(layer.metadata)
     ]
 
 

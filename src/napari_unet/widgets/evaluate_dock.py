@@ -11,6 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QTabWidget
 
+from napari_unet.bridge.layers import told_by
 from napari_unet.bridge.verdict_layer import (
     COLOURS,
     VerdictLayer,
@@ -57,6 +58,7 @@ COLOUR_TIP = (
     "merged pink."
 )
 NO_TABLE = "Press Evaluate first."
+OUT_OF_DATE = "Out of date: the labels have changed since."
 NO_LAYERS = "Open or make two labels layers: the truth, and what is compared with it."
 TABLES = "Tables (*.csv *.parquet)"
 
@@ -68,8 +70,9 @@ class EvaluateDock(Container[Widget]):
         self._viewer = napari_viewer
         self._evaluator = Evaluator()
         self._verdicts = VerdictLayer(napari_viewer)
-        self._result: Evaluation | None = None
+        self.result: Evaluation | None = None
         self._said = ""  # of the result
+        self._is_stale = False
         self._place: tuple[int, ...] = ()
         self._compared: tuple[Labels, Labels] | None = None
         self._make()
@@ -152,14 +155,15 @@ class EvaluateDock(Container[Widget]):
         self.scope.visible = pair is not None and pair[0].ndim > 2
         reason = NO_LAYERS if pair is None else labels_problem(*pair)
         set_enabled(self.evaluate, reason, EVALUATE_TIP)
-        self.note.say(reason or self._said)
+        stale = self._is_stale and not reason
+        self.note.say(OUT_OF_DATE if stale else reason or self._said, failure=stale)
         for widget, what in ((self.save_objects, "objects"), (self.save_measures, "measures")):
             set_enabled(
                 widget,
-                "" if self._result is not None else NO_TABLE,
+                "" if self.result is not None else NO_TABLE,
                 f"Write the table of {what} to a file, for a spreadsheet.",
             )
-        self.row.visible = self._result is not None
+        self.row.visible = self.result is not None
 
     def _pair(self) -> tuple[Labels, Labels] | None:
         layers = {str(layer.unique_id): layer for layer in labels_layers(self._viewer)}
@@ -180,10 +184,25 @@ class EvaluateDock(Container[Widget]):
         except NapariUnetError as error:
             self._on_failed(str(error))
             return
-        self._compared = pair
+        self._follow(pair)
         truth, prediction = (_snapshot(layer.data, self._place) for layer in pair)
         self._evaluator.start(Wanted(truth, prediction, self.iou.value, scope == VOLUME))
         self.note.say("Comparing…")
+
+    def _follow(self, pair: tuple[Labels, Labels]) -> None:
+        """Notice when what is compared is painted in."""
+        for layer in self._compared or ():
+            for event in told_by(layer):
+                event.disconnect(self._on_changed)
+        self._compared, self._is_stale = pair, False
+        for layer in pair:
+            for event in told_by(layer):
+                event.connect(self._on_changed)
+
+    def _on_changed(self) -> None:
+        if not self._is_stale and is_alive(self.native):
+            self._is_stale = True
+            self._show_state()
 
     def _on_progress(self, done: int, total: int) -> None:
         self.note.say(f"Comparing, slice {done} of {total}…")
@@ -196,7 +215,7 @@ class EvaluateDock(Container[Widget]):
             self._on_failed("The layer that was compared is gone.")
             return
         over = self._compared[1]
-        self._result = result
+        self.result = result
         painted = result.map
         if self._place:  # the map of one slice goes into a stack of nothing
             painted = np.zeros(over.data.shape, np.uint8)
@@ -217,8 +236,8 @@ class EvaluateDock(Container[Widget]):
         self._show_state()
 
     def _columns(self) -> dict[str, Any]:
-        assert self._result is not None
-        objects = self._result.objects
+        assert self.result is not None
+        objects = self.result.objects
         names = "TZYX"[-objects.center.shape[1] :]
         return objects.columns(names)
 
@@ -235,23 +254,23 @@ class EvaluateDock(Container[Widget]):
     # The tables
 
     def _filter(self, verdict: int | None) -> None:
-        if self._result is not None and verdict is not None:
-            every = self._result.objects.verdict
+        if self.result is not None and verdict is not None:
+            every = self.result.objects.verdict
             if verdict in (EVERY, WRONG):
                 self.objects.keep((every != Verdict.HIT) | (verdict == EVERY))
             else:
                 self.objects.keep(every == verdict)
 
     def _go_to(self, number: int) -> None:
-        if self._result is not None:
-            self._verdicts.go_to(self._result.objects, number, self._place)
+        if self.result is not None:
+            self._verdicts.go_to(self.result.objects, number, self._place)
 
     def _save_objects(self) -> None:
         self._save("objects.csv", self._columns())
 
     def _save_measures(self) -> None:
-        assert self._result is not None
-        named = measures(self._result.scores)
+        assert self.result is not None
+        named = measures(self.result.scores)
         values = np.array(list(named.values()), float)
         self._save("measures.csv", {"measure": np.array(list(named)), "value": values})
 
