@@ -150,3 +150,14 @@ def test_what_another_plugin_paints_in_answer_to_a_tool_is_noticed(viewer, works
     tools.grow(Target(workspace, item), click(10, 10))
     workspace.notice()
     assert item.pair.checked[33, 41] and (item.pair.ledger.labels == item.labels.data).all()
+
+
+def test_what_a_script_writes_beside_a_stroke_before_it_was_noticed_is_checked(viewer, workspace):
+    viewer.add_image(np.zeros((40, 40)))
+    item = workspace.open()
+    item.labels.data_setitem((np.array([5]), np.array([5])), 1)
+    item.labels.data[4:8, 5:30] = 2
+    item.labels.refresh()
+    workspace.notice()
+    assert item.pair.checked[4:8, 5:30].all()
+    np.testing.assert_array_equal(item.pair.ledger.labels, item.pair.labels)

@@ -61,7 +61,7 @@ class StrokeWatch:
         """Grow checked areas by what was painted since the last call; return whose."""
         painted, self._painted = self._painted, {}
         checked, self._checked = self._checked, {}
-        drawn, self._drawn = self._drawn - painted.keys(), set()
+        drawn, self._drawn = self._drawn, set()
         for item, planes in painted.items():
             with item.pair.one_step():
                 self._absorb(item, planes)
@@ -69,8 +69,9 @@ class StrokeWatch:
             with item.pair.one_step():
                 for place in places:
                     item.pair.checked_was_edited(place)
+        # A stroke does not draw the layer anew: what did may have written beside the stroke.
         undone = [item for item in drawn if item.pair.absorb(self._shown(item)) is not None]
-        return [*(painted | checked), *undone]
+        return list(dict.fromkeys([*painted, *checked, *undone]))
 
     def _absorb(self, item: OpenPair, planes: dict[Place, Box | None]) -> None:
         for place, box in planes.items():
