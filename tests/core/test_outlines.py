@@ -75,8 +75,8 @@ def test_no_ring_meets_a_corner_twice(mask):
 @given(st.lists(st.tuples(*[st.integers(-40, 140)] * 2), min_size=3, max_size=8), st.data())
 def test_filling_agrees_with_scikit_image(corners, data):
     shape = data.draw(st.tuples(*[st.integers(1, 30)] * 2))
-    # no centre lies on an edge that is upright or level
-    ring = np.array(corners) / 4 + 0.1237
+    # no centre lies on an edge: upright, level or diagonal
+    ring = np.array(corners) / 4 + (0.1237, 0.0719)
     box, inside = fill([ring], shape)
     out = np.zeros(shape, bool)
     out[box] = inside

@@ -12,6 +12,7 @@ from napari_unet.widgets.tool_list import TOOLS
 
 BY_NAME = {tool.name: tool for tool in TOOLS}
 EIGHT = np.ones((3, 3), bool)
+EDGE = 0.13  # of a pixel: a line that comes no further into it may pass it or not
 
 
 def gesture(desk, draw):
@@ -181,7 +182,8 @@ def merge(desk, draw):
     plane = before[desk.shown]
     parts = itertools.pairwise(path)
     steps = [a + (b - a) * t for a, b in parts for t in np.linspace(0, 1, 60)]
-    under = [int(plane[tuple(np.floor(step + 0.5).astype(int))]) for step in steps]
+    inside = [step for step in steps if (np.abs(step - np.floor(step + 0.5)) < 0.5 - EDGE).all()]
+    under = [int(plane[tuple(np.floor(step + 0.5).astype(int))]) for step in inside]
     along = [number for number in dict.fromkeys(under) if number]
     changed = before != after
     merged = {int(number) for number in np.unique(before[changed])}

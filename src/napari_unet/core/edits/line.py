@@ -14,6 +14,8 @@ __all__ = ["line_pixels", "numbers_along"]
 Path = ArrayLike
 """Points (N, 2) of a line: row and column, whole numbers in the middle of pixels."""
 
+STEPS = 8  # a pixel: one that a line goes through for an eighth of a pixel is not missed (chosen)
+
 
 def line_pixels(path: Path, shape: tuple[int, int]) -> NDArray[np.intp]:
     """Return the pixels (M, 2) that a line goes through, in its order, inside of a shape.
@@ -27,7 +29,7 @@ def line_pixels(path: Path, shape: tuple[int, int]) -> NDArray[np.intp]:
     points = np.asarray(path, float).reshape(-1, 2)
     pieces = [points[:1]]
     for start, end in itertools.pairwise(points):
-        steps = int(np.ceil(2 * np.abs(end - start).max()))  # half a pixel at the most
+        steps = int(np.ceil(STEPS * np.abs(end - start).max()))
         pieces.append(start + (end - start) * (np.arange(1, steps + 1) / max(steps, 1))[:, None])
     pixels = np.floor(np.concatenate(pieces) + 0.5).astype(np.intp)
     corners = np.column_stack([pixels[1:, 0], pixels[:-1, 1]])  # between diagonal steps
