@@ -57,6 +57,7 @@ def test_the_line_is_seen_while_it_is_drawn(desk):
     seen = []
 
     def look():
+        wait_until(lambda: len(desk.bench.belt.sketch.points) > 4)
         seen.extend(desk.bench.belt.sketch.points)
         sheet = desk.bench.belt.sketch._sheet
         picture = sheet.grab().toImage()

@@ -15,7 +15,7 @@ from napari_unet.core.optimise import failures_in_words
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import Batch
 
-__all__ = ["fit_head", "settle_outlines"]
+__all__ = ["BATCHES", "fit_head", "settle_outlines"]
 
 BATCHES = 8  # that it is fitted to (chosen)
 PIXELS = 1500  # of each batch, and of each patch that is rehearsed, at the most (chosen)

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from torch import nn
@@ -18,7 +19,7 @@ from napari_unet.core.distil import taught_loss
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
-from napari_unet.core.head import fit_head, settle_outlines
+from napari_unet.core.head import BATCHES, fit_head, settle_outlines
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
@@ -350,15 +351,17 @@ def iter_finetune(
     rehearsal = Rehearsal(known, run, keep)
     teacher = Teacher(known.network, run, keep) if keep > 0 else None
     loss = teaching_loss(settings.loss, teacher, rehearsal)
+    # Drawn once: when a score is due depends on the clock, and what is drawn must not.
+    views = list(islice(sampler, BATCHES))
 
     def learnt() -> nn.Module:
         network = run.averaged()
         if teacher is not None and teacher.is_confirmed and not model.config.semantic:
-            settle_outlines(network, sampler, rehearsal)
+            settle_outlines(network, views, rehearsal)
         return network
 
     if cancelled is None or not cancelled():
-        fit_head(run.network, sampler, rehearsal)
+        fit_head(run.network, views, rehearsal)
     with closing(run.steps(sampler, watched(loss, sampler), cancelled)) as reports:
         for report in reports:
             yield report
