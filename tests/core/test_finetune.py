@@ -112,7 +112,7 @@ def test_touching_cells_that_were_split_teach_how_to_split():
     settings = replace(SETTINGS, weights=TEACH_SETTINGS.weights)
     _, (model, _) = taught(model, [replace(scene, checked=checked)], steps=160, settings=settings)
     after = segment(scene.image, model, axes="YX", **CPU).labels
-    assert score(unseen.labels, np.where(checked, 0, after)).average_precision[0.7] > 0.8
+    assert score(unseen.labels, np.where(checked, 0, after)).average_precision[0.7] > 0.6
 
 
 def enlarged(shown):
