@@ -20,6 +20,7 @@ __all__ = [
     "checked_patches",
     "count_checked",
     "grow_checked",
+    "grow_inside",
     "keep_checked",
     "rim_of",
     "uncheck_objects",
@@ -85,10 +86,50 @@ def grow_checked(
         return None
     margin = _margin(margin, usual)
     around = _around(changed, before, after, max(margin, 1))
-    grown = _grow(checked[around], before[around], after[around], margin, usual)
+    return _grow_in(around, checked, before, after, margin, usual)
+
+
+def grow_inside(
+    window: Box,
+    checked: NDArray[Any],
+    before: NDArray[Any],
+    after: NDArray[Any],
+    *,
+    usual: float | None = None,
+) -> Box | None:
+    """Do what `grow_checked` does, where all that it is about is known to lie in a window.
+
+    Parameters
+    ----------
+    window : tuple of slice
+        Holds the edit, all of the objects that it touched, before and after, and a rim around
+        them.
+    checked, before, after, usual
+        See `grow_checked`.
+
+    Returns
+    -------
+    tuple of slice or None
+        See `grow_checked`.
+    """
+    if np.array_equal(before[window], after[window]):
+        return None
+    return _grow_in(window, checked, before, after, _margin(None, usual), usual)
+
+
+def _grow_in(
+    window: Box,
+    checked: NDArray[Any],
+    before: NDArray[Any],
+    after: NDArray[Any],
+    margin: int,
+    usual: float | None,
+) -> Box:
+    rows, columns = _grow(checked[window], before[window], after[window], margin, usual)
+    top, left = window[0].start, window[1].start
     return (
-        slice(grown[0].start + around[0].start, grown[0].stop + around[0].start),
-        slice(grown[1].start + around[1].start, grown[1].stop + around[1].start),
+        slice(rows.start + top, rows.stop + top),
+        slice(columns.start + left, columns.stop + left),
     )
 
 

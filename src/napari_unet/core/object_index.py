@@ -8,7 +8,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, grow_checked, rim_of
+from napari_unet.core.checked import Box, grow_checked, grow_inside, rim_of
 from napari_unet.core.edit import joined_box
 from napari_unet.core.label_index import count_objects
 from napari_unet.core.packed import runs_of
@@ -158,11 +158,4 @@ def grow_near(
     room = rim_of(usual) + 2  # what is further away has no part in it
     top, left = max(0, rows.start - room), max(0, columns.start - room)
     window = slice(top, rows.stop + room), slice(left, columns.stop + room)
-    grown = grow_checked(checked[window], before[window], after[window], usual=usual)
-    if grown is None:
-        return None
-    rows, columns = grown
-    return (
-        slice(rows.start + top, rows.stop + top),
-        slice(columns.start + left, columns.stop + left),
-    )
+    return grow_inside(window, checked, before, after, usual=usual)
