@@ -155,6 +155,7 @@ class Desk:
         self.pumps += 1
         if self.pumps % DRAWN_EVERY == 0:
             QApplication.processEvents()
+            QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
     def settle(self):
         """Pump until all has come to rest."""

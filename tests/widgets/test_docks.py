@@ -5,8 +5,8 @@ import weakref
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QPoint, QRect
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QScrollArea
+from qtpy.QtCore import QEvent, QPoint, QRect
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QScrollArea
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.model_file import Model
@@ -196,6 +196,30 @@ def test_closed_dock_opens_again_with_everything(user):
     settle(0.3)
     again = user.dock()
     assert "1 cell checked" in again.steps[1].title.value
+
+
+def test_closed_docks_leave_nothing_behind(user):
+    user.viewer.add_image(np.zeros((40, 50)))
+    kept, listening = [], []
+    for _ in range(3):
+        dock = user.dock()
+        settle(0.1)
+        kept.append(weakref.ref(dock))
+        user.viewer.window.remove_dock_widget(dock.native)
+        del dock
+        settle(0.1)
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        listening.append([len(signal) for signal in signals_of(user.bench)])
+    gc.collect()
+    assert [dock() for dock in kept] == [None] * 3
+    assert listening[0] == listening[1] == listening[2]
+    user.bench.session.said.emit("nobody is there to show it", False)
+
+
+def signals_of(bench):
+    session, workspace = bench.session, bench.workspace
+    changed = session.state_changed, session.models_changed, session.versions_changed
+    return *changed, workspace.chosen_changed, workspace.layers_changed, workspace.corrected
 
 
 def test_closing_the_viewer_ends_worker_and_session(make_napari_viewer):

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.batch_run import BatchRun, batch_command
-from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, row, set_enabled
+from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, follow, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["BatchPanel"]
@@ -59,8 +59,8 @@ class BatchPanel(Panel):
         )
         self.source.changed.connect(self._on_source)
         self.out.changed.connect(self._show_state)
-        bench.session.models_changed.connect(self._show_models)
-        bench.session.versions_changed.connect(self._show_models)
+        follow(self.native, bench.session.models_changed, self._show_models)
+        follow(self.native, bench.session.versions_changed, self._show_models)
         bench.closing.connect(self._close)
         self.native.destroyed.connect(self._close)
         self._timer = QTimer(self.native)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QInputDialog
 from napari_unet.bridge.layers import class_colour
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.class_pair import BACKGROUND
-from napari_unet.widgets.parts import Choice, Note, button, row, set_enabled
+from napari_unet.widgets.parts import Choice, Note, button, follow, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["ClassRow"]
@@ -39,8 +39,8 @@ class ClassRow:
             workspace.layers_changed,
             workspace.chosen_changed,
         ):
-            signal.connect(self.show)
-        bench.session.state_changed.connect(self._show_state)
+            follow(self.row.native, signal, self.show)
+        follow(self.row.native, bench.session.state_changed, self._show_state)
         self.show()
 
     def ask_for_names(self) -> list[str]:

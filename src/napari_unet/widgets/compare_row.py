@@ -5,7 +5,7 @@ from __future__ import annotations
 from magicgui.widgets import Container, FloatSlider, Widget
 
 from napari_unet.bridge.compare import MIDDLE
-from napari_unet.widgets.parts import Note, button, row
+from napari_unet.widgets.parts import Note, button, follow, row
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["CompareRow"]
@@ -27,7 +27,7 @@ class CompareRow:
         self.row: Container[Widget] = row(self.swipe, self.end)
         self.note = Note()
         self.swipe.changed.connect(self._compare.swipe)
-        self._compare.changed.connect(self.show)
+        follow(self.row.native, self._compare.changed, self.show)
         self.show()
 
     def show(self) -> None:

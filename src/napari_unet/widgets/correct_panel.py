@@ -10,7 +10,17 @@ from napari_unet.core.errors import NapariUnetError
 from napari_unet.widgets.class_row import ClassRow
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.next_row import NextRow
-from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
+from napari_unet.widgets.parts import (
+    Choice,
+    Note,
+    Panel,
+    button,
+    fields,
+    follow,
+    heading,
+    row,
+    set_enabled,
+)
 from napari_unet.widgets.tool_grid import ToolGrid
 from napari_unet.widgets.tool_list import NEXT_KEY
 from napari_unet.widgets.workbench import Workbench
@@ -68,13 +78,13 @@ class CorrectPanel(Panel):
             bench.workspace.chosen_changed,
             bench.session.models_changed,
         ):
-            signal.connect(self._show_labels)
-        bench.workspace.corrected.connect(self._show_corrected)
+            follow(self.native, signal, self._show_labels)
+        follow(self.native, bench.workspace.corrected, self._show_corrected)
         self.through.changed.connect(self._on_through)
-        bench.belt.changed.connect(self._show_through)
-        bench.belt.said.connect(self._on_said)
+        follow(self.native, bench.belt.changed, self._show_through)
+        follow(self.native, bench.belt.said, self._on_said)
         bench.shortcuts.offer(self.native, {**self.grid.by_key(), NEXT_KEY: self.next.next})
-        bench.session.state_changed.connect(self._show_state)
+        follow(self.native, bench.session.state_changed, self._show_state)
         self._show_labels()
 
     @property

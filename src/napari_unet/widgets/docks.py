@@ -11,7 +11,7 @@ from napari_unet.widgets.batch_panel import BatchPanel
 from napari_unet.widgets.correct_panel import CorrectPanel
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.measure_panel import MeasurePanel
-from napari_unet.widgets.parts import SPACING, Note, Panel, frame, scrolled
+from napari_unet.widgets.parts import SPACING, Note, Panel, follow, frame, scrolled
 from napari_unet.widgets.restore_row import RestoreRow
 from napari_unet.widgets.segment_panel import SegmentPanel
 from napari_unet.widgets.teach_panel import TeachPanel
@@ -41,7 +41,7 @@ class _Footed(Container[Widget]):
         self.native.layout().setSpacing(SPACING)
         self.native.layout().setStretch(0, MOST)  # napari may add a spacer of its own
         self.native.setMinimumWidth(MIN_WIDTH)
-        self.bench.session.said.connect(self._show_status)
+        follow(self.native, self.bench.session.said, self._show_status)
         if self.bench.status:
             self._show_status(self.bench.status, self.bench.status_is_failure)
         self.bench.add_dock(self.native)

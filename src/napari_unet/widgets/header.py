@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog, QMenu
 from napari_unet.bridge.layers import channel_axes, channel_choices, image_problem
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.widgets.card import CardDialog
-from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, row
+from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, follow, row
 from napari_unet.widgets.session_menu import SessionMenu
 from napari_unet.widgets.size_row import SizeRow
 from napari_unet.widgets.workbench import Workbench
@@ -55,9 +55,9 @@ class Header(Panel):
         self.axis.changed.connect(self._on_channels)
         self.channel.changed.connect(self._on_channels)
         self.model.changed.connect(self._on_model)
-        bench.workspace.layers_changed.connect(self._show_images)
-        bench.workspace.chosen_changed.connect(self._show_images)
-        bench.session.models_changed.connect(self._show_models)
+        follow(self.native, bench.workspace.layers_changed, self._show_images)
+        follow(self.native, bench.workspace.chosen_changed, self._show_images)
+        follow(self.native, bench.session.models_changed, self._show_models)
         self._show_models()
         self._show_images()
         self.size.refresh()

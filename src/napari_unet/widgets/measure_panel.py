@@ -16,7 +16,18 @@ from napari_unet.core.errors import NapariUnetError
 from napari_unet.formats.tables import Columns, write_table
 from napari_unet.session.measures import Scope, unit_of
 from napari_unet.widgets.object_table import ObjectTable
-from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, frame, row, set_enabled
+from napari_unet.widgets.parts import (
+    Choice,
+    Note,
+    Panel,
+    button,
+    fields,
+    follow,
+    frame,
+    is_alive,
+    row,
+    set_enabled,
+)
 from napari_unet.widgets.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -69,8 +80,8 @@ class MeasurePanel(Panel):
         self.measuring.changed.connect(self._show)
         self.measuring.pointed.connect(self._choose)
         workspace = self._bench.workspace
-        workspace.layers_changed.connect(self._show_layers)
-        workspace.chosen_changed.connect(self._show_layers)
+        follow(self.native, workspace.layers_changed, self._show_layers)
+        follow(self.native, workspace.chosen_changed, self._show_layers)
         self._bench.closing.connect(self._close)
         self.native.destroyed.connect(self.measuring.close)
         self._timer = QTimer(self.native)
@@ -81,6 +92,8 @@ class MeasurePanel(Panel):
         self._number: int | None = None  # of the chosen cell
 
     def _close(self) -> None:
+        if not is_alive(self.native):  # the dock was closed before
+            return
         self._timer.stop()
         self.native.destroyed.disconnect(self.measuring.close)
         self.measuring.close()

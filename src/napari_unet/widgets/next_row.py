@@ -12,7 +12,7 @@ from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.core.uncertainty import Doubt
 from napari_unet.session.image import Place
 from napari_unet.session.pair import Pair
-from napari_unet.widgets.parts import Note, Panel, button, row, set_enabled
+from napari_unet.widgets.parts import Note, Panel, button, follow, row, set_enabled
 from napari_unet.widgets.tool_list import NEXT_KEY, with_key
 from napari_unet.widgets.workbench import Workbench
 
@@ -38,10 +38,11 @@ class NextRow(Panel):
         self.note = Note()
         super().__init__([row(self.next, self.right, self.left), self.note])
         self.native.layout().setContentsMargins(0, 0, 0, 0)
-        bench.review.changed.connect(self._on_found)
+        follow(self.native, bench.review.changed, self._on_found)
         for signal in (bench.workspace.corrected, bench.workspace.chosen_changed):
-            signal.connect(self._show)
+            follow(self.native, signal, self._show)
         bench.closing.connect(self._ring.remove)
+        self.native.destroyed.connect(self._ring.remove)
         self._show()
 
     def go_on(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any  # what is chosen from
 
 from magicgui.widgets import ComboBox, Container, Label, PushButton, Widget
+from psygnal import SignalInstance
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
@@ -16,6 +17,7 @@ __all__ = [
     "Panel",
     "button",
     "fields",
+    "follow",
     "frame",
     "heading",
     "is_alive",
@@ -180,6 +182,12 @@ def set_enabled(widget: Widget, reason: str, tooltip: str) -> None:
     """Switch a widget on, or off with the reason why."""
     widget.enabled = not reason
     widget.tooltip = reason or tooltip
+
+
+def follow(widget: QWidget, signal: SignalInstance, slot: Callable[..., object]) -> None:
+    """Call a method at a signal that outlives its widget, as long as the widget is there."""
+    signal.connect(slot)
+    widget.destroyed.connect(lambda *_: signal.disconnect(slot, missing_ok=True))
 
 
 def is_alive(widget: QWidget) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_unet.core.errors import NapariUnetError
-from napari_unet.widgets.parts import Note, Panel, button, row
+from napari_unet.widgets.parts import Note, Panel, button, follow, row
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["RestoreRow"]
@@ -23,7 +23,7 @@ class RestoreRow(Panel):
         self.problem = Note()
         self.buttons = row(self.restore, self.discard)
         super().__init__([self.note, self.buttons, self.problem])
-        self._workspace.keeper.found.connect(self._show)
+        follow(self.native, self._workspace.keeper.found, self._show)
         self._show()
 
     def _show(self) -> None:

@@ -7,7 +7,17 @@ from magicgui.widgets import FloatSlider, ProgressBar, Slider
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.pair import UNSET, ObjectSettings
 from napari_unet.widgets.header import Header
-from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, heading, row, set_enabled
+from napari_unet.widgets.parts import (
+    Choice,
+    Note,
+    Panel,
+    button,
+    fields,
+    follow,
+    heading,
+    row,
+    set_enabled,
+)
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["SegmentPanel"]
@@ -68,13 +78,13 @@ class SegmentPanel(Panel):
         self.smallest.changed.connect(self._on_smallest)
         self.split.changed.connect(self._on_slider)
         session, workspace = self._bench.session, self._bench.workspace
-        session.state_changed.connect(self._show_state)
-        session.progress.connect(self._show_progress)
-        session.models_changed.connect(self._take_defaults)
-        session.size_changed.connect(self._show_smallest)
-        session.settings_changed.connect(self._on_settings)
-        workspace.chosen_changed.connect(self._show_smallest)
-        workspace.chosen_changed.connect(self._show_state)
+        follow(self.native, session.state_changed, self._show_state)
+        follow(self.native, session.progress, self._show_progress)
+        follow(self.native, session.models_changed, self._take_defaults)
+        follow(self.native, session.size_changed, self._show_smallest)
+        follow(self.native, session.settings_changed, self._on_settings)
+        follow(self.native, workspace.chosen_changed, self._show_smallest)
+        follow(self.native, workspace.chosen_changed, self._show_state)
 
     def press(self) -> None:
         """Segment the chosen image, what is seen first."""

@@ -13,7 +13,7 @@ from napari_unet.bridge.view import shown_place
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.image import Image, Place
 from napari_unet.session.object_size import MOST, ObjectSize
-from napari_unet.widgets.parts import button, let_shrink, row, set_enabled
+from napari_unet.widgets.parts import button, follow, let_shrink, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["SizeRow"]
@@ -61,7 +61,7 @@ class SizeRow:
             workspace.chosen_changed,
             workspace.layers_changed,
         ):
-            signal.connect(self.refresh)
+            follow(self.line.native, signal, self.refresh)
 
     def _make_box(self) -> FloatSpinBox:
         made = FloatSpinBox(label="", min=0.0, max=MOST, step=1.0, value=0.0, tooltip=TIP)

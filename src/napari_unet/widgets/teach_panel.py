@@ -17,6 +17,7 @@ from napari_unet.widgets.parts import (
     Panel,
     button,
     fields,
+    follow,
     frame,
     heading,
     row,
@@ -77,12 +78,12 @@ class TeachPanel(Panel):
         self.live.changed.connect(self._on_live)
         self.keep.changed.connect(self._on_settings)
         self.time.changed.connect(self._on_settings)
-        bench.session.settings_changed.connect(self._take_settings)
+        follow(self.native, bench.session.settings_changed, self._take_settings)
         session, workspace = bench.session, bench.workspace
         for signal in (session.state_changed, workspace.corrected, workspace.chosen_changed):
-            signal.connect(self._show_state)
-        session.progress.connect(self._show_progress)
-        session.curve_changed.connect(self._show_curve)
+            follow(self.native, signal, self._show_state)
+        follow(self.native, session.progress, self._show_progress)
+        follow(self.native, session.curve_changed, self._show_curve)
         self._show_state()
 
     def press(self) -> None:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QSizePolicy, QWidget
 
 from napari_unet.bridge import corrections
 from napari_unet.widgets.key_list import KeyList, key_rows
-from napari_unet.widgets.parts import SPACING, button, frame, set_enabled
+from napari_unet.widgets.parts import SPACING, button, follow, frame, set_enabled
 from napari_unet.widgets.tool_list import NEW, TOOLS, VIEW_KEY, Tool, with_key
 from napari_unet.widgets.workbench import Workbench
 
@@ -39,7 +39,7 @@ class ToolGrid:
         self._inside = QWidget()
         self.row: Container[Widget] = frame(self._inside)
         self._lay_out()
-        bench.belt.changed.connect(self._show_hand)
+        follow(self.row.native, bench.belt.changed, self._show_hand)
         self._show_hand()
 
     def _make(self, tool: Tool) -> PushButton:

@@ -14,7 +14,17 @@ from qtpy.QtWidgets import QApplication, QLabel, QSizePolicy
 from napari_unet.bridge.view import shown_place, visible_center
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.variations import Variations, as_text, mosaic
-from napari_unet.widgets.parts import Note, Panel, button, fields, frame, is_alive, row, scrolled
+from napari_unet.widgets.parts import (
+    Note,
+    Panel,
+    button,
+    fields,
+    follow,
+    frame,
+    is_alive,
+    row,
+    scrolled,
+)
 from napari_unet.widgets.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -112,7 +122,7 @@ class VaryDock(Container[Widget]):
             slider.changed.connect(self._soon)
         self._variations.done.connect(self._on_done)
         self._variations.failed.connect(self._on_failed)
-        self.bench.workspace.chosen_changed.connect(self._soon)
+        follow(self.native, self.bench.workspace.chosen_changed, self._soon)
         self.native.destroyed.connect(self._variations.stop)
         self.bench.closing.connect(self._stop)
 

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QInputDialog, QMenu
 
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.versions import UNTAUGHT, Version
-from napari_unet.widgets.parts import Choice, button, row, set_enabled
+from napari_unet.widgets.parts import Choice, button, follow, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["VersionRow"]
@@ -47,8 +47,8 @@ class VersionRow:
         self.menu.native.setMenu(menu)
         self.row: Container[Widget] = row(self.version, self.back, self.menu)
         self.version.changed.connect(self._on_version)
-        bench.session.versions_changed.connect(self._show)
-        bench.session.state_changed.connect(self._show_state)
+        follow(self.row.native, bench.session.versions_changed, self._show)
+        follow(self.row.native, bench.session.state_changed, self._show_state)
         self._show()
 
     def rename(self, title: str) -> None:

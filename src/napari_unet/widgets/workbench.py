@@ -105,12 +105,19 @@ class Workbench(QObject):
                     self._window = window
                     window.destroyed.connect(self.close)
 
+    def _forget_closed(self) -> None:
+        """napari takes a dock that is closed out of its window, and makes another one later."""
+        for dock in self._docks:
+            if dock not in self._new_docks and is_alive(dock) and dock.parentWidget() is None:
+                dock.deleteLater()
+
     def _on_said(self, sentence: str, is_failure: bool) -> None:
         self.status, self.status_is_failure = sentence, is_failure
 
     def _pump(self) -> None:
         if self._new_docks:
             self._find_windows()
+        self._forget_closed()
         if not self.shortcuts.notice():
             self.belt.drop()
         self.session.guarded(self.workspace.notice)  # a stroke comes before what is made now
