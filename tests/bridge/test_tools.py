@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from faults.desk import Mouse
 from napari_unet.bridge import tools
 from napari_unet.bridge.gestures import Gesture
 from napari_unet.bridge.tools import Target
+from napari_unet.bridge.undo import UNDO
 from napari_unet.core.errors import InputError
+from strokes import press
 
 
 def click(y, x, place=(), **given):
@@ -150,6 +153,25 @@ def test_what_another_plugin_paints_in_answer_to_a_tool_is_noticed(viewer, works
     tools.grow(Target(workspace, item), click(10, 10))
     workspace.notice()
     assert item.pair.checked[33, 41] and (item.pair.ledger.labels == item.labels.data).all()
+
+
+@pytest.mark.parametrize("hasty", [False, True])
+def test_a_stroke_that_begins_before_the_last_one_was_noticed_is_another_edit(
+    viewer, workspace, hasty
+):
+    item = opened(viewer, workspace, (40, 50))
+    item.labels.brush_size = 9
+    for mode, value in (("paint", 7), ("erase", 7)):
+        item.labels.mode, item.labels.selected_label = mode, value
+        mouse = Mouse()
+        mouse.dims_displayed = [0, 1]
+        mouse.drag(item.labels, [(30.0, 30.0), (30.0, 40.0)])
+        if not hasty:
+            workspace.notice()
+    workspace.notice()
+    assert item.pair.checked[30, 35]  # a cell was there, and was taken away: there is none
+    press(viewer, UNDO, item.labels)
+    assert item.labels.data[30, 35] == 7
 
 
 def test_what_a_script_writes_beside_a_stroke_before_it_was_noticed_is_checked(viewer, workspace):

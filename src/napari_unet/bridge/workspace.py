@@ -281,6 +281,7 @@ class Workspace(ImageChoice):
         self._stale.add(_id(item.image))
         self._strokes.follow(item)
         self._keys.follow(item.labels)
+        item.labels.mouse_drag_callbacks.insert(0, self._on_press)
         item.labels.events.data.connect(self._on_data)
         self.layers_changed.emit()
         self.corrected.emit()
@@ -288,6 +289,8 @@ class Workspace(ImageChoice):
     def _unfollow(self, item: OpenPair) -> None:
         self._strokes.unfollow(item)
         self._keys.unfollow(item.labels)
+        if self._on_press in item.labels.mouse_drag_callbacks:
+            item.labels.mouse_drag_callbacks.remove(self._on_press)
         item.labels.events.data.disconnect(self._on_data)
         self._unfollow_checked(item)
 
@@ -335,6 +338,10 @@ class Workspace(ImageChoice):
                 self.labels_changed(item)
             else:
                 self.checked_grew(item)
+
+    def _on_press(self, layer: Labels, event: Any) -> None:
+        """Two strokes are two edits, however soon the next one begins."""
+        self.session.guarded(self.notice)
 
     def checked_grew(self, item: OpenPair) -> None:
         """Draw the checked area of a pair anew, and tell of it.
