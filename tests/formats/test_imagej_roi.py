@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -189,6 +190,18 @@ def test_a_zip_bomb_is_refused_before_it_unfolds(tmp_path, monkeypatch):
         archive.writestr("a.roi", bytes(10_000_000))
     with pytest.raises(InputError, match="unpacks to more than"):
         read_rois(tmp_path / "a.zip", SHAPE)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_zipfile_would_unpack_in_one_go_is_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.roi", bytes(10_000_000))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="packed in a way that is not read"):
+        read_rois(tmp_path / "a.zip", SHAPE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 def test_many_entries_that_are_small_each_are_refused_together(tmp_path, monkeypatch):
