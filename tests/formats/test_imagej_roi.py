@@ -58,6 +58,15 @@ def test_an_oval_covers_the_pixels_whose_centres_it_encloses(tmp_path):
     assert read.labels.sum() == 12
 
 
+def test_ovals_as_large_as_the_image_are_kept_in_memory_one_at_a_time(tmp_path):
+    path = saved(tmp_path / "a.zip", *[roi(2, 0, 0, 1000, 1000)] * 60)
+    tracemalloc.start()
+    assert read_rois(path, (1000, 1000)).labels.max() == 60
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000  # all of them at once would take 60 beside the rest
+
+
 def test_a_polygon_between_pixels_covers_those_whose_centres_it_encloses(tmp_path):
     points = np.array([[2.6, 2.6], [6.4, 2.6], [6.4, 4.6], [2.6, 4.6]], np.float32)
     one = roifile.ImagejRoi.frompoints(points, name="a")
