@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.model_file import Model
 from napari_unet.widgets.card import CardDialog, card_html, picture_of
+from napari_unet.widgets.parts import Note
 from person import settle
 
 CONFIG = ModelConfig(width=2, depth=1, diameter=20.3)
@@ -35,6 +36,15 @@ def card(qtbot):
     qtbot.addWidget(dialog)
     dialog.show()
     return dialog
+
+
+def test_names_out_of_a_strangers_file_are_shown_letter_by_letter(qtbot):
+    name = "<img src='file:///etc/passwd'><b>cells</b>"
+    note = Note(name)
+    qtbot.addWidget(note.native)
+    assert note.native.textFormat() is Qt.TextFormat.PlainText and note.native.text() == name
+    html = card_html(replace(CONFIG, classes=("background", name)), replace(CARD, title=name))
+    assert "<img" not in html and html.count("&lt;img") == 2
 
 
 def test_all_that_is_known_is_on_it(card):
