@@ -24,7 +24,7 @@ __all__ = ["check_packed", "open_tiff"]
 MOST_PLANES = 2**22
 
 # How many times its size a strip can unpack to, by the compression's number. zlib's own pages say
-# 1032 : 1; of LZMA 7,100 : 1 was measured on zeros.
+# 1032 : 1; of LZMA 6,827 : 1 was measured, on 2^27 zeros.
 REACH = {8: 1032, 32946: 1032, 34925: 10_000}
 LZMA = 34925
 
