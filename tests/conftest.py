@@ -8,6 +8,9 @@ import pytest
 # The tests run side by side, one on each core; torch reads this when it is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# napari's preferences of the person who runs the tests, and ours among them, are left alone.
+os.environ["NAPARI_CONFIG"] = ""
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import tifffile
 from brightness import brightness_model
 from napari_unet import cli
 from napari_unet.commands import segment
-from napari_unet.commands.batch import JOURNAL, REPORT
+from napari_unet.commands.batch import JOURNAL, REPORT, digest
 from napari_unet.formats.labels import read_labels
 from small_scenes import discs, photograph
 
@@ -211,7 +212,7 @@ def test_a_journal_that_was_cut_or_is_damaged_costs_no_more_than_its_lines(
     assert work[COUNT:] == ["n5.tif"]
     run(capsys, images, model)
     assert len(work) == COUNT + 1
-    journal.write_text('[1]\n{"target": 3}\nnull\n\x00')
+    journal.write_text('[1]\n{"target": 3}\nnull\n\x00\n' + "[" * 100_000)
     run(capsys, images, model)
     assert len(work) == 2 * COUNT + 1
 
@@ -242,3 +243,19 @@ def test_a_single_image_goes_to_a_file_of_its_own_and_leaves_no_journal(
         assert run(capsys, images / "n0.tif", model, out="a.geojson")[0] == 0
     assert len(work) == 2
     assert not (images.parent / JOURNAL).exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_to_folders_are_not_followed_when_an_image_is_known_again(tmp_path):
+    image, outside = tmp_path / "x.zarr", tmp_path / "outside"
+    image.mkdir()
+    outside.mkdir()
+    (image / "zarr.json").write_text("{}")
+    before = digest(image)
+    (image / "0").symlink_to(outside)
+    (image / "1").symlink_to(image)  # back to itself
+    (outside / "a").write_text("1")
+    assert digest(image) == before
+    (image / "2").mkdir()
+    (image / "2" / "c").write_text("1")
+    assert digest(image) != before

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 import runpy
+import shlex
+from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
+from napari_unet import core
 from napari_unet.commands.parser import build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "docs" / ".site"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -28,12 +35,105 @@ def options(parser: argparse.ArgumentParser) -> set[str]:
     return found.union(*(options(child) for child in children(parser).values()))
 
 
+def prose(document: Path) -> str:
+    """What is not code."""
+    text = document.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@cache
+def anchors(document: Path) -> set[str]:
+    """As GitHub and mkdocs make them of headings; both agree on plain ones."""
+    heads = re.findall(r"^#+ (.+)$", prose(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document):
-    targets = LINK.findall(document.read_text(encoding="utf-8"))
-    local = [t.partition("#")[0] for t in targets if not t.startswith(("https:", "#"))]
-    missing = [target for target in local if not (document.parent / target).exists()]
-    assert not missing
+    wrong = []
+    for target in LINK.findall(prose(document)):
+        link = urlsplit(target)
+        place = document.parent / link.path if link.path else document
+        is_known = link.scheme == "https" or (not link.scheme and place.exists())
+        if is_known and link.fragment and place.suffix == ".md":
+            is_known = link.fragment in anchors(place)
+        if not is_known:
+            wrong.append(target)
+    assert not wrong
+
+
+def test_the_site_lists_every_page_once():
+    values = yaml.load((SITE / "mkdocs.yml").read_text(encoding="utf-8"), yaml.SafeLoader)
+    assert (SITE / values["docs_dir"]).resolve() == ROOT / "docs"
+
+    def pages(entry):
+        if isinstance(entry, str):
+            return [entry]
+        return [page for part in (entry.values() if isinstance(entry, dict) else entry)
+                for page in pages(part)]  # fmt: skip
+
+    assert sorted(pages(values["nav"])) == sorted(path.name for path in DOCUMENTS[1:])
+
+
+def shown_commands() -> list[str]:
+    """Command lines of ours in blocks of code."""
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for block in re.findall(r"^```bash\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+            lines = [part.strip() for line in block.splitlines() for part in line.split("&&")]
+            found += [line for line in lines if line.startswith("napari-unet ")]
+    return sorted(set(found))
+
+
+@pytest.mark.parametrize("line", shown_commands())
+def test_commands_that_are_shown_are_ones_that_the_program_takes(line):
+    words = shlex.split(line, comments=True)[1:]
+    build_parser().parse_args(words)
+
+
+@cache
+def said_by_the_program() -> str:
+    """All texts in the source, each on a line; of one with values its fixed parts."""
+    texts = []
+    for file in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value.replace("\n", " "))
+    return "\n".join(texts)
+
+
+def test_sentences_that_are_quoted_are_ones_that_the_program_says():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    cells = [row.split("|")[1] for row in page.splitlines() if row.startswith("|")]
+    quoted = [text for cell in cells for text in re.findall(r'"([^"]+)"', cell)]
+    assert len(quoted) > 5
+    assert not [text for text in quoted if text not in said_by_the_program()]
+
+
+def test_the_reference_has_all_that_core_offers():
+    page = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^::: napari_unet\.core\.(\w+)\.(\w+)$", page, re.MULTILINE)
+    assert sorted(name for _, name in listed) == sorted(core.__all__)
+    for home, name in listed:
+        tree = ast.parse((Path(core.__file__).parent / f"{home}.py").read_text(encoding="utf-8"))
+        made = [node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        assert name in made
+
+
+def test_every_picture_is_made_by_a_script_and_shown():
+    scripts = "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("make_*.py"))
+    pages = "".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    for picture in (ROOT / "docs" / "images").iterdir():
+        name = re.sub(r"^correct_\d_", "", picture.stem)  # counted by make_walkthrough.py
+        assert name in scripts, f"no script names {picture.name}"
+        assert f"images/{picture.name})" in pages, f"no page shows {picture.name}"
+
+
+def test_the_page_on_security_names_tests_that_exist():
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(tests/[a-z_/]+\.py)`", page))
+    assert len(named) > 10 and all((ROOT / name).is_file() for name in named)
 
 
 def test_every_command_and_option_is_in_the_reference():

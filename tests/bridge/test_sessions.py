@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import EpsImagePlugin
 
 from desks import CELL, OTHER, SHAPE, assert_back, corrected, never, noise
 from napari_unet.bridge.undo import UNDO
@@ -76,7 +77,10 @@ def test_channels_come_back_as_they_were_chosen(desks, tmp_path):
     assert again.labels.data.shape == (2, *SHAPE)
 
 
-def test_a_link_that_is_none_is_told(desks, data):
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) print\n%%EOF\n"
+
+
+def test_a_link_that_is_none_is_told(desks, data, monkeypatch):
     first, second = desks(), desks()
     corrected(first, data / "cells.tif")
     first.save(data / "session")
@@ -84,7 +88,10 @@ def test_a_link_that_is_none_is_told(desks, data):
     ran = data / "ran"
     for name in ("evil.py", "EVIL.PY"):
         (data / "session" / name).write_text(f"open({str(ran)!r}, 'w').close()")
-    for link in ("a" * 4000, "/dev/zero", "http://localhost/cells.tif", "evil.py", "EVIL.PY"):
+    (data / "session" / "evil.png").write_bytes(POSTSCRIPT)
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: ran.touch())
+    links = ("a" * 4000, "/dev/zero", "http://localhost/cells.tif", "evil.py", "EVIL.PY")
+    for link in (*links, "evil.png"):
         saved["images"][0] |= {"relative": link, "absolute": link}
         (data / "session" / SESSION).write_text(json.dumps(saved))
         second.open(data / "session", lambda _: None)

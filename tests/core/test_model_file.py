@@ -191,6 +191,10 @@ def settings(**changes):
     [
         ({"napari_unet_format": "2"}, "newer version; update napari-unet"),
         ({"napari_unet_format": "one"}, "newer version; update napari-unet"),
+        ({"napari_unet_format": "²"}, "newer version; update napari-unet"),
+        ({"napari_unet_format": "9" * 5000}, "newer version; update napari-unet"),
+        ({"config": "[" * 100_000}, "damaged: its settings are missing"),
+        ({"card": '{"a":' * 100_000}, "damaged: its settings are missing"),
         ({"config": None}, "damaged: its settings are missing"),
         ({"card": None}, "damaged: its settings are missing"),
         ({"config": "{"}, "damaged: its settings are missing"),

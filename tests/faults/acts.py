@@ -403,7 +403,7 @@ def docks(desk, draw):
         while desk.docks:
             desk.viewer.window.remove_dock_widget(desk.docks.pop().native)
         desk.pump()
-    names = ["U-Net", "Correct labels for a U-Net"]
+    names = ["U-Net", "Correct labels"]
     for name in names[: draw.integers(3)]:
         desk.open_dock(name)
     return f"{len(desk.docks)} open"

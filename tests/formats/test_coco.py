@@ -121,6 +121,18 @@ def test_run_lengths_of_many_objects_take_no_more_room_than_the_objects(tmp_path
     assert peak < 60 * size**2  # a mask of the plane for each would take 300
 
 
+def test_objects_as_large_as_the_image_are_kept_in_memory_one_at_a_time(tmp_path):
+    size = 1000
+    full = {"size": [size, size], "counts": [0, size**2]}
+    values = data_set(*[annotation(n + 1, segmentation=full) for n in range(60)])
+    values["images"][0] |= {"width": size, "height": size}
+    tracemalloc.start()
+    assert (read(tmp_path, values).labels == 60).all()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 * size**2  # all masks at once would take 60 beside the rest
+
+
 def test_a_crowd_is_not_checked(tmp_path):
     crowd = {"size": [6, 8], "counts": [1, 2, 45]}
     found = read(tmp_path, data_set(annotation(), annotation(2, segmentation=crowd, iscrowd=1)))
@@ -153,6 +165,8 @@ def test_of_several_images_the_named_one_is_read(tmp_path):
         (data_set(annotation(segmentation={"size": [60, 80], "counts": "0"})), "of the image|of"),
         (data_set(annotation(segmentation=[[1, 2, 3]])), "is no COCO file"),
         (data_set(annotation(segmentation=7)), "is no COCO file"),
+        (data_set(annotation(segmentation={"size": [6, 8]})), "'counts' is missing"),
+        (data_set(annotation(segmentation={"size": 6, "counts": "0"})), "is no COCO file"),
     ],
 )
 def test_what_is_no_coco_is_refused(tmp_path, values, sentence):

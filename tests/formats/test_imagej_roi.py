@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -55,6 +56,15 @@ def test_an_oval_covers_the_pixels_whose_centres_it_encloses(tmp_path):
     expected = np.array([[0, 1, 1, 0], [1, 1, 1, 1], [1, 1, 1, 1], [0, 1, 1, 0]])
     assert np.array_equal(read.labels[4:8, 4:8], expected)
     assert read.labels.sum() == 12
+
+
+def test_ovals_as_large_as_the_image_are_kept_in_memory_one_at_a_time(tmp_path):
+    path = saved(tmp_path / "a.zip", *[roi(2, 0, 0, 1000, 1000)] * 60)
+    tracemalloc.start()
+    assert read_rois(path, (1000, 1000)).labels.max() == 60
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40_000_000  # all of them at once would take 60 beside the rest
 
 
 def test_a_polygon_between_pixels_covers_those_whose_centres_it_encloses(tmp_path):
@@ -189,6 +199,18 @@ def test_a_zip_bomb_is_refused_before_it_unfolds(tmp_path, monkeypatch):
         archive.writestr("a.roi", bytes(10_000_000))
     with pytest.raises(InputError, match="unpacks to more than"):
         read_rois(tmp_path / "a.zip", SHAPE)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_zipfile_would_unpack_in_one_go_is_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.roi", bytes(10_000_000))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="packed in a way that is not read"):
+        read_rois(tmp_path / "a.zip", SHAPE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 def test_many_entries_that_are_small_each_are_refused_together(tmp_path, monkeypatch):

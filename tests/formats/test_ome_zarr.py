@@ -1,11 +1,13 @@
 """OME-Zarr in and labels out."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from napari_unet.core.errors import InputError
+from napari_unet.formats import ome_zarr
 from napari_unet.formats.ome_zarr import is_ome_zarr, labels_of, open_ome_zarr, plate_images
 from napari_unet.formats.ome_zarr_labels import DONE, LabelsWriter
 
@@ -116,6 +118,15 @@ def pickled(values):
     values["filters"] = [{"id": "pickle"}]
 
 
+def pickled_beside_a_bait(values):
+    values["codecs"] = [{"name": "bytes"}]  # of the other format: zarr passes over it
+    values["compressor"] = {"id": "pickle"}
+
+
+def pickled_under_another_name(values):
+    values["filters"] = [{"name": "zlib", "id": "pickle"}]  # zarr goes by the id
+
+
 def pickled_within(values):
     inner = [{"name": "bytes"}, {"name": "numcodecs.pickle", "configuration": {}}]
     values["codecs"] = [{"name": "sharding_indexed", "configuration": {"codecs": inner}}]
@@ -137,7 +148,13 @@ def other_axes(values):
     ("version", "name", "change", "sentence"),
     [
         ("0.4", "0/.zarray", pickled, "packed by 'pickle'"),
+        ("0.4", "0/.zarray", pickled_beside_a_bait, "packed by 'pickle'"),
+        ("0.4", "0/.zarray", pickled_under_another_name, "packed by 'pickle'"),
+        ("0.4", "0/.zarray", lambda v: v.update(filters="pickle"), "packed by 'pickle'"),
+        ("0.5", "0/zarr.json", lambda v: v.update(codecs=None), "packed by 'None'"),
         ("0.5", "0/zarr.json", pickled_within, "packed by 'numcodecs.pickle'"),
+        ("0.4", "0/.zarray", lambda v: v.update(compressor={"id": "bz2"}), "packed by 'bz2'"),
+        ("0.4", "0/.zarray", lambda v: v.update(compressor={"id": "lzma"}), "packed by 'lzma'"),
         ("0.4", "0/.zarray", huge_chunks, "chunks of more than 2 GB"),
         ("0.4", ".zattrs", outside, "lies outside of it"),
         ("0.4", ".zattrs", other_axes, "not those of an image"),
@@ -153,6 +170,28 @@ def test_a_strangers_file_is_refused_with_the_reason(tmp_path, version, name, ch
     edited(path, name, change)
     with pytest.raises(InputError, match=sentence):
         open_ome_zarr(path)
+
+
+def test_metadata_that_are_too_large_are_not_parsed(tmp_path, monkeypatch):
+    path = write_image(tmp_path / "x.zarr", ramp(8, 9), "yx")
+    monkeypatch.setattr(ome_zarr, "MOST_METADATA", 100)
+    with pytest.raises(InputError, match="is larger than"):
+        open_ome_zarr(path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("name", ["labels", "labels/cells"])
+def test_labels_are_not_written_through_a_link_out_of_the_image(tmp_path, name):
+    path = write_image(tmp_path / "x.zarr", ramp(8, 9), "yx")
+    outside = tmp_path / "outside"
+    (outside / "cells").mkdir(parents=True)
+    (outside / DONE).touch()
+    (outside / "cells" / DONE).touch()
+    (path / name).parent.mkdir(exist_ok=True)
+    (path / name).symlink_to(outside)
+    with pytest.raises(InputError, match="leads out of"):
+        LabelsWriter(path / "labels" / "cells", open_ome_zarr(path))
+    assert {p.name for p in outside.rglob("*")} == {"cells", DONE}
 
 
 def test_without_zarr_a_sentence_says_what_to_install(tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """Packages of BioImage.IO that other programs have made."""
 
+import contextlib
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 import zoo_packages as zoo
-from napari_unet.core.errors import InputError
+from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.models.graph import GraphNetwork
 from napari_unet.core.segmentation import segment
@@ -140,6 +142,22 @@ def pickled(files, values):
     values["inputs"][0]["test_tensor"] = "in.npy"
 
 
+def huge(files, values):
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 1000000, 1000000)}"
+    files["in.npy"] = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(99)
+    values["inputs"][0]["test_tensor"] = "in.npy"
+
+
+def divided_by_nothing(files, values):
+    kwargs = {"mean": 1, "std": 0}
+    steps = [{"id": "fixed_zero_mean_unit_variance", "kwargs": kwargs}]
+    values["inputs"][0]["preprocessing"] = steps
+
+
+def without_end(files, values):
+    values["inputs"][0]["axes"][2]["size"] = {"min": float("inf"), "step": 16}
+
+
 def elsewhere(files, values):
     values["weights"]["torchscript"] = {"source": "https://example.org/weights.pt"}
 
@@ -160,7 +178,10 @@ def outside(files, values):
         (other_scale, "its own test image gives other probabilities"),
         (logits, "numbers from -7 to -7, not with probabilities"),
         (affinities, "12 channels that are not classes"),
-        (pickled, "is damaged"),
+        (pickled, "not of one batch of channels"),
+        (huge, "a test image is cut off"),
+        (divided_by_nothing, "is damaged"),
+        (without_end, "is damaged"),
         (elsewhere, "is not in the package"),
         (outside, "has no passwd"),
         (changed(type="dataset"), "it is no model but a dataset"),
@@ -198,13 +219,64 @@ def test_weights_that_are_a_pickle_are_not_unpickled(tmp_path, monkeypatch, kind
 
 
 def test_yaml_that_would_make_objects_is_refused(tmp_path):
-    import zipfile
-
     path = tmp_path / "b.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("rdf.yaml", "!!python/object/apply:os.mkdir ['harmed']")
     with pytest.raises(InputError, match="no YAML"):
         read_package(path)
+
+
+LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 8)
+)
+MERGED = "a0: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 8)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (LAUGHS + "name: *a7", "unfolds to more text"),
+        (MERGED, "unfolds to more text"),
+        ("a: &a [*a]", "unfolds to more text"),
+        ("[" * 1000, "no YAML"),
+        ("a: 2001-99-99", "no YAML"),
+        ("a: " + "9" * 5000, "no YAML"),
+        ("", "is empty"),
+        (" " * 2**23, "unpacks to more than"),
+    ],
+    ids=["laughs", "merged", "itself", "nested", "date", "number", "empty", "long"],
+)
+def test_a_description_that_unfolds_or_is_none_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("rdf.yaml", text)
+    with pytest.raises(InputError, match=sentence) as caught:
+        read_package(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_description_says_twice_may_be_an_alias(tmp_path):
+    files = zoo.files_of()
+    values = zoo.described(files)
+    values["authors"] = values["maintainers"] = [{"name": "A. Stranger"}]
+    path = zoo.write(tmp_path / "b.zip", files, values)
+    with zipfile.ZipFile(path) as archive:
+        assert b"*id001" in archive.read("bioimageio.yaml")
+    assert read_package(path).card.title == "Friendly Blobs"
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "C:\\evil", "..", "a/b", "x" * 5000])
+def test_the_name_of_a_package_is_never_a_path(tmp_path, name):
+    files = zoo.files_of()
+    folder = tmp_path / "in" / "deep"
+    folder.mkdir(parents=True)
+    path = zoo.write(tmp_path / "b.zip", files, zoo.described(files) | {"name": name})
+    with contextlib.suppress(NapariUnetError):  # a name that is too long for a file
+        assert Path(take_in(path, folder)).parent == folder
+    made = {one.relative_to(tmp_path).parts[:2] for one in tmp_path.rglob("*.safetensors")}
+    assert made <= {("in", "deep")}
 
 
 def test_a_zip_of_rois_is_no_package(tmp_path):

@@ -85,10 +85,10 @@ def test_a_class_is_added_by_a_name_of_its_own(name):
     assert pair.add_class(" b ") == 2 and pair.classes == ("a", "b")
 
 
-def test_the_model_is_taught_with_its_own_numbers(classes):
+def test_the_model_is_taught_with_its_own_numbers(classes, runner):
     pair = painted(classes_of("a", "b"))  # b is the first class of the model, a is new
     classes.teach([pair, pair_of()], seconds=5.0, keep=0.5, then=(pair, [()]))
-    task = sent(classes, classes._runner).task
+    task = sent(classes, runner).task
     assert isinstance(task, TeachTask) and task.classes == ("a", "b")
     (example,) = task.examples
     assert example.semantic

@@ -120,8 +120,18 @@ def test_a_lock_of_a_running_process_holds_and_of_a_dead_one_does_not(tmp_path):
         '{"pid": -1, "started": 0}',
         '{"pid": "x", "started": 0}',
         f'{{"pid": {os.getpid()}, "started": {psutil.Process().create_time() - 100}}}',
+        "[" * 100_000,
     ],
-    ids=["empty", "text", "list", "nothing", "odd", "no number", "number of another process"],
+    ids=[
+        "empty",
+        "text",
+        "list",
+        "nothing",
+        "odd",
+        "no number",
+        "number of another process",
+        "nested",
+    ],
 )
 def test_a_lock_that_says_nothing_true_is_taken_over(tmp_path, text):
     path = tmp_path / "a.journal"

@@ -9,8 +9,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.core.config import ModelCard, ModelConfig
+from napari_unet.core.graph_config import GraphConfig
 from napari_unet.core.model_file import Model
 from napari_unet.widgets.card import CardDialog, card_html, picture_of
+from napari_unet.widgets.parts import Note
 from person import settle
 
 CONFIG = ModelConfig(width=2, depth=1, diameter=20.3)
@@ -35,6 +37,22 @@ def card(qtbot):
     qtbot.addWidget(dialog)
     dialog.show()
     return dialog
+
+
+def test_names_out_of_a_strangers_file_are_shown_letter_by_letter(qtbot):
+    name = "<img src='file:///etc/passwd'><b>cells</b>"
+    note = Note(name)
+    qtbot.addWidget(note.native)
+    assert note.native.textFormat() is Qt.TextFormat.PlainText and note.native.text() == name
+    html = card_html(replace(CONFIG, classes=("background", name)), replace(CARD, title=name))
+    assert "<img" not in html and html.count("&lt;img") == 2
+
+
+def test_a_network_of_another_program_is_told_whatever_the_card_says():
+    html = card_html(replace(CONFIG, graph=GraphConfig("torchscript")), CARD)
+    assert "TorchScript, which is a program" in html and "only if you trust" in html
+    assert "as ONNX." in card_html(replace(CONFIG, graph=GraphConfig("onnx")), CARD)
+    assert "trust" not in card_html(CONFIG, CARD)
 
 
 def test_all_that_is_known_is_on_it(card):

@@ -162,9 +162,9 @@ def test_colours_and_stacks_show_their_fields(user):
 @pytest.mark.parametrize(
     ("name", "texts"),
     [
-        ("Segment with a U-Net", {"Segment"}),
-        ("Correct labels for a U-Net", {"New  N", "Erase  I"}),
-        ("Teach a U-Net", {"Teach"}),
+        ("Segment", {"Segment"}),
+        ("Correct labels", {"New  N", "Erase  I"}),
+        ("Teach", {"Teach"}),
     ],
 )
 def test_each_step_opens_alone(user, name, texts):
@@ -177,7 +177,7 @@ def test_each_step_opens_alone(user, name, texts):
 def test_two_docks_work_on_the_same_thing(user):
     user.viewer.add_image(np.zeros((40, 50)), name="first")
     user.viewer.add_image(np.zeros((40, 50)), name="second")
-    whole, alone = user.dock(), user.dock("Segment with a U-Net")
+    whole, alone = user.dock(), user.dock("Segment")
     first = user.viewer.layers["first"]
     choose(whole.header.image, str(first.unique_id))
     assert alone.header.image.value == str(first.unique_id)

@@ -110,7 +110,7 @@ def reopen(moment):
 
 
 def second_dock(moment):
-    moment.user.dock("Segment with a U-Net")
+    moment.user.dock("Segment")
 
 
 def other_slice(moment):

@@ -138,7 +138,9 @@ def test_where_the_image_is_gone_it_is_asked_for(user, image_file, tmp_path, mon
     wait_until(lambda: not user.bench.sessions.busy)
     settle(0.3)
     assert dock.status.value == f"Opened 1 image of {folder}."
-    assert asked == [f"cells is not at {image_file} any more; choose where the image is."] * 2
+    assert (
+        asked == [f"<p>cells is not at {image_file} any more; choose where the image is.</p>"] * 2
+    )
     np.testing.assert_array_equal(user.bench.workspace.current.pair.labels, labels)
 
 

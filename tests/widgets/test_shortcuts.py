@@ -117,7 +117,7 @@ def test_a_hidden_dock_listens_to_no_key(desk):
 
 
 def test_two_docks_share_the_keys_and_the_tool(desk):
-    second = desk.dock("Correct labels for a U-Net").steps[0]
+    second = desk.dock("Correct labels").steps[0]
     desk.hand.key("D")
     assert desk.correct.delete.native.isChecked() and second.delete.native.isChecked()
     desk.hand.key("D")

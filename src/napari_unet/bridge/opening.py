@@ -29,6 +29,7 @@ __all__ = ["AskWhere", "Opening"]
 # A session may come from anybody: napari runs the first of these when it is told to open them, and
 # readers of the others may.
 PROGRAMS = {".py", ".pyw", ".pyc", ".ipynb", ".pkl", ".pickle"}
+POSTSCRIPT = (b"%!", b"\xc5\xd0\xd3\xc6")  # how it begins; Pillow has Ghostscript run it
 CLOSED = "{} was closed while its labels were read; open the session again."
 
 AskWhere = Callable[[str], Path | None]
@@ -201,7 +202,7 @@ class Opening:
 
     def _open_file(self, path: Path, one: SavedImage) -> tuple[ImageLayer | None, str]:
         """Return the layer of an image in a file, or None and why not; others are not kept."""
-        if path.suffix.lower() in PROGRAMS:
+        if _is_program(path):
             return None, f"{path.name} is a program and not opened"
         viewer = self._workspace.viewer
         try:
@@ -234,6 +235,17 @@ def _is_there(path: Path) -> bool:
     try:
         return path.exists()
     except OSError:  # it may not be asked for, or its name is too long
+        return False
+
+
+def _is_program(path: Path) -> bool:
+    """Whether a file is one by its ending, or is PostScript, under whatever ending."""
+    if path.suffix.lower() in PROGRAMS:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(4).startswith(POSTSCRIPT)
+    except OSError:  # a folder; or whoever opens it will say what is wrong
         return False
 
 

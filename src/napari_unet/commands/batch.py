@@ -113,17 +113,20 @@ class Journal:
                 values = json.loads(line)
                 name, key = values.pop("target"), values.pop("key")
                 found.append((name, (key, Outcome(**values))))
-            except (ValueError, TypeError, KeyError, AttributeError):
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 continue
         return found
 
 
 def _content(folder: Path) -> Iterator[Path]:
-    """Go through the files of an image, without the labels that may be in its folder."""
+    """Go through the files of an image, without the labels that may be in its folder.
+
+    Folders that are links are left out: they may lead to the whole disk, or back here.
+    """
     for one in folder.iterdir():
         if one.is_file():
             yield one
-        elif one.is_dir() and one.name != "labels":
+        elif one.is_dir() and not one.is_symlink() and one.name != "labels":
             yield from _content(one)
 
 

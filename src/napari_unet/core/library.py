@@ -119,14 +119,14 @@ def read_model_header(path: str | Path) -> tuple[ModelConfig, ModelCard]:
     version = metadata.get("napari_unet_format")
     if version is None:
         raise ModelFileError(f"{Path(path).name} is not a napari-unet model.")
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if not re.fullmatch("[0-9]{1,9}", version) or int(version) > FORMAT_VERSION:
         raise ModelFileError(
             f"{Path(path).name} was made by a newer version; update napari-unet to open it."
         )
     try:
         config: dict[str, Any] = dict(json.loads(metadata["config"]))
         card: dict[str, Any] = dict(json.loads(metadata["card"]))
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{Path(path).name} is damaged: its settings are missing.") from error
     try:
         return ModelConfig.from_json(config), ModelCard.from_json(card, path=str(path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any  # labels come in any integer dtype
 
@@ -97,8 +97,9 @@ class Region:
         Places in the stack, counted through all axes before Y and X; None is every plane.
     id : str
         What the file calls it.
-    mask : tuple or None
-        A box and the pixels in it, for formats that hold those instead of polygons.
+    mask : callable or None
+        Returns a box and the pixels in it, for formats that hold those instead of polygons. It is
+        called when the region is drawn: a small file can have a thousand as large as the image.
     """
 
     polygons: list[Polygon]
@@ -106,7 +107,7 @@ class Region:
     number: int | None = None
     planes: tuple[int, ...] | None = None
     id: str = ""
-    mask: tuple[Box, NDArray[np.bool_]] | None = None
+    mask: Callable[[], tuple[Box, NDArray[np.bool_]]] | None = None
 
 
 def is_ignored(name: str) -> bool:
@@ -238,7 +239,7 @@ def _numbers(regions: list[Region]) -> Iterator[int]:
 def _raster(region: Region, shape_yx: tuple[int, ...]) -> Iterator[tuple[Box, NDArray[np.bool_]]]:
     height, width = shape_yx
     if region.mask is not None:
-        yield region.mask
+        yield region.mask()
     for polygon in region.polygons:
         yield fill(polygon, (height, width))
 

@@ -20,7 +20,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.label_index import whole_numbers
 from napari_unet.formats.annotations import Annotations, check_canvas
 
-__all__ = ["read_npy"]
+__all__ = ["npy_header", "read_npy"]
 
 # A seg file holds the image, flows and masks (chosen).
 MAX_BYTES = 2**32
@@ -51,7 +51,7 @@ def read_npy(path: Path) -> Annotations:
         raise InputError(f"{path.name} is larger than {MAX_BYTES >> 30} GB and is not read.")
     try:
         with path.open("rb") as file:
-            shape, dtype = _header(file)
+            shape, dtype = npy_header(file)
             if not dtype.hasobject:
                 check_canvas(shape, path.name)
                 labels = np.load(path, allow_pickle=False, mmap_mode="r")
@@ -69,7 +69,14 @@ def read_npy(path: Path) -> Annotations:
     return _labels(content["masks"].value, path)
 
 
-def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def npy_header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the dtype that an open .npy file declares, and nothing of its array.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read(file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any  # JSON values
 
@@ -89,12 +90,12 @@ def read_coco(
             for one in values["annotations"]
             if one["image_id"] in places
         ]
+        return draw(regions, shape, axes)
     except InputError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else error
         raise InputError(f"{path.name} is no COCO file: {said}.") from error
-    return draw(regions, shape, axes)
 
 
 def write_coco(path: Path, annotations: Annotations, image: str = "image") -> None:
@@ -163,7 +164,7 @@ def _region(
     name = "ignore" if one.get("iscrowd") else names.get(one.get("category_id"), "")
     shown = one["segmentation"]
     if isinstance(shown, dict):
-        return Region([], name, number, (place,), mask=_unrun(shown, shape))
+        return Region([], name, number, (place,), mask=partial(_unrun, shown, shape))
     polygons: list[Polygon] = [[np.array(part, float).reshape(-1, 2)] for part in shown]
     return Region(polygons, name, number, (place,))
 

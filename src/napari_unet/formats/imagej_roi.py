@@ -10,6 +10,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,7 @@ def _region(roi: ImagejRoi, shape: tuple[int, ...], axes: str) -> Region | None:
     if roi.multi_coordinates is not None:
         polygons = [_path(roi.multi_coordinates.tolist())]
     elif roi.roitype == kinds.OVAL:
-        mask = _oval(_bounds(roi), shape[-2:])
+        mask = partial(_oval, _bounds(roi), shape[-2:])
     elif roi.roitype == kinds.RECT:
         left, top, right, bottom = _bounds(roi)
         corners = [(left, top), (right, top), (right, bottom), (left, bottom)]

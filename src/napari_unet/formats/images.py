@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from napari_unet.core.errors import InputError
+from napari_unet.formats.safe_tiff import check_packed, open_tiff
 
 __all__ = ["IMAGE_SUFFIXES", "read_image", "read_labels", "write_image", "write_labels"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".lsm", ".stk")
 IMAGE_SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp")
+
+# What Pillow may take a picture for. It goes by the content, not by the ending, and hands some
+# kinds to other programs: PostScript to Ghostscript, which runs it.
+PICTURES = ("PNG", "JPEG", "BMP", "TIFF")
 
 # A small file that declares more than this, and so many times its own size, is not an image but
 # an attack on the memory: the compressions in use reach about a thousand times (chosen).
@@ -160,11 +165,10 @@ def _write_tiff(path: Path, array: NDArray[Any], axes: str | None, what: str) ->
 
 def _read_tiff(path: Path) -> tuple[NDArray[Any], str]:
     try:
-        with tifffile.TiffFile(path) as file:
-            if "<!ENTITY" in file.pages.first.description:  # OME-XML has none; they can unfold
-                raise InputError(f"{path.name} has entities in its XML, as no microscope writes.")
+        with open_tiff(path) as file:
             series = file.series[0]
             _check_declared(series.nbytes, path)
+            check_packed(file, series, path)
             return _named(series.asarray(), series.axes, path)
     except ValueError as error:
         if "imagecodecs" not in str(error):
@@ -198,8 +202,11 @@ def _named(image: NDArray[Any], axes: str, path: Path) -> tuple[NDArray[Any], st
 
 
 def _read_picture(path: Path) -> tuple[NDArray[Any], str]:
-    with Image.open(path) as picture:
-        frames = [_pixels(frame) for frame in ImageSequence.Iterator(picture)]
+    frames: list[NDArray[Any]] = []
+    with Image.open(path, formats=PICTURES) as picture:
+        for frame in ImageSequence.Iterator(picture):
+            _check_declared(sum(one.nbytes for one in frames), path)
+            frames.append(_pixels(frame))
     frames = [frame for frame in frames if frame.shape == frames[0].shape]
     axes = "YX" if frames[0].ndim == 2 else "YXC"
     return (frames[0], axes) if len(frames) == 1 else (np.stack(frames), f"Q{axes}")

@@ -14,16 +14,17 @@ __all__ = ["read_json"]
 MAX_BYTES = 2**29
 
 
-def read_json(path: Path) -> Any:
-    """Return what a JSON file holds.
+def read_json(path: Path, largest: int | None = None) -> Any:
+    """Return what a JSON file holds; `largest` is how many bytes it may have, else `MAX_BYTES`.
 
     Raises
     ------
     InputError
         If it is too large, nested too deeply, or no JSON.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path.name} is larger than {MAX_BYTES >> 20} MB; split it.")
+    largest = MAX_BYTES if largest is None else largest
+    if path.stat().st_size > largest:
+        raise InputError(f"{path.name} is larger than {largest >> 20} MB; split it.")
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:

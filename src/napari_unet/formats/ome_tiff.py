@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
 from napari_unet.formats.images import read_labels
+from napari_unet.formats.safe_tiff import open_tiff
 from napari_unet.formats.spacing import MICROMETRES
 
 __all__ = ["read_labels_of_shape", "write_mask", "write_ome_labels"]
@@ -88,8 +89,10 @@ def read_labels_of_shape(path: Path, shape: tuple[int, ...]) -> NDArray[np.int32
     if not path.is_file():
         raise InputError(f"There is no file {path}; check the path.")
     try:
-        with tifffile.TiffFile(path) as file:
+        with open_tiff(path) as file:
             declared = tuple(map(int, file.series[0].shape))
+    except InputError:
+        raise
     except Exception as error:  # tifffile raises whatever it stumbles on in a damaged file
         raise InputError(f"{path.name} cannot be read as an image; it is damaged.") from error
     is_long = len(shape) > MOST_AXES and _long(declared) == (prod(shape[:-2]), *shape[-2:])

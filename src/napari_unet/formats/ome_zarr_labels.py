@@ -63,6 +63,7 @@ class LabelsWriter:
         self._version = version or ("0.5" if like.version.startswith("0.5") else "0.4")
         self._key = key
         self._done: dict[tuple[int, ...], int] = {}
+        _check_stays(path, like.path)
         is_ours = (path / DONE).is_file()
         if path.exists() and any(path.iterdir()) and not is_ours:
             raise InputError(f"{path} is there already; choose another place for the labels.")
@@ -117,7 +118,7 @@ class LabelsWriter:
                 values = json.loads(line)
                 if values["key"] == self._key:
                     found[tuple(values["place"])] = int(values["objects"])
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 continue
         return found
 
@@ -198,6 +199,12 @@ class LabelsWriter:
         if self.path.name not in names:
             names.append(self.path.name)
         group.attrs.update(values)
+
+
+def _check_stays(path: Path, image: Path) -> None:
+    """Refuse labels in an image's folder that a link would lead out of it."""
+    if image in path.parents and not path.resolve().is_relative_to(image.resolve()):
+        raise InputError(f"{path} leads out of {image} by a link; choose another place for labels.")
 
 
 def _unwritten(path: Path, error: OSError) -> InputError:

@@ -16,6 +16,10 @@ MAX_ENTRIES = 200_000
 MAX_ENTRY_BYTES = 2**26
 MAX_TOTAL_BYTES = 2**30
 
+# What outlines and packages are packed with. zipfile unpacks the others in one go, and a kilobyte
+# of bzip2 or LZMA unpacks to gigabytes.
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
 # What zipfile raises of damaged and of encrypted files; ValueError of names that are no text.
 DAMAGED = (
     zipfile.BadZipFile,
@@ -56,7 +60,8 @@ def read_zip(path: Path, suffix: str, *, largest: int | None = None) -> Iterator
     Raises
     ------
     InputError
-        If it is no zip file, is damaged or encrypted, or holds more than the bounds above.
+        If it is no zip file, is damaged, encrypted or packed by bzip2 or LZMA, or holds more than
+        the bounds above.
     """
     largest = MAX_ENTRY_BYTES if largest is None else largest
     total = 0
@@ -68,6 +73,11 @@ def read_zip(path: Path, suffix: str, *, largest: int | None = None) -> Iterator
                     f"{path.name} holds {len(entries):,} entries; at most {MAX_ENTRIES:,} are read."
                 )
             for entry in entries:
+                if entry.compress_type not in PACKED:
+                    raise InputError(
+                        f"{path.name} is packed in a way that is not read (method "
+                        f"{entry.compress_type}); pack it again as a usual zip file."
+                    )
                 with archive.open(entry) as file:
                     content = file.read(largest + 1)  # what is declared may be a lie
                 total += len(content)

@@ -23,6 +23,7 @@ from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.graph_config import GraphConfig
+from napari_unet.formats.cellpose_seg import npy_header
 from napari_unet.formats.safe_zip import MAX_TOTAL_BYTES, entry_names, read_zip
 
 __all__ = ["Package", "is_package", "read_package"]
@@ -87,7 +88,7 @@ def read_package(path: Path) -> Package:
         raise InputError(f"{path.name} cannot be used in Segment: {error}") from error
     except NapariUnetError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(
             f"{path.name} is damaged: its description does not say what it should ({error!r})."
         ) from error
@@ -104,12 +105,12 @@ class _Files:
             raise InputError(f"{path.name} is no package of BioImage.IO: nothing describes it.")
         name = min(found, key=len)
         self._folder = name[: -len(Path(name).name)]
-        text = self._content(name)
-        if len(text) > MAX_DESCRIPTION:
-            raise InputError(f"{path.name} is described by {len(text):,} bytes; it is not read.")
+        text = self._content(name, MAX_DESCRIPTION)
         try:
-            values = yaml.safe_load(text)
-        except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+            values = _described(text)
+        except InputError:
+            raise
+        except (yaml.YAMLError, RecursionError, ValueError) as error:  # a date that is none
             raise InputError(f"{path.name} is damaged: its description is no YAML.") from error
         if not isinstance(values, dict):
             raise InputError(f"{path.name} is damaged: its description is empty.")
@@ -128,16 +129,52 @@ class _Files:
 
     def array(self, file: Any) -> NDArray[Any]:
         """Return a test array (1, C, Y, X)."""
-        array = np.load(io.BytesIO(self.read(file)), allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif" or array.ndim != 4:
+        content = io.BytesIO(self.read(file))
+        shape, dtype = npy_header(content)
+        if dtype.kind not in "buif" or len(shape) != 4:
             raise _NotTakenError("its test images are not of one batch of channels of planes.")
+        if math.prod(shape) * dtype.itemsize > content.getbuffer().nbytes:  # numpy takes the memory
+            raise InputError(f"{self._path.name} is damaged: a test image is cut off.")
+        content.seek(0)
+        array: NDArray[Any] = np.load(content, allow_pickle=False)
         return array
 
-    def _content(self, name: str) -> bytes:
-        for found, content in read_zip(self._path, name.lower(), largest=MAX_TOTAL_BYTES):
+    def _content(self, name: str, largest: int = MAX_TOTAL_BYTES) -> bytes:
+        for found, content in read_zip(self._path, name.lower(), largest=largest):
             if found == name:
                 return content
         raise InputError(f"{self._path.name} is damaged: it has no {Path(name).name}.")
+
+
+def _described(text: bytes) -> Any:
+    """Read YAML whose aliases, written out, make no more text than a description may have.
+
+    Ten aliases of ten aliases of ten aliases, and so on, are a few lines that unfold to gigabytes
+    as soon as somebody makes a text of them, or merges them.
+
+    Raises
+    ------
+    InputError
+        If they make more, or one leads to itself.
+    """
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is not None and _written_out(root, {}) > MAX_DESCRIPTION:
+        raise InputError("Its description unfolds to more text than any has; it is not read.")
+    return yaml.safe_load(text)
+
+
+def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+    """Return how many letters a node makes with all aliases in it."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # until it is known: whoever leads here leads to itself
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        is_text = isinstance(node, yaml.ScalarNode)
+        known[id(node)] = (
+            len(parts) + 1 + sum(() if is_text else (_written_out(part, known) for part in parts))
+        )
+    return known[id(node)]
 
 
 def _read(files: _Files) -> Package:

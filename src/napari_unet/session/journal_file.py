@@ -144,7 +144,7 @@ def _read_head(file: BinaryIO) -> Head | None:
             str(image["checksum"]),
         )
         return Head(identity, _numbers(header["shape"]), float(header["created"]))
-    except (ValueError, TypeError, KeyError, struct.error):
+    except (ValueError, TypeError, KeyError, RecursionError, struct.error):
         return None
 
 
@@ -193,7 +193,7 @@ def _record(body: bytes, shape: tuple[int, ...]) -> Record | None:
             labels,
             checked,
         )
-    except (ValueError, TypeError, KeyError, IndexError, struct.error):
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError, struct.error):
         return None
 
 

@@ -54,7 +54,7 @@ def _owner(path: Path) -> int | None:
         pid, started = int(said["pid"]), float(said["started"])
         is_it = abs(psutil.Process(pid).create_time() - started) < 1.0
         is_dead = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, TypeError, KeyError, psutil.Error):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, psutil.Error):
         return None
     return pid if is_it and not is_dead else None
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_unet.core.errors import InputError
+from napari_unet.engine.preferred import PreferredRunner
 from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import DeviceInfo, ProbeTask, Task
@@ -61,7 +62,7 @@ class Session(ModelShelf):
 
     def __init__(self, runner: Runner | None = None) -> None:
         super().__init__()
-        self._runner: Runner = runner or ProcessRunner()
+        self._runner = PreferredRunner(runner or ProcessRunner())
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
         self._run: SegmentRun | MeasureRun | ImportRun | TeachRun | LiveRun | None = None
@@ -119,6 +120,10 @@ class Session(ModelShelf):
     def works_on(self, pair: Pair) -> bool:
         """Whether the pair is being segmented."""
         return isinstance(self._run, SegmentRun) and self._run.pair is pair
+
+    def prefer(self, device: str, precision: str) -> None:
+        """Compute so from the next task on, see `napari_unet.core.device`."""
+        self._runner.device, self._runner.precision = device, precision
 
     def probe(self) -> None:
         """Start the worker and ask what it computes on; the answer comes as `said`."""

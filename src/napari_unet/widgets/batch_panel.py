@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from magicgui.types import FileDialogMode
-from magicgui.widgets import CheckBox, FileEdit, Label, ProgressBar
+from magicgui.widgets import CheckBox, FileEdit, ProgressBar
 from qtpy.QtCore import QTimer
 
 from napari_unet.core.errors import NapariUnetError
@@ -45,8 +45,7 @@ class BatchPanel(Panel):
         self.progress.native.setTextVisible(False)
         self.progress.native.setFixedHeight(8)
         self.note = Note(keeps_room=True)
-        self.problems = Label(value="", label="")
-        self.problems.native.setWordWrap(True)
+        self.problems = Note()
         super().__init__(
             [
                 fields(self.source, self.out, self.model),
@@ -80,7 +79,7 @@ class BatchPanel(Panel):
             again=bool(self.again.value),
             settings=self._bench.session.settings,
         )
-        self.problems.value = ""
+        self.problems.say("")
         self._run = BatchRun(words)
         self._show_state()
         self._show()
@@ -110,7 +109,7 @@ class BatchPanel(Panel):
         assert self._run is not None
         self.progress.value = round(1000 * self._run.fraction)
         self.note.say(self._run.text[:1].upper() + self._run.text[1:] + ".")
-        self.problems.value = "\n".join(self._run.problems[-SHOWN_PROBLEMS:])
+        self.problems.say("\n".join(self._run.problems[-SHOWN_PROBLEMS:]))
 
     def _on_source(self) -> None:
         """The labels go beside the images where nothing else is said."""

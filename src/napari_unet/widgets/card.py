@@ -92,6 +92,7 @@ def card_html(config: ModelConfig, card: ModelCard, *, has_picture: bool = False
         _section("What it is for", card.purpose),
         _section("Takes", _takes(config)),
         _section("Size of objects", _size(config)),
+        _section("Before you use it", _warning(config)) if config.graph is not None else "",
         _heading("Scores on images it never saw") + _scores(card),
         _section("Known to fail", card.failures),
         _section("Learnt from", card.data),
@@ -124,6 +125,16 @@ def _size(config: ModelConfig) -> str:
     if config.diameter is None:
         return "Not stated; images are taken as they are."
     return f"{config.diameter:.3g} px across; images are rescaled so that theirs have this size."
+
+
+def _warning(config: ModelConfig) -> str:
+    """Whatever the card says of itself: by its settings the file holds another one's network."""
+    assert config.graph is not None
+    kind = {"torchscript": "TorchScript, which is a program", "onnx": "ONNX"}[config.graph.kind]
+    return (
+        f"It holds a network that another program has made, as {kind}. It is run when you press "
+        "Segment: use it only if you trust who made it."
+    )
 
 
 def _scores(card: ModelCard) -> str:

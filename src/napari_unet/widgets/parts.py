@@ -41,6 +41,7 @@ class Note(Label):
         self._empty = NO_BREAK if keeps_room else ""
         super().__init__(value=text, label="")
         self.native.setWordWrap(True)
+        self.native.setTextFormat(Qt.TextFormat.PlainText)  # names in it come from anybody's files
         self.native.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.say(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
@@ -72,7 +73,7 @@ def ask_for_image(parent: QWidget | None, sentence: str) -> Path | None:
     asked = QMessageBox.question(
         parent,
         "Where is the image?",
-        sentence,
+        f"<p>{escape(sentence)}</p>",  # Qt would take names in it for marks of its rich text
         QMessageBox.StandardButton.Open | QMessageBox.StandardButton.Ignore,
         QMessageBox.StandardButton.Open,
     )

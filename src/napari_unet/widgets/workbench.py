@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
 
 from napari_unet.bridge.compare import Compare
 from napari_unet.bridge.layers import warm_up
+from napari_unet.bridge.preferences import Preferences
 from napari_unet.bridge.sessions import Sessions
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.engine.runner import Runner
@@ -43,6 +44,7 @@ class Workbench(QObject):
         super().__init__()
         self.viewer = viewer
         self.session = Session(runner)
+        self.preferences = Preferences(self.session)
         self.workspace = Workspace(viewer, self.session)
         self.sessions = Sessions(self.workspace)
         self.review = Review(self.session)
@@ -150,6 +152,7 @@ class Workbench(QObject):
         if self._window is not None and is_alive(self._window):
             self._window.destroyed.disconnect(self.close)
         self.closing.emit()
+        self.preferences.close()
         self.shortcuts.close()
         self.belt.close()
         self.compare.close()
