@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.packed import runs_of
+from napari_unet.core.threads import in_threads
 
 __all__ = ["LOOKS", "ObjectScore", "choose_objects", "fit_score", "looks_of", "upper_threshold"]
 
@@ -232,22 +234,31 @@ def choose_objects(
     is_upper : ndarray of bool, shape (objects + 1,)
         By number, whether an object is of the upper threshold.
     """
-    looks = [
-        looks_of(
-            labels, probability, score.diameter, is_upper=labels is upper, typical_area=typical
+    typical = typical_areas or (None, None)
+
+    def looks_at(number: int) -> Floats:
+        return looks_of(
+            (lower, upper)[number],
+            probability,
+            score.diameter,
+            is_upper=number == 1,
+            typical_area=typical[number],
         )
-        for labels, typical in zip((lower, upper), typical_areas or (None, None), strict=True)
-    ]
+
+    looks = in_threads(looks_at, (0, 1), probability.size)
     scores = score.score(np.concatenate(looks))
     first = len(looks[0])
     taken = _take_best(scores, LEAST * threshold, _rivals(lower, upper, first))
     order = np.flatnonzero(taken)
     number = np.zeros(len(scores) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    below = np.concatenate([[0], number[1 : first + 1]])[lower]
-    above = np.concatenate([[0], number[first + 1 :]])[upper]
+    inside = np.flatnonzero((lower > 0) | (upper > 0))
+    none = np.zeros(1, np.int32)
+    below = np.concatenate([none, number[1 : first + 1]])[lower.ravel()[inside]]
+    above = np.concatenate([none, number[first + 1 :]])[upper.ravel()[inside]]
     rank = np.concatenate([[-1.0], scores[order]])
-    labels = np.where(rank[above] > rank[below], above, below).astype(np.int32)
+    labels = np.zeros(lower.shape, np.int32)
+    labels.ravel()[inside] = np.where(rank[above] > rank[below], above, below)
     return labels, np.concatenate([[False], order >= first])
 
 
@@ -255,11 +266,14 @@ def _rivals(lower: NDArray[np.int32], upper: NDArray[np.int32], first: int) -> l
     """For each object those of the other threshold that cannot be there with it."""
     both = np.flatnonzero((lower > 0) & (upper > 0))
     low, high = lower.ravel()[both] - 1, upper.ravel()[both] - 1
-    size_low, size_high = np.bincount(lower.ravel())[1:], np.bincount(upper.ravel())[1:]
+    size_low, size_high = (np.bincount(labels[labels > 0])[1:] for labels in (lower, upper))
     rivals: list[list[int]] = [[] for _ in range(len(size_low) + len(size_high))]
     if not len(both):
         return rivals
-    pairs, shared = np.unique(low.astype(np.int64) * len(size_high) + high, return_counts=True)
+    # Runs of equal pairs: there are far fewer of them to sort than pixels.
+    ends, runs = runs_of(low.astype(np.int64) * len(size_high) + high)
+    pairs, which = np.unique(runs, return_inverse=True)
+    shared = np.bincount(which, np.diff(ends, prepend=0))
     low, high = np.divmod(pairs, len(size_high))
     is_rival = shared > SHARED * np.minimum(size_low[low], size_high[high])
     for one, other in zip(low[is_rival].tolist(), (first + high[is_rival]).tolist(), strict=True):
