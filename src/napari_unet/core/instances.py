@@ -237,7 +237,7 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if not is_hole.any():
         return foreground
     # Most of the background is one piece: then a comparison spares looking each pixel up.
-    inside = np.flatnonzero((flat != rim.max()) & (flat != 0))
+    inside = np.flatnonzero((flat != np.bincount(rim[rim > 0], minlength=1).argmax()) & (flat != 0))
     inside = inside[is_hole[flat[inside]]]
     hole = flat[inside]
     area = np.bincount(hole, minlength=count + 1)
@@ -292,7 +292,7 @@ def check_settings(threshold: float, split: float) -> None:
 
 def remove_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
     """Drop objects of fewer pixels than `min_size` and number the rest from 1."""
-    inside = np.flatnonzero(labels)
+    inside = np.flatnonzero(labels != 0)
     numbers = labels.ravel()[inside]
     keep = np.bincount(numbers) >= max(1, min_size)
     if keep[1:].all():

@@ -51,6 +51,7 @@ UPPER = 0.4
 # Logarithms of sizes against the usual are cut here; nothing is odder than e^3.
 FARTHEST = 3.0
 AROUND = 2  # pixels from the rim to what is around
+SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 RIDGE = 1e-3
 ROUNDS = 30  # of Newton's method, at most
 
@@ -125,7 +126,7 @@ def looks_of(
     count = int(labels.max(initial=0))
     if not count:
         return np.zeros((0, len(LOOKS)))
-    inside = np.flatnonzero(labels)
+    inside = np.flatnonzero(labels > 0)
     rows, columns = (part.astype(np.float64) for part in np.divmod(inside, labels.shape[1]))
     number = labels.ravel()[inside] - 1
 
@@ -169,21 +170,20 @@ class _Rim:
     def __init__(
         self, labels: NDArray[np.int32], probability: NDArray[np.float32], count: int
     ) -> None:
-        far = AROUND + 1  # from the rim
-        padded = np.pad(labels, far)
-        width = padded.shape[1]
-        belief = np.pad(probability, far, mode="edge").ravel()
-        flat = padded.ravel()
-        pixels = np.flatnonzero(flat)
-        steps = (-width, width, -1, 1)
-        is_rim = np.zeros(len(pixels), bool)
-        is_shared = np.zeros(len(pixels), bool)
-        own = flat[pixels]
-        for step in steps:
-            beside = flat[pixels + step]
-            is_rim |= beside != own
+        is_rim = labels > 0
+        inner = is_rim[1:-1, 1:-1]
+        own = labels[1:-1, 1:-1]
+        same = own == labels[:-2, 1:-1]
+        for there in (labels[2:, 1:-1], labels[1:-1, :-2], labels[1:-1, 2:]):
+            same &= own == there
+        inner &= ~same
+        self._labels, self._probability = labels, probability
+        self._y, self._x = np.divmod(np.flatnonzero(is_rim), labels.shape[1])
+        own = labels[self._y, self._x]
+        is_shared = np.zeros(len(own), bool)
+        for step in SIDES:
+            beside = self._labels_at(step)
             is_shared |= (beside != own) & (beside > 0)
-        pixels, own = pixels[is_rim], own[is_rim]
 
         def mean(values: NDArray[np.generic], of: NDArray[np.int32] = own) -> Floats:
             pixels_of = np.bincount(of, minlength=count + 1)[1:]
@@ -191,17 +191,34 @@ class _Rim:
             each: Floats = total / np.maximum(1, pixels_of)
             return each
 
-        down = belief[pixels + width] - belief[pixels - width]
-        right = belief[pixels + 1] - belief[pixels - 1]
-        self.shared = mean(is_shared[is_rim])
+        down = self._belief_at((1, 0)) - self._belief_at((-1, 0))
+        right = self._belief_at((0, 1)) - self._belief_at((0, -1))
+        self.shared = mean(is_shared)
         self.steepness = mean(np.hypot(down, right) / 2)
-        self.probability = mean(belief[pixels])
-        outside = [pixels + AROUND * step for step in steps]
-        is_free = [flat[there] == 0 for there in outside]
+        self.probability = mean(self._belief_at((0, 0)))
+        outside = [(AROUND * y, AROUND * x) for y, x in SIDES]
+        is_free = [self._labels_at(step) == 0 for step in outside]
         self.around = mean(
-            np.concatenate([belief[p[f]] for p, f in zip(outside, is_free, strict=True)]),
+            np.concatenate(
+                [self._belief_at(step)[f] for step, f in zip(outside, is_free, strict=True)]
+            ),
             np.concatenate([own[f] for f in is_free]),
         )
+
+    def _at(self, step: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the rim is, moved; what leaves the image stays on its edge."""
+        rows, columns = self._labels.shape
+        y, x = self._y + step[0], self._x + step[1]
+        return np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
+
+    def _belief_at(self, step: tuple[int, int]) -> NDArray[np.float32]:
+        return self._probability[self._at(step)]
+
+    def _labels_at(self, step: tuple[int, int]) -> NDArray[np.int32]:
+        """Labels at a step from the rim; outside of the image is background."""
+        y, x = self._at(step)
+        is_inside = (y == self._y + step[0]) & (x == self._x + step[1])
+        return np.where(is_inside, self._labels[y, x], 0)
 
 
 def choose_objects(

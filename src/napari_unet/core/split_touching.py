@@ -151,6 +151,7 @@ def _relief(foreground: NDArray[np.bool_], belief: Floats) -> tuple[Floats, NDAr
     room = round(4 * DEPTH_SMOOTHING) + 1  # of the filter, see `_smooth`, and of a neighbour
     rows, columns = foreground.shape
     heights, steps = [], []
+    relief = np.empty((BAND + 2, columns + 2), np.float32)
     for top in range(0, rows, BAND):
         stop = min(rows, top + BAND)
         first, last = max(0, top - 1), min(rows, stop + 1)
@@ -160,12 +161,12 @@ def _relief(foreground: NDArray[np.bool_], belief: Floats) -> tuple[Floats, NDAr
         inside = foreground[first:last]
         high = np.maximum(deep[inside], 0.5)
         high *= np.maximum(belief[first:last][inside], 0.01) ** PROBABILITY_POWER
-        relief = np.full((stop - top + 2, columns + 2), -np.inf, np.float32)
+        relief.fill(-np.inf)
         begin = first - top + 1
         relief[begin : begin + last - first, 1:-1][inside] = high
         is_own = foreground[top:stop]
-        heights.append(relief[1:-1, 1:-1][is_own])
-        steps.append(_highest(relief)[is_own])
+        heights.append(relief[1:-1, 1:-1][: stop - top][is_own])
+        steps.append(_highest(relief)[: stop - top][is_own])
     return np.concatenate(heights), np.concatenate(steps)
 
 
@@ -201,13 +202,13 @@ def _passes(
     count: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
     """Hills that are neighbours and the height of the pass between them, highest first."""
-    number = np.full((foreground.shape[0] + 1, foreground.shape[1] + 2), -1, np.int32)
-    number[:-1, 1:-1][foreground] = hill
+    number = np.zeros((foreground.shape[0] + 1, foreground.shape[1] + 2), np.int32)
+    number[:-1, 1:-1][foreground] = hill + 1
     ends = []
     rows, columns = foreground.shape
     for y, x in AROUND[5:]:
         here, there = number[:-1, 1:-1], number[y : y + rows, 1 + x : 1 + x + columns]
-        apart = np.flatnonzero((here != there) & (here >= 0) & (there >= 0))
+        apart = np.flatnonzero((here != there) & (here > 0) & (there > 0))
         ends.append((place[apart], place[apart + y * columns + x]))
     first, second = (np.concatenate(side) for side in zip(*ends, strict=True))
     one, other = hill[first], hill[second]
