@@ -95,7 +95,7 @@ class PlaneObjects:
     """
 
     def __init__(self, probability: NDArray[Any]) -> None:
-        self._probability = probability
+        self.probability = probability
         self._smoothed: NDArray[np.float32] | None = None
         self._bases: dict[float, _Base] = {}
 
@@ -111,7 +111,7 @@ class PlaneObjects:
     ) -> NDArray[np.int32]:
         """Return what `probability_to_labels` does."""
         check_settings(threshold, split)
-        probability = self._probability
+        probability = self.probability
         is_rescaled = shape is not None and shape != probability.shape
         size = min_size
         if shape is not None and is_rescaled:
@@ -135,16 +135,16 @@ class PlaneObjects:
     ) -> list[NDArray[np.int32]]:
         """Return the objects at each of some thresholds, see `objects_at`."""
         if split > 0 and self._smoothed is None:
-            self._smoothed = smoothed(_belief(self._probability))
+            self._smoothed = smoothed(_belief(self.probability))
         self._bases = {
-            threshold: self._bases.get(threshold) or _Base(self._probability, threshold)
+            threshold: self._bases.get(threshold) or _Base(self.probability, threshold)
             for threshold in thresholds
         }
 
         def objects(threshold: float) -> NDArray[np.int32]:
             return self._bases[threshold].objects(self._smoothed, min_size, split)
 
-        return in_threads(objects, thresholds, self._probability.size)
+        return in_threads(objects, thresholds, self.probability.size)
 
 
 class _Base:

@@ -150,7 +150,7 @@ def _relief(foreground: NDArray[np.bool_], belief: Floats) -> tuple[Floats, NDAr
     depth = depth_of(foreground)
     room = round(4 * DEPTH_SMOOTHING) + 1  # of the filter, see `_smooth`, and of a neighbour
     rows, columns = foreground.shape
-    heights, steps = [], []
+    heights, steps = [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]  # of a plane of no rows
     relief = np.empty((BAND + 2, columns + 2), np.float32)
     for top in range(0, rows, BAND):
         stop = min(rows, top + BAND)
