@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["depth_of"]
+__all__ = ["Depth", "depth_of"]
 
 DEEPEST = 64  # px; what is deeper is left to scipy, whose time does not grow with the depth
 FAR = 2 * DEEPEST  # stands for "no background in this column"; its square fits into 16 bits
@@ -28,20 +28,40 @@ def depth_of(foreground: NDArray[np.bool_]) -> NDArray[np.float32]:
     ----------
     foreground : ndarray of bool, shape (Y, X)
     """
-    squared = _along_columns(foreground)
-    squared *= squared
-    bands = (squared[top : top + BAND] for top in range(0, len(squared), BAND))
-    if not all(map(_along_rows, bands)):
-        exact: NDArray[np.float32] = ndimage.distance_transform_edt(foreground).astype(np.float32)
-        return exact
-    return np.sqrt(squared, dtype=np.float32)
+    depth = Depth(foreground)
+    bands = [depth.rows(top, top + BAND) for top in range(0, len(foreground) or 1, BAND)]
+    return np.concatenate(bands)
 
 
-def _along_columns(foreground: NDArray[np.bool_]) -> NDArray[np.uint16]:
+class Depth:
+    """The depth of a foreground, some rows at a time: no array as large as the plane is made.
+
+    Parameters
+    ----------
+    foreground : ndarray of bool, shape (Y, X)
+    """
+
+    def __init__(self, foreground: NDArray[np.bool_]) -> None:
+        self._foreground = foreground
+        self._columns = _along_columns(foreground)
+        self._exact: NDArray[np.float32] | None = None
+
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
+        """Return `depth_of` of rows from start up to stop, or to the end of the plane."""
+        if self._exact is None:
+            squared = self._columns[start:stop].astype(np.uint16)
+            squared *= squared
+            if _along_rows(squared):
+                return np.sqrt(squared, dtype=np.float32)
+            self._exact = ndimage.distance_transform_edt(self._foreground).astype(np.float32)
+        return self._exact[start:stop]
+
+
+def _along_columns(foreground: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Distance to the nearest background above or below, at the most `FAR`."""
     inside = foreground.view(np.uint8)
-    found = np.empty(foreground.shape, np.uint16)
-    steps = np.full(foreground.shape[1], FAR, np.uint16)
+    found = np.empty(foreground.shape, np.uint8)
+    steps = np.full(foreground.shape[1], FAR, np.uint8)
     for row, out in zip(inside, found, strict=True):
         steps += 1
         steps *= row

@@ -96,6 +96,7 @@ class PlaneObjects:
 
     def __init__(self, probability: NDArray[Any]) -> None:
         self.probability = probability
+        self._belief: NDArray[np.float32] | None = None
         self._smoothed: NDArray[np.float32] | None = None
         self._bases: dict[float, _Base] = {}
 
@@ -123,7 +124,7 @@ class PlaneObjects:
             upper = upper_threshold(threshold)
             lower, higher = self.at([threshold, upper], size, split)
             labels, is_upper = choose_objects(
-                lower, higher, _belief(probability), score, threshold, typical_areas
+                lower, higher, self._as_belief(), score, threshold, typical_areas
             )
         if shape is None or not is_rescaled:
             return labels
@@ -135,7 +136,7 @@ class PlaneObjects:
     ) -> list[NDArray[np.int32]]:
         """Return the objects at each of some thresholds, see `objects_at`."""
         if split > 0 and self._smoothed is None:
-            self._smoothed = smoothed(_belief(self.probability))
+            self._smoothed = smoothed(self._as_belief())
         self._bases = {
             threshold: self._bases.get(threshold) or _Base(self.probability, threshold)
             for threshold in thresholds
@@ -145,6 +146,11 @@ class PlaneObjects:
             return self._bases[threshold].objects(self._smoothed, min_size, split)
 
         return in_threads(objects, thresholds, self.probability.size)
+
+    def _as_belief(self) -> NDArray[np.float32]:
+        if self._belief is None:
+            self._belief = _belief(self.probability)
+        return self._belief
 
 
 class _Base:
@@ -164,11 +170,11 @@ class _Base:
         if split > 0 and belief is not None:
             if self._hills is None:
                 self._hills = find_hills(self._foreground, belief)
-            labels = self._hills.objects(split, min_size)
+            labels = self._hills.objects(split, min_size, least=min_size)
         else:
-            labels = components(self._foreground)
-        # What is too small goes first: no gap is filled on its account.
-        return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
+            labels = remove_small(components(self._foreground), min_size)
+        # What is too small has gone: no gap is filled on its account.
+        return fill_gaps(labels, in_place=True).astype(np.int32, copy=False)
 
 
 def objects_at(
@@ -196,8 +202,9 @@ class _Cut:
 
 def _belief(probability: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities as float32 from 0 to 1."""
-    scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
-    return probability.astype(np.float32) * scale
+    belief = probability.astype(np.float32)
+    belief *= np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
+    return belief
 
 
 def _at_shape(
@@ -227,7 +234,8 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Texture inside large objects leaves holes, which would also make `split` cut there. What is
     more than `HOLE` of its object is left: rings are rings.
     """
-    background, count = ndimage.label(~foreground)
+    background = np.empty(foreground.shape, np.int32)
+    count = ndimage.label(~foreground, output=background)
     if count <= 1:
         return foreground
     flat = background.ravel()
@@ -241,7 +249,8 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     inside = inside[is_hole[flat[inside]]]
     hole = flat[inside]
     area = np.bincount(hole, minlength=count + 1)
-    objects, number = ndimage.label(foreground, np.ones((3, 3), bool))
+    objects = background  # what was in it is not needed any more
+    number = ndimage.label(foreground, np.ones((3, 3), bool), output=objects)
     # A hole is within one object alone: the one above its topmost pixel.
     first = np.full(count + 1, -1)
     first[hole[::-1]] = inside[::-1]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from napari_unet.core.depth import depth_of
+from napari_unet.core.depth import Depth
 
 __all__ = ["Hills", "find_hills", "smoothed", "split_objects"]
 
@@ -97,10 +97,13 @@ class Hills:
     size: Indices
     passes: tuple[NDArray[np.int32], NDArray[np.int32], Floats]
 
-    def objects(self, eagerness: float, min_size: int) -> NDArray[np.int32]:
-        """Return the objects, numbered from 1; see `split_objects`."""
+    def objects(self, eagerness: float, min_size: int, *, least: int = 1) -> NDArray[np.int32]:
+        """Return the objects of at least so many pixels, numbered from 1; see `split_objects`."""
         ratio = RATIO_AT_ZERO + (1 - RATIO_AT_ZERO) * eagerness
         number = _merged(self, ratio, min_size)
+        is_kept = np.bincount(number, self.size) >= least
+        is_kept[:1] = False
+        number = np.where(is_kept, np.cumsum(is_kept), 0).astype(np.int32)[number]
         labels = np.zeros(self.shape, np.int32)
         labels.ravel()[self.pixels] = number[self.hill]
         return labels
@@ -118,7 +121,8 @@ def find_hills(foreground: NDArray[np.bool_], belief: Floats) -> Hills:
     """
     pixels = np.flatnonzero(foreground)
     height, step = _relief(foreground, belief)
-    place = np.empty(foreground.size, np.int32)  # of each pixel of the foreground among these
+    scratch = np.empty((foreground.shape[0] + 1) * (foreground.shape[1] + 2), np.int32)
+    place = scratch[: foreground.size]  # of each pixel of the foreground among these
     place[pixels] = np.arange(len(pixels), dtype=np.int32)
     width = foreground.shape[1]
     away = np.array([y * width + x for y, x in AROUND])
@@ -133,7 +137,10 @@ def find_hills(foreground: NDArray[np.bool_], belief: Floats) -> Hills:
     rank[tops] = np.arange(len(tops), dtype=np.int32)
     hill = rank[uphill]
     size = np.bincount(hill, minlength=len(tops))
-    passes = _passes(foreground, place, hill, height, len(tops))
+    number = scratch.reshape(foreground.shape[0] + 1, -1)  # `place` is not needed any more
+    number.fill(0)
+    number[:-1, 1:-1][foreground] = hill + 1
+    passes = _passes(number, pixels, hill, height)
     return Hills(foreground.shape, pixels, hill, height[tops], size, passes)
 
 
@@ -147,7 +154,7 @@ def _relief(foreground: NDArray[np.bool_], belief: Floats) -> tuple[Floats, NDAr
     step : ndarray of uint8
         Which of `AROUND`; of equally high ones the last, so that no walk goes in circles.
     """
-    depth = depth_of(foreground)
+    depth = Depth(foreground)
     room = round(4 * DEPTH_SMOOTHING) + 1  # of the filter, see `_smooth`, and of a neighbour
     rows, columns = foreground.shape
     heights, steps = [np.zeros(0, np.float32)], [np.zeros(0, np.uint8)]  # of a plane of no rows
@@ -155,8 +162,9 @@ def _relief(foreground: NDArray[np.bool_], belief: Floats) -> tuple[Floats, NDAr
     for top in range(0, rows, BAND):
         stop = min(rows, top + BAND)
         first, last = max(0, top - 1), min(rows, stop + 1)
-        seen = slice(max(0, top - room), min(rows, stop + room))
-        deep = gaussian_filter(depth[seen], DEPTH_SMOOTHING)[first - seen.start :][: last - first]
+        seen = max(0, top - room)
+        deep = gaussian_filter(depth.rows(seen, stop + room), DEPTH_SMOOTHING)
+        deep = deep[first - seen :][: last - first]
         # Objects thinner than the smoothing keep some height.
         inside = foreground[first:last]
         high = np.maximum(deep[inside], 0.5)
@@ -195,25 +203,23 @@ def _smooth(plane: Floats, sigma: float) -> Floats:
 
 
 def _passes(
-    foreground: NDArray[np.bool_],
-    place: NDArray[np.int32],
-    hill: NDArray[np.int32],
-    height: Floats,
-    count: int,
+    number: NDArray[np.int32], pixels: Indices, hill: NDArray[np.int32], height: Floats
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], Floats]:
-    """Hills that are neighbours and the height of the pass between them, highest first."""
-    number = np.zeros((foreground.shape[0] + 1, foreground.shape[1] + 2), np.int32)
-    number[:-1, 1:-1][foreground] = hill + 1
+    """Hills that are neighbours and the height of the pass between them, highest first.
+
+    `number` is that of the hill from 1, with a row of zeros below and columns on both sides.
+    """
     ends = []
-    rows, columns = foreground.shape
+    rows, columns = number.shape[0] - 1, number.shape[1] - 2
     for y, x in AROUND[5:]:
         here, there = number[:-1, 1:-1], number[y : y + rows, 1 + x : 1 + x + columns]
         apart = np.flatnonzero((here != there) & (here > 0) & (there > 0))
-        ends.append((place[apart], place[apart + y * columns + x]))
+        pair = apart, apart + y * columns + x
+        ends.append(tuple(np.searchsorted(pixels, end) for end in pair))
     first, second = (np.concatenate(side) for side in zip(*ends, strict=True))
     one, other = hill[first], hill[second]
     low = np.minimum(height[first], height[second])
-    key = np.minimum(one, other) * np.int64(count) + np.maximum(one, other)
+    key = np.minimum(one, other) * np.int64(hill.max(initial=0) + 1) + np.maximum(one, other)
     order = np.argsort(-low, kind="stable")
     highest = np.sort(order[np.unique(key[order], return_index=True)[1]])
     highest = highest[np.argsort(-low[highest], kind="stable")]

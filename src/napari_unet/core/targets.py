@@ -85,7 +85,7 @@ def classes_to_labels(classes: npt.ArrayLike) -> npt.NDArray[np.int32]:
     return fill_gaps(labels)
 
 
-def fill_gaps(labels: IntArray, *, reach: int = 1) -> IntArray:
+def fill_gaps(labels: IntArray, *, reach: int = 1, in_place: bool = False) -> IntArray:
     """Fill the background between two different objects, and no other background.
 
     A pixel ``d1`` steps from one object and ``d2`` from another is filled where
@@ -99,16 +99,18 @@ def fill_gaps(labels: IntArray, *, reach: int = 1) -> IntArray:
         Integer labels, 0 is background.
     reach
         Half the width of the gaps, 1 for those that `labels_to_classes` opens.
+    in_place
+        Write into the labels; large new arrays cost more time than the gaps.
 
     Returns
     -------
     numpy.ndarray
-        A new array of the same shape and dtype.
+        An array of the same shape and dtype; a new one unless `in_place`.
     """
     labels = _checked(labels)
     if reach < 1:
         return labels.copy()
-    filled = labels.copy(order="C")
+    filled = labels if in_place and labels.flags.c_contiguous else labels.copy(order="C")
     ahead = _offsets(labels.ndim)
     beside = [tuple(-step for step in offset) for offset in ahead] + ahead
     gap = np.concatenate(list(_gap_pixels(filled, reach)))
