@@ -24,8 +24,8 @@ from tally import Tally, heading, pooled, tally_of
 
 from napari_unet.commands.console import progress_bar
 from napari_unet.core import Model, load_model
-from napari_unet.core.average import AVERAGES
 from napari_unet.core.errors import ModelFileError
+from napari_unet.core.symmetries import AVERAGES
 
 Row = tuple[Picture, Tally, float | None]
 

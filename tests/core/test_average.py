@@ -7,9 +7,10 @@ import pytest
 
 from brightness import brightness_model
 from napari_unet.core import Model, ModelConfig, segment
-from napari_unet.core.average import AVERAGES, RunningMean, Symmetry
+from napari_unet.core.average import RunningMean
 from napari_unet.core.errors import InputError
 from napari_unet.core.predict import predict_averaged, predict_plane, predict_with_deviation
+from napari_unet.core.symmetries import AVERAGES, Symmetry
 
 OPTIONS = {"device": "cpu", "precision": "float32"}
 

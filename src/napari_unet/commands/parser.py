@@ -22,7 +22,7 @@ from napari_unet.commands.options import (
     whole,
 )
 from napari_unet.core.architectures import ARCHITECTURES, NORMS
-from napari_unet.core.average import AVERAGES
+from napari_unet.core.symmetries import AVERAGES
 
 __all__ = ["WRONG_USE", "build_parser"]
 

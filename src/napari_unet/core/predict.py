@@ -10,7 +10,7 @@ from typing import Any  # images come in any real dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.average import RunningMean, Symmetry, symmetries
+from napari_unet.core.average import RunningMean
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
 from napari_unet.core.inference import ReadyNetwork, explained, is_out_of_memory
@@ -21,6 +21,7 @@ from napari_unet.core.normalize import apply_range
 from napari_unet.core.plan import LEAST_TILE, plan_image
 from napari_unet.core.planes import check_image
 from napari_unet.core.rescale import to_model_size
+from napari_unet.core.symmetries import Symmetry, symmetries
 from napari_unet.core.tile_queue import Center, TileQueue
 from napari_unet.core.tiling import Tile, network_geometry, plan_sample, read_mirrored
 
@@ -255,7 +256,7 @@ def predict_averaged(
     image_cyx, model, center, ranges
         See `predict_tiles`; a lazy image is read as a whole where it is averaged.
     average : {"none", "flips", "rotations"}
-        See `napari_unet.core.average`; four or eight times the work.
+        See `napari_unet.core.symmetries`; four or eight times the work.
     **options
         The others of `predict_tiles`.
 
@@ -323,7 +324,7 @@ def predict_plane(
     """Return class probabilities (C, Y, X) of one plane; see `predict_tiles` for the parameters.
 
     With a diameter they are those of the plane rescaled, in its pixels; see `to_model_size`.
-    With `average` they are the mean over its mirror images, see `napari_unet.core.average`.
+    With `average` they are the mean over its mirror images, see `napari_unet.core.symmetries`.
     """
     return predict_with_deviation(
         image_cyx,

@@ -9,7 +9,6 @@ from typing import Any  # images come in any real dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.average import symmetries
 from napari_unet.core.class_labels import class_map
 from napari_unet.core.instances import check_settings, probability_to_labels
 from napari_unet.core.measure import measure_diameter
@@ -17,6 +16,7 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.planes import check_image, cut_plane, name_axes, plane_places
 from napari_unet.core.predict import predict_with_deviation
 from napari_unet.core.rescale import model_scale, resize_image, usual_min_size
+from napari_unet.core.symmetries import symmetries
 
 __all__ = ["Segmentation", "segment"]
 
@@ -79,7 +79,7 @@ def segment(
         the diameter.
     average : {"none", "flips", "rotations"}
         Average over mirror images, or over these and quarter turns: four or eight times as long,
-        and it tells where the network is unsure, see `napari_unet.core.average`.
+        and it tells where the network is unsure, see `napari_unet.core.symmetries`.
     device, precision : str
         See `napari_unet.core.device`.
     progress : callable, optional

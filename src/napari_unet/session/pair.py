@@ -33,7 +33,7 @@ __all__ = ["UNSET", "ObjectSettings", "Pair", "Proposal"]
 # A stack of so many voxels is compared in some hundredths of a second (chosen).
 SMALL = 2**24
 
-# Pixels of a plane of which is kept what sliders leave as it was: 15 bytes each (chosen: 0.5 GB).
+# Pixels of a plane of which is kept what sliders leave as it was: 20 bytes each (chosen: 0.7 GB).
 MOST_KEPT = 2**25
 
 
