@@ -75,19 +75,45 @@ def test_segment_averages_mirror_images(capsys, tmp_path, bright_model, discs_of
     from napari_unet.core import segmentation
 
     asked = []
-    original = segmentation.predict_plane
+    original = segmentation.predict_with_deviation
 
     def spy(*args, **options):
-        asked.append(options["flips"])
+        asked.append(options["average"])
         return original(*args, **options)
 
-    monkeypatch.setattr(segmentation, "predict_plane", spy)
+    monkeypatch.setattr(segmentation, "predict_with_deviation", spy)
     words = ("segment", discs_of_14, "-o", tmp_path / "found.tif", "--model", bright_model)
-    for flips in ((), ("--flips",)):
-        code, out, _ = _run(capsys, *words, *flips, "--device", "cpu")
+    for average in ((), ("--flips",), ("--average", "rotations")):
+        code, out, _ = _run(capsys, *words, *average, "--device", "cpu")
         assert code == 0
         assert "16 objects" in out
-    assert asked == [False, True]
+    assert asked == ["none", "flips", "rotations"]
+
+
+def test_segment_writes_how_unsure_it_is(capsys, tmp_path, bright_model, discs_of_14):
+    out = tmp_path / "out"
+    words = ("segment", discs_of_14, "-o", out, "--model", bright_model, "--device", "cpu")
+    asks = ("--average", "flips", "--uncertainty")
+    assert _run(capsys, *words, *asks)[0] == 0
+    written = out / "discs_uncertainty.tif"
+    found = tifffile.imread(written)
+    assert (found.shape, found.dtype) == ((150, 150), np.float32)
+    assert 0 <= found.min() <= found.max() <= 0.5
+    written.unlink()  # then the labels alone do not count as done
+    assert _run(capsys, *words, *asks)[0] == 0
+    assert written.exists()
+    # What was written is no image to segment.
+    again = ("segment", out, "-o", tmp_path / "again", "--model", bright_model)
+    code, _, said = _run(capsys, *again)
+    assert code == 2
+    assert "There are no images" in said
+
+
+def test_segment_refuses_an_uncertainty_where_nothing_is_averaged(capsys, tmp_path, discs_of_14):
+    words = ("segment", discs_of_14, "-o", tmp_path / "found.tif", "--uncertainty")
+    code, _, said = _run(capsys, *words)
+    assert code == 2
+    assert "give --average flips" in said
 
 
 @pytest.mark.parametrize("diameter", ["0", "10001", "wide"])
@@ -223,7 +249,7 @@ def test_train_with_nothing_to_go_on_with_begins(capsys, tmp_path, data):
     ("command", "options"),
     [
         ("train", ("--diameter", "--compress", "--resume")),
-        ("segment", ("--diameter", "--min-size", "--flips")),
+        ("segment", ("--diameter", "--min-size", "--average", "--flips", "--uncertainty")),
     ],
 )
 def test_help_names_the_options(capsys, command, options):

@@ -25,6 +25,7 @@ from tally import Tally, heading, pooled, tally_of
 from napari_unet.commands.console import progress_bar
 from napari_unet.core import Model, load_model
 from napari_unet.core.errors import ModelFileError
+from napari_unet.core.symmetries import AVERAGES
 
 Row = tuple[Picture, Tally, float | None]
 
@@ -70,7 +71,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--diameter", choices=MODES, default="measured", help="off leaves images as they are"
     )
-    parser.add_argument("--flips", action="store_true", help="average over mirrored images")
+    parser.add_argument(
+        "--average", choices=tuple(AVERAGES), default="none", help="over versions of the images"
+    )
     parser.add_argument("--each", action="store_true", help="list the images, worst first")
     parser.add_argument("--cache", type=Path, help="keep the probabilities in this folder")
     parser.add_argument("--device", default="auto")
@@ -81,8 +84,8 @@ def parsed() -> argparse.Namespace:
 def report(model: Model, folder: Path, names: list[str], options: argparse.Namespace) -> None:
     """Print a row for each way of making objects."""
     run = {"device": options.device, "precision": options.precision}
-    if options.flips:
-        run["flips"] = True
+    if options.average != "none":
+        run["average"] = options.average
     segmenter = Segmenter(model, options.diameter, options.cache, run)
     makings = [
         Making(*values)
@@ -93,9 +96,8 @@ def report(model: Model, folder: Path, names: list[str], options: argparse.Names
             [word == "yes" for word in options.scored],
         )
     ]
-    flips = ", flips" if options.flips else ""
     print(f"\n{model.card.name} on {folder.name}: {len(names)} images ({options.images}), ", end="")
-    print(f"diameter {options.diameter}{flips}")
+    print(f"diameter {options.diameter}, average {options.average}")
     print(f"threshold   smallest      split     scored  {heading()}  touching pairs")
     for making, rows in results(segmenter, folder, names, makings):
         every = pooled(tally for _, tally, _ in rows)

@@ -55,7 +55,7 @@ class Segmenter:
     cache : Path, optional
         Folder for probabilities.
     run : dict
-        Further options of `segment` and `predict_plane`: device, precision, flips.
+        Further options of `segment` and `predict_plane`: device, precision, average.
     """
 
     model: Model
@@ -117,6 +117,8 @@ class Segmenter:
             return None
         weights = self.model.network.state_dict().values()
         digest = hashlib.sha256(b"".join(w.cpu().numpy().tobytes() for w in weights))
-        flips = "-flips" if self.run.get("flips") else ""
-        folder = self.cache / f"{self.model.card.name}-{digest.hexdigest()[:8]}-{self.mode}{flips}"
+        average = f"-{self.run['average']}" if "average" in self.run else ""
+        folder = (
+            self.cache / f"{self.model.card.name}-{digest.hexdigest()[:8]}-{self.mode}{average}"
+        )
         return folder / f"{picture.name}.npz"

@@ -6,8 +6,15 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage import measure
 
+from napari_unet.core import threads
 from napari_unet.core.errors import InputError
-from napari_unet.core.instances import fill_holes, probability_to_labels, remove_small
+from napari_unet.core.instances import (
+    PlaneObjects,
+    fill_holes,
+    probability_to_labels,
+    remove_small,
+)
+from napari_unet.core.object_score import ObjectScore
 from napari_unet.core.targets import classes_to_labels, labels_to_classes
 from small_scenes import discs
 
@@ -369,3 +376,51 @@ def test_no_object_is_smaller_than_asked_for_when_it_was_seen_smaller():
     options = {"shape": (120, 160)}
     assert probability_to_labels(probability, min_size=10, **options).max() == 2
     assert probability_to_labels(probability, min_size=20, **options).max() == 1
+
+
+def cells(shape=(90, 120), seed=3):
+    """Probabilities of crowded round cells, in 8 bits, with equal heights among them."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices(shape)
+    plane = np.zeros(shape)
+    for _ in range(30):
+        at, radius = rng.uniform(0, shape), rng.uniform(4, 11)
+        plane = np.maximum(plane, 1.6 - np.hypot(y - at[0], x - at[1]) / radius)
+    return np.rint(np.clip(plane, 0, 1) * 20).astype(np.uint8) * np.uint8(12)
+
+
+SCORE = ObjectScore((0.9, -0.3, 8.2, 4.0, 0.0, -1.7, 0.3, 0.5, -1.1, 0.4, -0.5, -9.7), 16.0)
+
+
+@pytest.mark.parametrize("score", [None, SCORE])
+@pytest.mark.parametrize("shape", [None, (60, 80), (180, 200)])
+def test_what_sliders_ask_for_one_after_the_other_is_what_is_made_anew(score, shape):
+    plane = cells()
+    objects = PlaneObjects(plane)
+    settings = {"threshold": 0.5, "min_size": 20, "split": 0.5, "shape": shape, "score": score}
+    counts = set()
+    for name, value in (
+        ("split", 0.9),
+        ("min_size", 60),
+        ("threshold", 0.7),
+        ("split", 0.0),
+        ("min_size", 5),
+        ("threshold", 0.3),
+        ("split", 0.3),
+        ("threshold", 0.58),  # the upper threshold that goes with 0.3
+        ("threshold", 0.3),
+    ):
+        settings[name] = value
+        found = objects.labels(**settings)
+        np.testing.assert_array_equal(found, probability_to_labels(plane, **settings))
+        counts.add(found.max())
+    assert len(counts) > 2
+
+
+def test_threads_make_no_difference(monkeypatch):
+    plane = cells((120, 150), seed=4)
+    settings = {"split": 0.5, "score": SCORE}
+    expected = probability_to_labels(plane, **settings)
+    assert expected.max() > 5
+    monkeypatch.setattr(threads, "LEAST", 0)
+    np.testing.assert_array_equal(probability_to_labels(plane, **settings), expected)

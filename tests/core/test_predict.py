@@ -442,12 +442,12 @@ def test_mirror_images_are_averaged():
     expected = np.mean(
         [np.flip(p, axes) for p, axes in zip(once, ((), (1,), (2,), (1, 2)), strict=True)], axis=0
     )
-    averaged = predict_plane(image, model, flips=True, **OPTIONS)
+    averaged = predict_plane(image, model, average="flips", **OPTIONS)
     np.testing.assert_allclose(averaged, expected, atol=1e-5)
     assert np.abs(averaged - once[0]).max() > 1e-3
     np.testing.assert_allclose(averaged.sum(axis=0), 1, atol=1e-5)
     # What is mirrored is answered mirrored.
-    mirrored = predict_plane(image[:, ::-1], model, flips=True, **OPTIONS)
+    mirrored = predict_plane(image[:, ::-1], model, average="flips", **OPTIONS)
     np.testing.assert_allclose(mirrored[:, ::-1], averaged, atol=1e-5)
 
 
@@ -456,7 +456,9 @@ def test_mirror_images_are_averaged_tile_by_tile_and_at_another_size(tile):
     image = squares()[None].repeat(2, 1).repeat(2, 2)
     model = brightness_model(diameter=10.0)
     options = {"diameter": 20.0, "tile": tile, **OPTIONS}
-    plain, averaged = (predict_plane(image, model, flips=flips, **options) for flips in (0, 1))
+    plain, averaged = (
+        predict_plane(image, model, average=average, **options) for average in ("none", "flips")
+    )
     assert averaged.shape == (2, 40, 50)
     np.testing.assert_allclose(averaged, plain, atol=1e-5)  # the model does not know directions
 
@@ -466,7 +468,7 @@ def test_progress_counts_the_tiles_of_every_mirror_image():
     predict_plane(
         np.zeros((1, 33, 40)),
         brightness_model(),
-        flips=True,
+        average="flips",
         tile=16,
         progress=lambda *at: calls.append(at),
         **OPTIONS,
@@ -477,8 +479,10 @@ def test_progress_counts_the_tiles_of_every_mirror_image():
 def test_segmenting_averages_mirror_images_where_it_is_asked_to():
     model = Model.fresh(ModelConfig(width=3, depth=2), seed=4)
     image = np.random.default_rng(5).normal(size=(37, 50))
-    plain, averaged = (segment(image, model, flips=flips, **OPTIONS) for flips in (False, True))
-    expected = predict_plane(image[None], model, flips=True, **OPTIONS)
+    plain, averaged = (
+        segment(image, model, average=average, **OPTIONS) for average in ("none", "flips")
+    )
+    expected = predict_plane(image[None], model, average="flips", **OPTIONS)
     np.testing.assert_allclose(averaged.probability, expected, atol=1e-6)
     assert np.abs(averaged.probability - plain.probability).max() > 1e-3
 

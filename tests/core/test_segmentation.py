@@ -42,14 +42,14 @@ def ious(truth, found):
 def seen(monkeypatch):
     """The planes the network is run on when the image is segmented, not when it is measured."""
     shown = []
-    original = segmentation.predict_plane
+    original = segmentation.predict_with_deviation
 
     def spy(plane, model, **options):
         scaled, _ = rescale.to_model_size(plane, model.config, options.get("diameter"))
         shown.append(scaled.shape[1:])
         return original(plane, model, **options)
 
-    monkeypatch.setattr(segmentation, "predict_plane", spy)
+    monkeypatch.setattr(segmentation, "predict_with_deviation", spy)
     return shown
 
 

@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage import measure
 
 from napari_unet.core.metrics import match_objects
-from napari_unet.core.split_touching import split_objects
+from napari_unet.core.split_touching import find_hills, smoothed, split_objects
 
 
 def discs(*centres_radii, shape=(60, 90)):
@@ -135,3 +135,27 @@ def test_mirrored_scenes_are_cut_alike():
 def test_no_foreground_has_no_objects(shape):
     nothing = np.zeros(shape, bool)
     assert not split_objects(nothing, nothing.astype(np.float32), 0.5).any()
+
+
+@pytest.mark.parametrize("levels", [6, 1000])  # few: many pixels are equally high
+def test_every_pixel_belongs_to_the_hill_that_steepest_ascent_ends_on(levels):
+    shape = (140, 37)  # more rows than are gone through at a time
+    noise = ndimage.gaussian_filter(np.random.default_rng(2).normal(size=shape), 2.5)
+    belief = (np.round((noise - noise.min()) / np.ptp(noise) * levels) / levels).astype(np.float32)
+    foreground = belief > 0.45
+    depth = ndimage.distance_transform_edt(foreground).astype(np.float32)
+    height = np.maximum(ndimage.gaussian_filter(depth, 1.5), 0.5)
+    height *= np.maximum(ndimage.gaussian_filter(belief, 1.0), 0.01) ** 1.5
+
+    def top(y, x):
+        around = [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+        inside = [at for at in around if at[0] in range(shape[0]) and at[1] in range(shape[1])]
+        best = max((at for at in inside if foreground[at]), key=lambda at: (height[at], at))
+        return best if best == (y, x) else top(*best)
+
+    tops = [top(y, x) for y, x in np.argwhere(foreground).tolist()]
+    names = sorted(set(tops))
+    hills = find_hills(foreground, smoothed(belief))
+    np.testing.assert_array_equal(hills.hill, [names.index(at) for at in tops])
+    np.testing.assert_array_equal(hills.size, np.bincount(hills.hill))
+    np.testing.assert_allclose(hills.peak, [height[at] for at in names], rtol=1e-6)

@@ -8,8 +8,10 @@ import time
 import numpy as np
 import pytest
 
+from napari_unet.core import instances
 from napari_unet.core.events import TileResult
-from napari_unet.session import pair as pair_module
+from napari_unet.core.instances import PlaneObjects
+from napari_unet.session.image import Image
 from napari_unet.session.pair import ObjectSettings, Pair
 from session.fakes import ALL_SIZES, image_of, pair_of, tile_of
 
@@ -91,16 +93,31 @@ def test_every_edit_makes_proposals_stale(edit):
 
 def test_an_edit_while_objects_are_being_made_makes_them_stale(monkeypatch):
     pair = segmented(FIRST)
-    make = pair_module.probability_to_labels
+    make = PlaneObjects.labels
 
     def make_and_paint(*args, **kwargs):
         pair.labels[STROKE] = 9
         pair.absorb(())
         return make(*args, **kwargs)
 
-    monkeypatch.setattr(pair_module, "probability_to_labels", make_and_paint)
+    monkeypatch.setattr(PlaneObjects, "labels", make_and_paint)
     assert not pair.accept((), pair.propose((), ALL_SIZES))
     assert (pair.labels[STROKE] == 9).all()
+
+
+def test_sliders_find_what_was_known_of_a_plane_until_another_tile_comes(monkeypatch):
+    pair = segmented(FIRST)
+    searched, search = [], instances.find_hills
+    monkeypatch.setattr(instances, "find_hills", lambda *at: searched.append(1) or search(*at))
+    pair.propose((), ObjectSettings(min_size=1, split=0.5))
+    pair.propose((), ObjectSettings(min_size=3, split=0.7))
+    assert len(searched) == 1
+    pair.propose((), ObjectSettings(0.6, min_size=3, split=0.7))
+    assert len(searched) == 2
+    pair.place_tile((), tile_of((20, 20), SECOND))
+    proposal = pair.propose((), ObjectSettings(0.6, min_size=1, split=0.7))
+    assert len(searched) == 3
+    np.testing.assert_array_equal(proposal.labels, expected((1, SECOND)))
 
 
 def test_proposing_reads_only_strokes_that_were_absorbed():
@@ -285,7 +302,7 @@ def test_taught_planes_are_copies():
 
 def test_an_example_has_the_plane_that_was_asked_for():
     data = np.arange(2 * 3 * 4 * 5, dtype=np.uint16).reshape(2, 3, 4, 5)
-    image = pair_module.Image("stack", data, "ZCYX", (2, 0))
+    image = Image("stack", data, "ZCYX", (2, 0))
     pair = Pair(image, np.zeros((2, 4, 5), np.int32), np.zeros((2, 4, 5), np.uint8))
     checked = np.ones((4, 5), bool)
     example = pair.read_example((1,), pair.labels[1], checked)

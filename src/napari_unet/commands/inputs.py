@@ -17,6 +17,7 @@ from napari_unet.formats.ome_zarr import is_ome_zarr, plate_images
 
 __all__ = [
     "LABELS_ENDING",
+    "UNCERTAINTY_ENDING",
     "Reading",
     "Source",
     "check_channels",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 LABELS_ENDING = "_labels"
+UNCERTAINTY_ENDING = "_uncertainty"
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def find_sources(names: Sequence[str], *, recursive: bool = False) -> list[Sourc
             found = [
                 Source(file, file.parent.relative_to(path))
                 for file in image_files(path, recursive=recursive)
-                if not file.stem.endswith(LABELS_ENDING)
+                if not file.stem.endswith((LABELS_ENDING, UNCERTAINTY_ENDING))
             ]
             for inner in _ome_zarrs(path, recursive=recursive):
                 found += _of_ome_zarr(inner, inner.parent.relative_to(path))

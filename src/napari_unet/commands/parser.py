@@ -22,6 +22,7 @@ from napari_unet.commands.options import (
     whole,
 )
 from napari_unet.core.architectures import ARCHITECTURES, NORMS
+from napari_unet.core.symmetries import AVERAGES
 
 __all__ = ["WRONG_USE", "build_parser"]
 
@@ -132,9 +133,19 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         help="of your objects in pixels, to which the image is rescaled (measured in each image)",
     )
     parser.add_argument(
-        "--flips",
+        "--average",
+        choices=tuple(AVERAGES),
+        default="none",
+        help="over what: flips takes mirror images too, four times as long; rotations also quarter "
+        "turns, eight times as long (%(default)s)",
+    )
+    parser.add_argument(
+        "--flips", dest="average", action="store_const", const="flips", help="--average flips"
+    )
+    parser.add_argument(
+        "--uncertainty",
         action="store_true",
-        help="average over mirror images: a little better, four times as long",
+        help="also write how far the versions that are averaged differ, as a TIFF",
     )
     add_device(parser)
 

@@ -17,6 +17,7 @@ from napari_unet.commands.batch import Journal, Outcome, digest, summary, write_
 from napari_unet.commands.console import progress_bar, say, say_aside
 from napari_unet.commands.inputs import (
     LABELS_ENDING,
+    UNCERTAINTY_ENDING,
     Reading,
     Source,
     check_channels,
@@ -29,6 +30,7 @@ from napari_unet.core.library import find_model
 from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.images import TIFF_SUFFIXES
 from napari_unet.formats.labels import FORMATS, write_labels
+from napari_unet.formats.ome_tiff import write_map
 from napari_unet.formats.ome_zarr import is_ome_zarr
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ class SegmentOptions:
     min_size: int | None = None
     split: float | None = None
     diameter: float | None = None
-    flips: bool = False
+    average: str = "none"
+    uncertainty: bool = False
     device: str = "auto"
     precision: str = "auto"
     format: str | None = None
@@ -75,11 +78,13 @@ def run(args: argparse.Namespace) -> int:
         args.min_size,
         args.split,
         args.diameter,
-        args.flips,
+        args.average,
+        args.uncertainty,
         args.device,
         args.precision,
         args.format,
     )
+    _check_uncertainty(sources, options)
     model = _ready_model(args.model, options)
     folder = None if targets == [out] or is_ome_zarr(out) else out
     journal = Journal(folder, _what_counts(args.model, options))
@@ -87,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         Job(source, target, journal.key(source.path), args.again)
         for source, target in zip(sources, targets, strict=True)
     ]
-    before = {} if args.again else _done_before(jobs, journal)
+    before = {} if args.again else _done_before(jobs, journal, uncertainty=options.uncertainty)
     outcomes, errors = _segment_all(jobs, before, model, options, journal, args.debug)
     report = write_report(folder, outcomes) if folder else None
     _report_failed(outcomes, report)
@@ -112,7 +117,7 @@ def segment_file(
         threshold=options.threshold,
         min_size=options.min_size,
         split=options.split,
-        flips=options.flips,
+        average=options.average,
         device=options.device,
         precision=options.precision,
         progress=progress,
@@ -122,10 +127,30 @@ def segment_file(
     kinds = model.config.classes
     classes = {number: kinds[number if model.config.semantic else 1] for number in numbers}
     found = Annotations(result.labels, spatial, classes=classes)
+    if options.uncertainty and result.uncertainty is not None:
+        write_map(uncertainty_target(target), result.uncertainty)
     write_labels(target, found, kind=options.format, image=path.name)
     planes = np.moveaxis(result.labels, [spatial.index("Y"), spatial.index("X")], [-2, -1])
     objects = sum(int(plane.max()) for plane in planes.reshape(-1, *planes.shape[-2:]))
     return objects, result.diameter
+
+
+def uncertainty_target(target: Path) -> Path:
+    """Return where it is written how unsure the network was of what is labelled in `target`."""
+    return target.with_name(f"{name_of(target)}{UNCERTAINTY_ENDING}.tif")
+
+
+def _check_uncertainty(sources: list[Source], options: SegmentOptions) -> None:
+    """Refuse to write an uncertainty where there is none, before anything is computed."""
+    if not options.uncertainty:
+        return
+    if options.average == "none":
+        raise InputError(
+            "--uncertainty tells how far versions of an image differ; "
+            "give --average flips or --average rotations with it."
+        )
+    if any(is_ome_zarr(source.path) for source in sources):
+        raise InputError("The uncertainty of an OME-Zarr is not written; leave --uncertainty out.")
 
 
 def _what_counts(model: str, options: SegmentOptions) -> str:
@@ -135,8 +160,13 @@ def _what_counts(model: str, options: SegmentOptions) -> str:
     return json.dumps([digest(find_model(model)), __version__, values], sort_keys=True)
 
 
-def _done_before(jobs: list[Job], journal: Journal) -> dict[Path, Outcome]:
-    known = {job.target: journal.done(job.target, job.key) for job in jobs}
+def _done_before(jobs: list[Job], journal: Journal, *, uncertainty: bool) -> dict[Path, Outcome]:
+    """Return how it went with the images of which all that is asked for is there."""
+    known = {
+        job.target: journal.done(job.target, job.key)
+        for job in jobs
+        if not uncertainty or uncertainty_target(job.target).exists()
+    }
     return {target: outcome for target, outcome in known.items() if outcome is not None}
 
 

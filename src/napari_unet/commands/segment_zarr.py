@@ -94,7 +94,7 @@ def segment_zarr(
                 threshold=options.threshold,
                 min_size=options.min_size,
                 split=options.split,
-                flips=options.flips,
+                average=options.average,
                 progress=show,
                 **where,
             )

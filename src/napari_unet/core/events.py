@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ class TileResult:
         Probability of each class; uint8 if it is quantised, 255 is 1.0.
     index, count : int
         This is tile number ``index`` (from 0, in the order of computation) of ``count``.
+    deviation : ndarray of float32 or uint8, shape (h, w), or None
+        Where versions of the image are averaged: how far they differ, see `predict_averaged`.
     """
 
     y: int
@@ -29,13 +32,18 @@ class TileResult:
     probability: NDArray[np.float32] | NDArray[np.uint8]
     index: int
     count: int
+    deviation: NDArray[np.float32] | NDArray[np.uint8] | None = None
 
     def quantised(self) -> TileResult:
         """Return the same with uint8 probabilities, a quarter of the bytes to send."""
         if self.probability.dtype == np.uint8:
             return self
-        whole = np.rint(self.probability * np.float32(255)).astype(np.uint8)
-        return replace(self, probability=whole)
+        deviation = None if self.deviation is None else _in_bytes(self.deviation)
+        return replace(self, probability=_in_bytes(self.probability), deviation=deviation)
+
+
+def _in_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.rint(values * np.float32(255)).astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

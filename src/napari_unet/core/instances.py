@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any  # probabilities come as float or quantised
 
@@ -12,10 +13,12 @@ from scipy import ndimage
 from napari_unet.core.errors import InputError
 from napari_unet.core.object_score import ObjectScore, choose_objects, upper_threshold
 from napari_unet.core.rescale import resize_image, resize_labels
-from napari_unet.core.split_touching import split_objects
+from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.targets import fill_gaps
+from napari_unet.core.threads import in_threads
 
 __all__ = [
+    "PlaneObjects",
     "check_settings",
     "components",
     "fill_holes",
@@ -68,36 +71,117 @@ def probability_to_labels(
     ndarray of int32, shape (Y, X) or `shape`
         Objects are numbered from 1 without holes in the numbering.
     """
-    check_settings(threshold, split)
-    is_rescaled = shape is not None and shape != probability.shape
-    size = min_size
-    if shape is not None and is_rescaled:
-        size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
-    labels = objects_at(probability, threshold, size, split)
-    upper, is_upper = None, np.zeros(0, bool)
-    if score is not None:
-        upper = upper_threshold(threshold)
-        higher = objects_at(probability, upper, size, split)
-        labels, is_upper = choose_objects(
-            labels, higher, _belief(probability), score, threshold, typical_areas
-        )
-    if shape is None or not is_rescaled:
-        return labels
-    cut = _Cut(threshold, upper, is_upper)
-    return remove_small(_at_shape(labels, probability, cut, shape), min_size)
+    return PlaneObjects(probability).labels(
+        threshold=threshold,
+        min_size=min_size,
+        split=split,
+        shape=shape,
+        score=score,
+        typical_areas=typical_areas,
+    )
+
+
+class PlaneObjects:
+    """Makes objects of the same probabilities again and again, as sliders ask for them.
+
+    What does not change with a setting is kept from the call before: smoothed probabilities for
+    all of them, foreground and hills for as long as the threshold stays. One thread at a time
+    may call it.
+
+    Parameters
+    ----------
+    probability : ndarray of float (0 to 1) or uint8 (255 is 1.0), shape (Y, X)
+        Probability of the foreground; it must not change.
+    """
+
+    def __init__(self, probability: NDArray[Any]) -> None:
+        self.probability = probability
+        self._belief: NDArray[np.float32] | None = None
+        self._smoothed: NDArray[np.float32] | None = None
+        self._bases: dict[float, _Base] = {}
+
+    def labels(
+        self,
+        *,
+        threshold: float = 0.5,
+        min_size: int = 20,
+        split: float = 0.0,
+        shape: tuple[int, int] | None = None,
+        score: ObjectScore | None = None,
+        typical_areas: tuple[float, float] | None = None,
+    ) -> NDArray[np.int32]:
+        """Return what `probability_to_labels` does."""
+        check_settings(threshold, split)
+        probability = self.probability
+        is_rescaled = shape is not None and shape != probability.shape
+        size = min_size
+        if shape is not None and is_rescaled:
+            size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
+        if score is None:
+            (labels,) = self.at([threshold], size, split)
+            upper, is_upper = None, np.zeros(0, bool)
+        else:
+            upper = upper_threshold(threshold)
+            lower, higher = self.at([threshold, upper], size, split)
+            labels, is_upper = choose_objects(
+                lower, higher, self._as_belief(), score, threshold, typical_areas
+            )
+        if shape is None or not is_rescaled:
+            return labels
+        cut = _Cut(threshold, upper, is_upper)
+        return remove_small(_at_shape(labels, probability, cut, shape), min_size)
+
+    def at(
+        self, thresholds: Sequence[float], min_size: int, split: float
+    ) -> list[NDArray[np.int32]]:
+        """Return the objects at each of some thresholds, see `objects_at`."""
+        if split > 0 and self._smoothed is None:
+            self._smoothed = smoothed(self._as_belief())
+        self._bases = {
+            threshold: self._bases.get(threshold) or _Base(self.probability, threshold)
+            for threshold in thresholds
+        }
+
+        def objects(threshold: float) -> NDArray[np.int32]:
+            return self._bases[threshold].objects(self._smoothed, min_size, split)
+
+        return in_threads(objects, thresholds, self.probability.size)
+
+    def _as_belief(self) -> NDArray[np.float32]:
+        if self._belief is None:
+            self._belief = _belief(self.probability)
+        return self._belief
+
+
+class _Base:
+    """What is known of the foreground at one threshold."""
+
+    def __init__(self, probability: NDArray[Any], threshold: float) -> None:
+        self._probability, self._threshold = probability, threshold
+        self._foreground: NDArray[np.bool_] | None = None
+        self._hills: Hills | None = None
+
+    def objects(
+        self, belief: NDArray[np.float32] | None, min_size: int, split: float
+    ) -> NDArray[np.int32]:
+        """Return the objects; with a split there must be a smoothed belief."""
+        if self._foreground is None:
+            self._foreground = fill_holes(foreground_of(self._probability, self._threshold))
+        if split > 0 and belief is not None:
+            if self._hills is None:
+                self._hills = find_hills(self._foreground, belief)
+            labels = self._hills.objects(split, min_size, least=min_size)
+        else:
+            labels = remove_small(components(self._foreground), min_size)
+        # What is too small has gone: no gap is filled on its account.
+        return fill_gaps(labels, in_place=True).astype(np.int32, copy=False)
 
 
 def objects_at(
     probability: NDArray[Any], threshold: float, min_size: int, split: float
 ) -> NDArray[np.int32]:
     """Return the objects at one threshold; see `probability_to_labels` for the parameters."""
-    foreground = fill_holes(foreground_of(probability, threshold))
-    if split > 0:
-        labels = split_objects(foreground, _belief(probability), split, min_size=min_size)
-    else:
-        labels = components(foreground)
-    # What is too small goes first: no gap is filled on its account.
-    return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
+    return PlaneObjects(probability).at([threshold], min_size, split)[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,8 +202,9 @@ class _Cut:
 
 def _belief(probability: NDArray[Any]) -> NDArray[np.float32]:
     """Probabilities as float32 from 0 to 1."""
-    scale = np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
-    return probability.astype(np.float32) * scale
+    belief = probability.astype(np.float32)
+    belief *= np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
+    return belief
 
 
 def _at_shape(
@@ -149,27 +234,33 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Texture inside large objects leaves holes, which would also make `split` cut there. What is
     more than `HOLE` of its object is left: rings are rings.
     """
-    background, count = ndimage.label(~foreground)
+    background = np.empty(foreground.shape, np.int32)
+    count = ndimage.label(~foreground, output=background)
     if count <= 1:
         return foreground
-    area = np.bincount(background.ravel(), minlength=count + 1)
-    rim = (background[0], background[-1], background[:, 0], background[:, -1])
+    flat = background.ravel()
+    rim = np.concatenate((background[0], background[-1], background[:, 0], background[:, -1]))
     is_hole = np.ones(count + 1, bool)
-    is_hole[np.concatenate([[0], *rim])] = False
-    holes = np.flatnonzero(is_hole)
-    if not len(holes):
+    is_hole[0] = is_hole[rim] = False
+    if not is_hole.any():
         return foreground
-    objects, number = ndimage.label(foreground, np.ones((3, 3), bool))
+    # Most of the background is one piece: then a comparison spares looking each pixel up.
+    inside = np.flatnonzero((flat != np.bincount(rim[rim > 0], minlength=1).argmax()) & (flat != 0))
+    inside = inside[is_hole[flat[inside]]]
+    hole = flat[inside]
+    area = np.bincount(hole, minlength=count + 1)
+    objects = background  # what was in it is not needed any more
+    number = ndimage.label(foreground, np.ones((3, 3), bool), output=objects)
     # A hole is within one object alone: the one above its topmost pixel.
     first = np.full(count + 1, -1)
-    flat = background.ravel()
-    inside = np.flatnonzero(is_hole[flat])
-    first[flat[inside[::-1]]] = inside[::-1]
+    first[hole[::-1]] = inside[::-1]
+    holes = np.flatnonzero(is_hole)
     around = objects.ravel()[first[holes] - foreground.shape[1]]
-    size = np.bincount(objects.ravel(), minlength=number + 1)
+    size = np.bincount(objects[foreground], minlength=number + 1)
     filled = np.zeros(count + 1, bool)
     filled[holes] = area[holes] <= HOLE * size[around]
-    filled_in: NDArray[np.bool_] = foreground | filled[background]
+    filled_in = foreground.copy()
+    filled_in.ravel()[inside[filled[hole]]] = True
     return filled_in
 
 
@@ -210,10 +301,14 @@ def check_settings(threshold: float, split: float) -> None:
 
 def remove_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
     """Drop objects of fewer pixels than `min_size` and number the rest from 1."""
-    sizes = np.bincount(labels.ravel())
-    if len(sizes) <= 1:
+    inside = np.flatnonzero(labels != 0)
+    numbers = labels.ravel()[inside]
+    keep = np.bincount(numbers) >= max(1, min_size)
+    if keep[1:].all():
         return labels
-    keep = sizes >= max(1, min_size)
-    keep[0] = False
+    keep[:1] = False
     number = np.cumsum(keep, dtype=np.int32)
-    return np.where(keep, number, 0).astype(np.int32)[labels]
+    number[~keep] = 0
+    kept = np.zeros(labels.shape, np.int32)
+    kept.ravel()[inside] = number[numbers]
+    return kept

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.packed import runs_of
+from napari_unet.core.threads import in_threads
 
 __all__ = ["LOOKS", "ObjectScore", "choose_objects", "fit_score", "looks_of", "upper_threshold"]
 
@@ -49,6 +51,7 @@ UPPER = 0.4
 # Logarithms of sizes against the usual are cut here; nothing is odder than e^3.
 FARTHEST = 3.0
 AROUND = 2  # pixels from the rim to what is around
+SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 RIDGE = 1e-3
 ROUNDS = 30  # of Newton's method, at most
 
@@ -123,7 +126,7 @@ def looks_of(
     count = int(labels.max(initial=0))
     if not count:
         return np.zeros((0, len(LOOKS)))
-    inside = np.flatnonzero(labels)
+    inside = np.flatnonzero(labels > 0)
     rows, columns = (part.astype(np.float64) for part in np.divmod(inside, labels.shape[1]))
     number = labels.ravel()[inside] - 1
 
@@ -167,21 +170,20 @@ class _Rim:
     def __init__(
         self, labels: NDArray[np.int32], probability: NDArray[np.float32], count: int
     ) -> None:
-        far = AROUND + 1  # from the rim
-        padded = np.pad(labels, far)
-        width = padded.shape[1]
-        belief = np.pad(probability, far, mode="edge").ravel()
-        flat = padded.ravel()
-        pixels = np.flatnonzero(flat)
-        steps = (-width, width, -1, 1)
-        is_rim = np.zeros(len(pixels), bool)
-        is_shared = np.zeros(len(pixels), bool)
-        own = flat[pixels]
-        for step in steps:
-            beside = flat[pixels + step]
-            is_rim |= beside != own
+        is_rim = labels > 0
+        inner = is_rim[1:-1, 1:-1]
+        own = labels[1:-1, 1:-1]
+        same = own == labels[:-2, 1:-1]
+        for there in (labels[2:, 1:-1], labels[1:-1, :-2], labels[1:-1, 2:]):
+            same &= own == there
+        inner &= ~same
+        self._labels, self._probability = labels, probability
+        self._y, self._x = np.divmod(np.flatnonzero(is_rim), labels.shape[1])
+        own = labels[self._y, self._x]
+        is_shared = np.zeros(len(own), bool)
+        for step in SIDES:
+            beside = self._labels_at(step)
             is_shared |= (beside != own) & (beside > 0)
-        pixels, own = pixels[is_rim], own[is_rim]
 
         def mean(values: NDArray[np.generic], of: NDArray[np.int32] = own) -> Floats:
             pixels_of = np.bincount(of, minlength=count + 1)[1:]
@@ -189,17 +191,34 @@ class _Rim:
             each: Floats = total / np.maximum(1, pixels_of)
             return each
 
-        down = belief[pixels + width] - belief[pixels - width]
-        right = belief[pixels + 1] - belief[pixels - 1]
-        self.shared = mean(is_shared[is_rim])
+        down = self._belief_at((1, 0)) - self._belief_at((-1, 0))
+        right = self._belief_at((0, 1)) - self._belief_at((0, -1))
+        self.shared = mean(is_shared)
         self.steepness = mean(np.hypot(down, right) / 2)
-        self.probability = mean(belief[pixels])
-        outside = [pixels + AROUND * step for step in steps]
-        is_free = [flat[there] == 0 for there in outside]
+        self.probability = mean(self._belief_at((0, 0)))
+        outside = [(AROUND * y, AROUND * x) for y, x in SIDES]
+        is_free = [self._labels_at(step) == 0 for step in outside]
         self.around = mean(
-            np.concatenate([belief[p[f]] for p, f in zip(outside, is_free, strict=True)]),
+            np.concatenate(
+                [self._belief_at(step)[f] for step, f in zip(outside, is_free, strict=True)]
+            ),
             np.concatenate([own[f] for f in is_free]),
         )
+
+    def _at(self, step: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the rim is, moved; what leaves the image stays on its edge."""
+        rows, columns = self._labels.shape
+        y, x = self._y + step[0], self._x + step[1]
+        return np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
+
+    def _belief_at(self, step: tuple[int, int]) -> NDArray[np.float32]:
+        return self._probability[self._at(step)]
+
+    def _labels_at(self, step: tuple[int, int]) -> NDArray[np.int32]:
+        """Labels at a step from the rim; outside of the image is background."""
+        y, x = self._at(step)
+        is_inside = (y == self._y + step[0]) & (x == self._x + step[1])
+        return np.where(is_inside, self._labels[y, x], 0)
 
 
 def choose_objects(
@@ -232,22 +251,31 @@ def choose_objects(
     is_upper : ndarray of bool, shape (objects + 1,)
         By number, whether an object is of the upper threshold.
     """
-    looks = [
-        looks_of(
-            labels, probability, score.diameter, is_upper=labels is upper, typical_area=typical
+    typical = typical_areas or (None, None)
+
+    def looks_at(number: int) -> Floats:
+        return looks_of(
+            (lower, upper)[number],
+            probability,
+            score.diameter,
+            is_upper=number == 1,
+            typical_area=typical[number],
         )
-        for labels, typical in zip((lower, upper), typical_areas or (None, None), strict=True)
-    ]
+
+    looks = in_threads(looks_at, (0, 1), probability.size)
     scores = score.score(np.concatenate(looks))
     first = len(looks[0])
     taken = _take_best(scores, LEAST * threshold, _rivals(lower, upper, first))
     order = np.flatnonzero(taken)
     number = np.zeros(len(scores) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    below = np.concatenate([[0], number[1 : first + 1]])[lower]
-    above = np.concatenate([[0], number[first + 1 :]])[upper]
+    inside = np.flatnonzero((lower > 0) | (upper > 0))
+    none = np.zeros(1, np.int32)
+    below = np.concatenate([none, number[1 : first + 1]])[lower.ravel()[inside]]
+    above = np.concatenate([none, number[first + 1 :]])[upper.ravel()[inside]]
     rank = np.concatenate([[-1.0], scores[order]])
-    labels = np.where(rank[above] > rank[below], above, below).astype(np.int32)
+    labels = np.zeros(lower.shape, np.int32)
+    labels.ravel()[inside] = np.where(rank[above] > rank[below], above, below)
     return labels, np.concatenate([[False], order >= first])
 
 
@@ -255,11 +283,14 @@ def _rivals(lower: NDArray[np.int32], upper: NDArray[np.int32], first: int) -> l
     """For each object those of the other threshold that cannot be there with it."""
     both = np.flatnonzero((lower > 0) & (upper > 0))
     low, high = lower.ravel()[both] - 1, upper.ravel()[both] - 1
-    size_low, size_high = np.bincount(lower.ravel())[1:], np.bincount(upper.ravel())[1:]
+    size_low, size_high = (np.bincount(labels[labels > 0])[1:] for labels in (lower, upper))
     rivals: list[list[int]] = [[] for _ in range(len(size_low) + len(size_high))]
     if not len(both):
         return rivals
-    pairs, shared = np.unique(low.astype(np.int64) * len(size_high) + high, return_counts=True)
+    # Runs of equal pairs: there are far fewer of them to sort than pixels.
+    ends, runs = runs_of(low.astype(np.int64) * len(size_high) + high)
+    pairs, which = np.unique(runs, return_inverse=True)
+    shared = np.bincount(which, np.diff(ends, prepend=0))
     low, high = np.divmod(pairs, len(size_high))
     is_rival = shared > SHARED * np.minimum(size_low[low], size_high[high])
     for one, other in zip(low[is_rival].tolist(), (first + high[is_rival]).tolist(), strict=True):

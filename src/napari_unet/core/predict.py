@@ -10,6 +10,7 @@ from typing import Any  # images come in any real dtype
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.average import RunningMean
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
 from napari_unet.core.inference import ReadyNetwork, explained, is_out_of_memory
@@ -20,15 +21,13 @@ from napari_unet.core.normalize import apply_range
 from napari_unet.core.plan import LEAST_TILE, plan_image
 from napari_unet.core.planes import check_image
 from napari_unet.core.rescale import to_model_size
+from napari_unet.core.symmetries import Symmetry, symmetries
 from napari_unet.core.tile_queue import Center, TileQueue
 from napari_unet.core.tiling import Tile, network_geometry, plan_sample, read_mirrored
 
-__all__ = ["predict_plane", "predict_tiles"]
+__all__ = ["predict_averaged", "predict_plane", "predict_tiles", "predict_with_deviation"]
 
 _log = logging.getLogger(__name__)
-
-# Steps through rows and columns: as it is, upside down, left to right, both.
-MIRRORS = ((1, 1), (-1, 1), (1, -1), (-1, -1))
 
 SMALLER_TILES = "Memory was short, so smaller tiles are computed, which takes a little longer."
 ON_THE_CPU = "The memory of the GPU was too short, so the processor computes, which takes longer."
@@ -239,6 +238,77 @@ class _Reader:
         return apply_range(read_mirrored(self._image, tile), self._ranges)
 
 
+def predict_averaged(
+    image_cyx: NDArray[Any],
+    model: Model,
+    average: str = "none",
+    *,
+    center: Center = None,
+    ranges: NDArray[np.float64] | None = None,
+    **options: Any,  # those of predict_tiles
+) -> Iterator[TileResult]:
+    """Yield what `predict_tiles` does, and then the same again, averaged with version by version.
+
+    So there is something to be seen as soon as without averaging, and it gets better.
+
+    Parameters
+    ----------
+    image_cyx, model, center, ranges
+        See `predict_tiles`; a lazy image is read as a whole where it is averaged.
+    average : {"none", "flips", "rotations"}
+        See `napari_unet.core.symmetries`; four or eight times the work.
+    **options
+        The others of `predict_tiles`.
+
+    Yields
+    ------
+    TileResult
+        Its probability is the mean over the versions so far; where there are several, it has
+        their deviation.
+    """
+    versions = symmetries(average)
+    if len(versions) == 1:
+        yield from predict_tiles(image_cyx, model, center=center, ranges=ranges, **options)
+        return
+    _check_plane(image_cyx, model)
+    image_cyx = np.asarray(image_cyx)
+    if ranges is None:
+        ranges = model.config.range_of(image_cyx)
+    shape_yx: tuple[int, int] = image_cyx.shape[1:]
+    mean = RunningMean(len(model.config.classes), shape_yx)
+    for number, symmetry in enumerate(versions, start=1):
+        for tile in predict_tiles(
+            symmetry.view(image_cyx),
+            model,
+            center=_seen_center(center, symmetry, shape_yx),
+            ranges=ranges,
+            **options,
+        ):
+            mean.add(number, symmetry, tile.y, tile.x, tile.probability)
+            size: tuple[int, int] = tile.probability.shape[1:]
+            y, x = symmetry.corner((tile.y, tile.x), size, shape_yx)
+            height, width = size[::-1] if symmetry.is_transposed else size
+            rows, columns = slice(y, y + height), slice(x, x + width)
+            yield TileResult(
+                y,
+                x,
+                mean.mean[:, rows, columns].copy(),
+                (number - 1) * tile.count + tile.index,
+                len(versions) * tile.count,
+                mean.deviation(number, rows, columns),
+            )
+
+
+def _seen_center(center: Center, symmetry: Symmetry, shape_yx: tuple[int, int]) -> Center:
+    """Where a version is looked at; asked anew before each tile."""
+
+    def seen() -> tuple[float, float] | None:
+        at = center() if callable(center) else center
+        return None if at is None else symmetry.seen_at(at, shape_yx)
+
+    return seen
+
+
 def predict_plane(
     image_cyx: NDArray[Any],
     model: Model,
@@ -248,36 +318,56 @@ def predict_plane(
     precision: str = "auto",
     tile: int | None = None,
     ranges: NDArray[np.float64] | None = None,
-    flips: bool = False,
+    average: str = "none",
     progress: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Return class probabilities (C, Y, X) of one plane; see `predict_tiles` for the parameters.
 
     With a diameter they are those of the plane rescaled, in its pixels; see `to_model_size`.
-    With `flips` they are the mean of the plane and its three mirror images, which takes four
-    times as long (Ronneberger et al. 2015, section 4, average seven rotations).
+    With `average` they are the mean over its mirror images, see `napari_unet.core.symmetries`.
+    """
+    return predict_with_deviation(
+        image_cyx,
+        model,
+        diameter=diameter,
+        device=device,
+        precision=precision,
+        tile=tile,
+        ranges=ranges,
+        average=average,
+        progress=progress,
+    )[0]
+
+
+def predict_with_deviation(
+    image_cyx: NDArray[Any],
+    model: Model,
+    *,
+    diameter: float | None = None,
+    ranges: NDArray[np.float64] | None = None,
+    average: str = "none",
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,  # device, precision and tile of predict_tiles
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return what `predict_plane` does, and how far the versions that are averaged differ.
+
+    Returns
+    -------
+    probability : ndarray of float32, shape (C, Y, X)
+    deviation : ndarray of float32, shape (Y, X), or None
+        Standard deviation over the versions, of the class that differs most, 0 to 0.5; None
+        where nothing is averaged.
     """
     _check_plane(image_cyx, model)
     scaled, ranges = to_model_size(image_cyx, model.config, diameter, ranges)
-    if ranges is None:
-        ranges = model.config.range_of(scaled)
     out = np.zeros((len(model.config.classes), *scaled.shape[1:]), np.float32)
-    mirrors = MIRRORS if flips else MIRRORS[:1]
-    for number, (y_step, x_step) in enumerate(mirrors):
-        seen = out[:, ::y_step, ::x_step]  # a view: what is added lands where it belongs
-        for result in predict_tiles(
-            scaled[:, ::y_step, ::x_step],
-            model,
-            device=device,
-            precision=precision,
-            tile=tile,
-            ranges=ranges,
-        ):
-            height, width = result.probability.shape[1:]
-            place = np.s_[:, result.y : result.y + height, result.x : result.x + width]
-            seen[place] += result.probability
-            if progress is not None:
-                progress(number * result.count + result.index + 1, len(mirrors) * result.count)
-    if flips:
-        out /= len(mirrors)
-    return out
+    deviation = None if average == "none" else np.zeros(scaled.shape[1:], np.float32)
+    for result in predict_averaged(scaled, model, average, ranges=ranges, **options):
+        height, width = result.probability.shape[1:]
+        place = np.s_[result.y : result.y + height, result.x : result.x + width]
+        out[:, *place] = result.probability
+        if deviation is not None and result.deviation is not None:
+            deviation[place] = result.deviation
+        if progress is not None:
+            progress(result.index + 1, result.count)
+    return out, deviation

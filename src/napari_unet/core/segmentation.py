@@ -14,8 +14,9 @@ from napari_unet.core.instances import check_settings, probability_to_labels
 from napari_unet.core.measure import measure_diameter
 from napari_unet.core.model_file import Model
 from napari_unet.core.planes import check_image, cut_plane, name_axes, plane_places
-from napari_unet.core.predict import predict_plane
+from napari_unet.core.predict import predict_with_deviation
 from napari_unet.core.rescale import model_scale, resize_image, usual_min_size
+from napari_unet.core.symmetries import symmetries
 
 __all__ = ["Segmentation", "segment"]
 
@@ -33,11 +34,15 @@ class Segmentation:
     diameter : float or None
         Of the objects in the image, in pixels, as it was given or measured; None if the image
         was taken as it is.
+    uncertainty : ndarray of float32, shape of `labels`, or None
+        How far the versions of the image that were averaged differ: the standard deviation of
+        the probability, 0 to 0.5; None where nothing was averaged.
     """
 
     labels: NDArray[np.int32]
     probability: NDArray[np.float32]
     diameter: float | None = None
+    uncertainty: NDArray[np.float32] | None = None
 
 
 def segment(
@@ -49,7 +54,7 @@ def segment(
     threshold: float | None = None,
     min_size: int | None = None,
     split: float | None = None,
-    flips: bool = False,
+    average: str = "none",
     device: str = "auto",
     precision: str = "auto",
     progress: Callable[[int, int], None] | None = None,
@@ -72,8 +77,9 @@ def segment(
     threshold, min_size, split : optional
         See `probability_to_labels`; None takes the model's, whose smallest object grows with
         the diameter.
-    flips : bool
-        Average over mirror images: a little better, four times as long.
+    average : {"none", "flips", "rotations"}
+        Average over mirror images, or over these and quarter turns: four or eight times as long,
+        and it tells where the network is unsure, see `napari_unet.core.symmetries`.
     device, precision : str
         See `napari_unet.core.device`.
     progress : callable, optional
@@ -93,6 +99,7 @@ def segment(
     threshold = config.threshold if threshold is None else threshold
     split = config.split if split is None else split
     check_settings(threshold, split)
+    averages = len(symmetries(average)) > 1
     sizes = dict(zip(axes, image.shape, strict=True))
     shape_yx = sizes["Y"], sizes["X"]
     model_scale(config, diameter, shape_yx)
@@ -100,6 +107,7 @@ def segment(
     shape = tuple(sizes[axis] for axis in in_order)
     labels = np.zeros(shape, np.int32)
     probability = np.zeros((len(config.classes), *shape), np.float32)
+    uncertainty = np.zeros(shape, np.float32) if averages else None
     planes = int(np.prod(shape[:-2], dtype=int))
     if diameter is None:
         diameter = _measured(image, axes, model, device, precision)
@@ -112,16 +120,18 @@ def segment(
             if progress is not None:
                 progress(number * total + done, planes * total)
 
-        planewise = predict_plane(
+        planewise, deviation = predict_with_deviation(
             plane,
             model,
             diameter=diameter,
-            flips=flips,
+            average=average,
             device=device,
             precision=precision,
             progress=report,
         )
         np.moveaxis(probability, 0, -3)[place] = resize_image(planewise, shape_yx)
+        if uncertainty is not None and deviation is not None:
+            uncertainty[place] = resize_image(deviation[None], shape_yx)[0]
         if config.semantic:
             labels[place] = class_map(
                 planewise, threshold=threshold, min_size=min_size, shape=shape_yx
@@ -140,6 +150,7 @@ def segment(
         labels.transpose(wanted),
         probability.transpose([0, *(index + 1 for index in wanted)]),
         diameter,
+        None if uncertainty is None else uncertainty.transpose(wanted),
     )
 
 

@@ -20,6 +20,7 @@ the inverse knows to whom a gap belongs: to the object on its left or above.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,6 +31,10 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.label_index import IntArray, index_labels, whole_numbers
 
 __all__ = ["classes_to_labels", "fill_gaps", "labels_to_classes"]
+
+BAND = (
+    2**18
+)  # pixels that are looked through at a time: they stay in the processor's cache (chosen)
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -80,7 +85,7 @@ def classes_to_labels(classes: npt.ArrayLike) -> npt.NDArray[np.int32]:
     return fill_gaps(labels)
 
 
-def fill_gaps(labels: IntArray, *, reach: int = 1) -> IntArray:
+def fill_gaps(labels: IntArray, *, reach: int = 1, in_place: bool = False) -> IntArray:
     """Fill the background between two different objects, and no other background.
 
     A pixel ``d1`` steps from one object and ``d2`` from another is filled where
@@ -94,29 +99,48 @@ def fill_gaps(labels: IntArray, *, reach: int = 1) -> IntArray:
         Integer labels, 0 is background.
     reach
         Half the width of the gaps, 1 for those that `labels_to_classes` opens.
+    in_place
+        Write into the labels; large new arrays cost more time than the gaps.
 
     Returns
     -------
     numpy.ndarray
-        A new array of the same shape and dtype.
+        An array of the same shape and dtype; a new one unless `in_place`.
     """
     labels = _checked(labels)
     if reach < 1:
         return labels.copy()
-    padded = np.pad(labels, 1)  # so that every pixel has all its neighbours
-    steps = np.array(padded.strides) // padded.itemsize
-    ahead = [int(np.dot(offset, steps)) for offset in _offsets(labels.ndim)]
-    beside = [-step for step in ahead] + ahead
-    flat = padded.ravel()
-    gap = np.flatnonzero(np.pad(_gaps(labels, reach), 1))
+    filled = labels if in_place and labels.flags.c_contiguous else labels.copy(order="C")
+    ahead = _offsets(labels.ndim)
+    beside = [tuple(-step for step in offset) for offset in ahead] + ahead
+    gap = np.concatenate(list(_gap_pixels(filled, reach)))
     for _ in range(reach):
-        owner = flat[gap + beside[0]]
-        for step in beside[1:]:
-            owner = np.where(owner == 0, flat[gap + step], owner)
-        flat[gap] = owner
+        places = np.stack(np.unravel_index(gap, labels.shape))
+        owner = np.zeros(len(gap), labels.dtype)
+        for offset in beside:
+            owner = np.where(owner == 0, _labels_at(filled, places, offset), owner)
+        filled.ravel()[gap] = owner
         gap = gap[owner == 0]
-    inside = (slice(1, -1),) * labels.ndim
-    return flat.reshape(padded.shape)[inside].copy()
+    return filled
+
+
+def _gap_pixels(labels: IntArray, reach: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Where gaps are, as places in the flat array; band by band, which takes less memory."""
+    a_row = math.prod(labels.shape[1:])
+    step = max(1, BAND // max(1, a_row))
+    for top in range(0, len(labels) or 1, step):
+        first = max(0, top - 2 * reach)
+        band = _gaps(labels[first : top + step + 2 * reach], reach)[top - first :][:step]
+        yield np.flatnonzero(band) + top * a_row
+
+
+def _labels_at(labels: IntArray, places: npt.NDArray[np.intp], offset: tuple[int, ...]) -> IntArray:
+    """Labels beside places, shape (axes, N); 0 where that is outside."""
+    at = places + np.array(offset)[:, None]
+    inside = ((at >= 0) & (at < np.array(labels.shape)[:, None])).all(axis=0)
+    found = np.zeros(len(inside), labels.dtype)
+    found[inside] = labels[tuple(at[:, inside])]
+    return found
 
 
 def _checked(labels: npt.ArrayLike) -> IntArray:

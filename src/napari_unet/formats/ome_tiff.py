@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any  # labels come in any integer dtype
@@ -11,11 +12,12 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.files import write_beside
 from napari_unet.formats.images import read_labels
 from napari_unet.formats.safe_tiff import open_tiff
 from napari_unet.formats.spacing import MICROMETRES
 
-__all__ = ["read_labels_of_shape", "write_mask", "write_ome_labels"]
+__all__ = ["read_labels_of_shape", "write_map", "write_mask", "write_ome_labels"]
 
 MOST_AXES = 4  # time, depth, rows and columns; longer stacks are written as one
 
@@ -65,9 +67,26 @@ def write_mask(path: Path, mask: NDArray[Any]) -> None:
     OSError
         If the file cannot be written.
     """
-    array, axes = _as_stack((mask != 0).view(np.uint8))
+    _write_plain(path, (mask != 0).view(np.uint8))
+
+
+def write_map(path: Path, values: NDArray[np.float32]) -> None:
+    """Write a value for each pixel, shape (..., Y, X), as a plain TIFF, beside and renamed.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    content = BytesIO()
+    _write_plain(content, values)
+    write_beside(path, content.getvalue())
+
+
+def _write_plain(file: Path | BytesIO, values: NDArray[Any]) -> None:
+    array, axes = _as_stack(values)
     tifffile.imwrite(
-        path, array, compression="zlib", photometric="minisblack", metadata={"axes": axes}
+        file, array, compression="zlib", photometric="minisblack", metadata={"axes": axes}
     )
 
 

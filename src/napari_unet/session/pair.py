@@ -12,7 +12,7 @@ from napari_unet.core.checked import Box, check_objects, keep_checked, uncheck_o
 from napari_unet.core.edit import joined_box
 from napari_unet.core.events import TileResult
 from napari_unet.core.example import Example
-from napari_unet.core.instances import probability_to_labels
+from napari_unet.core.instances import PlaneObjects
 from napari_unet.core.object_index import grow_near
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
@@ -32,6 +32,9 @@ __all__ = ["UNSET", "ObjectSettings", "Pair", "Proposal"]
 
 # A stack of so many voxels is compared in some hundredths of a second (chosen).
 SMALL = 2**24
+
+# Pixels of a plane of which is kept what sliders leave as it was: 20 bytes each (chosen: 0.7 GB).
+MOST_KEPT = 2**25
 
 
 class Pair(Edited):
@@ -65,6 +68,8 @@ class Pair(Edited):
         self.made_by = ""  # the model that it was segmented with last
         self.probability: dict[Place, NDArray[np.uint8]] = {}
         self._plane_shape: dict[Place, tuple[int, int]] = {}  # of what the network sees
+        self._tiles = 0  # that have come
+        self._objects: tuple[int, PlaneObjects] | None = None  # of the last proposal
         self.remade_by: Hashable = "Segment"
         """Labels that are made of probabilities with an equal one are one step of undo.
 
@@ -186,6 +191,7 @@ class Pair(Edited):
                 np.arange(new) * size // new for new, size in zip(shape_yx, old.shape, strict=True)
             )
             self.probability[place] = old[np.ix_(rows, columns)]
+            self._tiles += 1
 
     def place_tile(self, place: Place, tile: TileResult) -> None:
         """Put a tile's foreground probability where it belongs."""
@@ -196,6 +202,7 @@ class Pair(Edited):
         background = tile.quantised().probability[0]
         height, width = background.shape
         plane[tile.y : tile.y + height, tile.x : tile.x + width] = 255 - background
+        self._tiles += 1  # afterwards: whoever reads meanwhile will have read too early
 
     def propose(self, place: Place, settings: ObjectSettings) -> Proposal:
         """Make labels of a plane's probabilities around what is checked; for a second thread.
@@ -205,8 +212,7 @@ class Pair(Edited):
         with self._lock:
             edits, above, made_at = self.edits, self._in_users_hands, self.ledger.changes
             current, checked = self.ledger.labels[place].copy(), self.checked[place] != 0
-        predicted = probability_to_labels(
-            self.probability[place],
+        predicted = self._objects_of(place).labels(
             threshold=settings.threshold,
             min_size=USUAL_MIN_SIZE if settings.min_size is None else settings.min_size,
             split=settings.split,
@@ -216,6 +222,17 @@ class Pair(Edited):
         if above or checked.any():
             predicted = keep_checked(current, predicted, checked, above=above)
         return proposal_of(current, predicted, edits, made_at, checked)
+
+    def _objects_of(self, place: Place) -> PlaneObjects:
+        """Return what makes objects of a plane, with what it knows if no tile came since."""
+        tiles, known, probability = self._tiles, self._objects, self.probability[place]
+        if known is not None and known[0] == tiles and known[1].probability is probability:
+            return known[1]
+        self._objects = None  # at no time are there two
+        objects = PlaneObjects(probability)
+        if probability.size <= MOST_KEPT:
+            self._objects = tiles, objects
+        return objects
 
     def doubts(self, place: Place, settings: ObjectSettings) -> list[Doubt]:
         """List what is worth a look in a plane that was segmented; for a second thread.
