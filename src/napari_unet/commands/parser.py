@@ -137,6 +137,11 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         help="average over mirror images: a little better, four times as long",
     )
     add_device(parser)
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a dask scheduler, such as tcp://host:8786, whose workers segment OME-Zarr (none)",
+    )
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

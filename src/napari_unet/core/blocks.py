@@ -23,12 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from napari_unet.core.belief import foreground_of
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.instances import (
     components,
-    foreground_of,
     objects_at,
-    probability_to_labels,
+    scored_objects,
 )
 from napari_unet.core.object_score import ObjectScore, upper_threshold
 
@@ -181,6 +181,8 @@ class BlockObjects:
         Objects of the block with its margin are numbered from 1 to this.
     used : ndarray of int32
         Numbers of those that reach into the block itself.
+    is_upper : ndarray of bool
+        By number, whether an object was made at the upper threshold, see `ObjectScore`.
     seams : tuple of Seam
         Of the sides that are not the image's border.
     """
@@ -188,6 +190,7 @@ class BlockObjects:
     core: Slices
     count: int
     used: Labels
+    is_upper: NDArray[np.bool_]
     seams: tuple[Seam, ...]
 
 
@@ -215,17 +218,13 @@ def label_block(
         For `join_blocks`.
     """
     pixels, seen = _whole_foreground(probability, core, settings)
-    labels = probability_to_labels(
-        pixels,
-        threshold=settings.threshold,
-        min_size=settings.min_size,
-        split=settings.split,
-        score=settings.score,
-        typical_areas=areas,
+    labels, is_upper = scored_objects(
+        pixels, settings.threshold, settings.min_size, settings.split, settings.score, areas
     )
     own = labels[_within(core, seen)]
     seams = tuple(_seams(labels, seen, core))
-    return own, BlockObjects(core, int(labels.max(initial=0)), np.unique(own[own > 0]), seams)
+    count = int(labels.max(initial=0))
+    return own, BlockObjects(core, count, np.unique(own[own > 0]), is_upper, seams)
 
 
 def _whole_foreground(

@@ -1,0 +1,121 @@
+"""`napari-unet segment` of planes that are too large for memory: in parts, from file to file."""
+
+import numpy as np
+import pytest
+
+from brightness import brightness_model
+from core.test_blocks import assert_same_objects
+from napari_unet import cli
+from napari_unet.core.large_plane import LargePlane
+from napari_unet.core.model_file import load_model
+from napari_unet.engine.large import WorkFolder
+from napari_unet.formats.ome_zarr import open_ome_zarr
+
+pytest.importorskip("zarr")
+
+from large_planes import field, in_memory, make_parts_small
+from zarr_images import write_image  # needs zarr
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    make_parts_small(monkeypatch)
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "bright.safetensors"
+    brightness_model(diameter=20.0, min_size=20).save(path)
+    return str(path)
+
+
+def command(folder, model, *more):
+    path = folder / "x.zarr"
+    if not path.exists():
+        write_image(path, field(), "yx")
+    return ["segment", str(path), "-o", str(folder / "l.zarr"), "--model", model, *more]
+
+
+def left_over(folder):
+    return [one.name for one in folder.iterdir() if one.name.startswith(".")]
+
+
+@pytest.mark.parametrize("diameter", [None, 20, 12, 33])
+def test_a_plane_in_parts_gives_the_labels_it_gives_in_memory(tmp_path, model, diameter):
+    size = [] if diameter is None else ["--diameter", str(diameter)]
+    assert cli.main(command(tmp_path, model, *size)) == 0
+    found = open_ome_zarr(tmp_path / "l.zarr")
+    assert_same_objects(found.data[...], in_memory(load_model(model), diameter))
+    for level, array in enumerate(found.levels):
+        assert np.array_equal(array[...], found.data[:: 2**level, :: 2**level])
+    assert len(found.levels) == 3
+    assert left_over(tmp_path) == []
+
+
+def test_slices_and_channels_of_a_stack_are_found(tmp_path, model):
+    image = np.zeros((2, 2, 170, 150), np.float32)  # slices, channels, columns, rows
+    image[0, 1] = field().T
+    write_image(tmp_path / "x.zarr", image, "zcxy")
+    assert cli.main(command(tmp_path, model, "--channel", "1", "--diameter", "20")) == 0
+    found = open_ome_zarr(tmp_path / "l.zarr")
+    assert found.axes == "ZXY"
+    assert_same_objects(found.data[0].T, in_memory(load_model(model), 20))
+    assert not found.data[1].any()
+
+
+def test_what_was_stopped_goes_on_at_its_tile(tmp_path, model, monkeypatch):
+    computed, noted = [], []
+    predict, note = LargePlane.predict, WorkFolder.note
+
+    def watched(plane, tiles):
+        computed.append(len(tiles))
+        yield from predict(plane, tiles)
+
+    def stopped(work, tile):
+        if len(noted) == 4:
+            raise KeyboardInterrupt
+        note(work, tile)
+        noted.append(tile)
+
+    monkeypatch.setattr(LargePlane, "predict", watched)
+    monkeypatch.setattr(WorkFolder, "note", stopped)
+    assert cli.main(command(tmp_path, model)) != 0
+    (folder,) = left_over(tmp_path)
+    chunk = tmp_path / folder / "probability" / "c"
+    done = {(tile.y // 64, tile.x // 64) for tile in noted}
+    for y, x in {(y, x) for y in range(3) for x in range(3)} - done:
+        (chunk / str(y)).mkdir(exist_ok=True)
+        (chunk / str(y) / str(x)).write_bytes(b"half a chunk")
+    with (tmp_path / folder / "tiles.jsonl").open("a") as file:
+        file.write("\n[0, 6")  # half a line
+    noted.extend([None] * 10)  # no stop any more
+    assert cli.main(command(tmp_path, model)) == 0
+    assert computed == [9, 5]
+    labels = open_ome_zarr(tmp_path / "l.zarr").data[...]
+    assert_same_objects(labels, in_memory(load_model(model)))
+
+
+def test_what_was_stopped_begins_anew_with_other_settings(tmp_path, model, monkeypatch):
+    computed, predict = [], LargePlane.predict
+
+    def watched(plane, tiles):
+        computed.append(len(tiles))
+        for number, one in enumerate(predict(plane, tiles)):
+            if len(computed) < 3 and number == 4:
+                raise KeyboardInterrupt
+            yield one
+
+    monkeypatch.setattr(LargePlane, "predict", watched)
+    assert cli.main(command(tmp_path, model, "--diameter", "20")) != 0
+    assert cli.main(command(tmp_path, model, "--diameter", "20", "--threshold", "0.6")) != 0
+    assert cli.main(command(tmp_path, model, "--diameter", "20", "--threshold", "0.6")) == 0
+    assert computed == [9, 9, 5]
+
+
+def test_a_disk_that_is_full_is_told(tmp_path, model, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_unet.formats.zarr_plane.ZarrPlane.__setitem__", full)
+    assert cli.main(command(tmp_path, model, "--diameter", "20")) == 2
+    assert "could not be written: No space left on device" in capsys.readouterr().err
