@@ -6,12 +6,15 @@ import pytest
 from brightness import brightness_model
 from core.test_blocks import assert_same_objects
 from napari_unet import cli
+from napari_unet.core import measure
 from napari_unet.core.large_plane import LargePlane
 from napari_unet.core.model_file import load_model
 from napari_unet.engine.large import WorkFolder
 from napari_unet.formats.ome_zarr import open_ome_zarr
 
 pytest.importorskip("zarr")
+
+import zarr
 
 from large_planes import field, in_memory, make_parts_small
 from zarr_images import write_image  # needs zarr
@@ -79,18 +82,38 @@ def test_what_was_stopped_goes_on_at_its_tile(tmp_path, model, monkeypatch):
 
     monkeypatch.setattr(LargePlane, "predict", watched)
     monkeypatch.setattr(WorkFolder, "note", stopped)
-    assert cli.main(command(tmp_path, model)) != 0
+    assert cli.main(command(tmp_path, model, "--diameter", "20")) != 0
     (folder,) = left_over(tmp_path)
-    chunk = tmp_path / folder / "probability" / "c"
-    done = {(tile.y // 64, tile.x // 64) for tile in noted}
-    for y, x in {(y, x) for y in range(3) for x in range(3)} - done:
-        (chunk / str(y)).mkdir(exist_ok=True)
-        (chunk / str(y) / str(x)).write_bytes(b"half a chunk")
+    array = tmp_path / folder / "probability"
+    height, width = zarr.open_array(array, mode="r").chunks
+    done = {(tile.y // height, tile.x // width) for tile in noted}
+    for y, x in set(np.ndindex(3, 3)) - done:
+        (array / "c" / str(y)).mkdir(exist_ok=True)
+        (array / "c" / str(y) / str(x)).write_bytes(b"half a chunk")
     with (tmp_path / folder / "tiles.jsonl").open("a") as file:
         file.write("\n[0, 6")  # half a line
     noted.extend([None] * 10)  # no stop any more
-    assert cli.main(command(tmp_path, model)) == 0
+    assert cli.main(command(tmp_path, model, "--diameter", "20")) == 0
     assert computed == [9, 5]
+    labels = open_ome_zarr(tmp_path / "l.zarr").data[...]
+    assert_same_objects(labels, in_memory(load_model(model), 20))
+
+
+def test_what_was_measured_before_a_stop_counts_after_it(tmp_path, model, monkeypatch):
+    noted, note, measured = [], WorkFolder.note, []
+
+    def stopped(work, tile):
+        if len(noted) == 4:
+            raise KeyboardInterrupt
+        note(work, tile)
+        noted.append(tile)
+
+    monkeypatch.setattr(WorkFolder, "note", stopped)
+    assert cli.main(command(tmp_path, model)) != 0
+    noted.extend([None] * 30)
+    monkeypatch.setattr(measure, "measure_large", lambda *_, **__: measured.append(1) or 50.0)
+    assert cli.main(command(tmp_path, model)) == 0
+    assert not measured
     labels = open_ome_zarr(tmp_path / "l.zarr").data[...]
     assert_same_objects(labels, in_memory(load_model(model)))
 

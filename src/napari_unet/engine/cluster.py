@@ -38,9 +38,6 @@ class Cluster:
     address : str or distributed.Client
         Such as ``tcp://host:8786``, or ``tls://`` with certificates as dask's own configuration
         names them, or a scheduler file; or a client that is connected, which is left open.
-    patience : float
-        Seconds to wait for the scheduler, and then for a worker.
-
     Raises
     ------
     InputError
@@ -48,13 +45,13 @@ class Cluster:
         napari-unet.
     """
 
-    def __init__(self, address: Any, *, patience: float = PATIENCE) -> None:
+    def __init__(self, address: Any) -> None:
         distributed = _import_distributed()
         self._is_ours = isinstance(address, str)
-        self._client = _connected(distributed, address, patience) if self._is_ours else address
+        self._client = _connected(distributed, address) if self._is_ours else address
         self.address = str(self._client.scheduler.address)
         try:
-            self._wait(distributed, patience)
+            self._wait(distributed)
         except BaseException:
             self.close()
             raise
@@ -83,7 +80,7 @@ class Cluster:
         InputError
             If a worker does not find the files.
         """
-        paths = (Path(job.model), job.folder, *(plane.path for plane in job.labels))
+        paths = job.image.path, Path(job.model), job.folder, *(plane.path for plane in job.labels)
         for worker, missing in self._client.run(_missing, paths).items():
             if missing:
                 raise InputError(
@@ -123,12 +120,12 @@ class Cluster:
                 f"The cluster at {self.address} is gone; the same command goes on where it was."
             ) from error
         finally:
-            if futures:
+            if futures and self._client.status == "running":
                 self._client.cancel(list(futures))
 
-    def _wait(self, distributed: Any, patience: float) -> None:
+    def _wait(self, distributed: Any) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=patience)
+            self._client.wait_for_workers(1, timeout=PATIENCE)
             versions = self._client.run(_version)
         except (TimeoutError, distributed.TimeoutError) as error:
             raise InputError(
@@ -183,13 +180,13 @@ def _import_distributed() -> Any:
     return distributed
 
 
-def _connected(distributed: Any, address: str, patience: float) -> Any:
+def _connected(distributed: Any, address: str) -> Any:
     """Return a client; TLS is set up by dask's own configuration."""
     where: dict[str, str] = {"address": address}
     if Path(address).is_file():
         where = {"scheduler_file": address}
     try:
-        return distributed.Client(**where, timeout=patience, set_as_default=False)
+        return distributed.Client(**where, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError, distributed.TimeoutError) as error:
         said = " ".join(str(error).split())[:200]
         raise InputError(

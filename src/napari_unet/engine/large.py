@@ -36,6 +36,11 @@ ABOUT, TILES = "about.json", "tiles.jsonl"
 class PlaneSource(Protocol):
     """Opens one plane of an image; small enough to be sent to other processes."""
 
+    @property
+    def path(self) -> Path:
+        """Of the image."""
+        ...
+
     def __call__(self) -> Any:
         """Return it as a lazy array (C, Y, X)."""
         ...
