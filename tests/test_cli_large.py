@@ -6,9 +6,10 @@ import pytest
 from brightness import brightness_model
 from core.test_blocks import assert_same_objects
 from napari_unet import cli
-from napari_unet.core import measure
+from napari_unet.core import device, large_plane, measure
 from napari_unet.core.large_plane import LargePlane
 from napari_unet.core.model_file import load_model
+from napari_unet.core.predict import PlaneRun
 from napari_unet.engine.large import WorkFolder
 from napari_unet.formats.ome_zarr import open_ome_zarr
 
@@ -141,4 +142,43 @@ def test_a_disk_that_is_full_is_told(tmp_path, model, monkeypatch, capsys):
 
     monkeypatch.setattr("napari_unet.formats.zarr_plane.ZarrPlane.__setitem__", full)
     assert cli.main(command(tmp_path, model, "--diameter", "20")) == 2
-    assert "could not be written: No space left on device" in capsys.readouterr().err
+    assert "could not be read or written: No space left on device" in capsys.readouterr().err
+
+
+def test_the_precision_before_a_stop_counts_after_it(tmp_path, model, monkeypatch):
+    wished, note = [], WorkFolder.note
+
+    def stopped(work, tile):
+        note(work, tile)
+        if len(wished) == 1:
+            raise KeyboardInterrupt
+
+    class Watched(PlaneRun):
+        def __init__(self, *args, **settings):
+            wished.append(settings["precision"])
+            super().__init__(*args, **settings)
+
+    monkeypatch.setattr(WorkFolder, "note", stopped)
+    monkeypatch.setattr(large_plane, "PlaneRun", Watched)
+    for is_faster in (True, False):  # as it happens to be measured
+        monkeypatch.setattr(
+            device, "_is_bfloat16_faster_on_cpu", lambda is_faster=is_faster: is_faster
+        )
+        cli.main(command(tmp_path, model, "--diameter", "20", "--device", "cpu"))
+    assert wished == ["bfloat16", "bfloat16"]
+
+
+def test_again_begins_anew(tmp_path, model, monkeypatch):
+    computed, predict = [], LargePlane.predict
+
+    def watched(plane, tiles):
+        computed.append(len(tiles))
+        for number, one in enumerate(predict(plane, tiles)):
+            if len(computed) == 1 and number == 4:
+                raise KeyboardInterrupt
+            yield one
+
+    monkeypatch.setattr(LargePlane, "predict", watched)
+    cli.main(command(tmp_path, model, "--diameter", "20"))
+    cli.main(command(tmp_path, model, "--diameter", "20", "--again"))
+    assert computed == [9, 9]

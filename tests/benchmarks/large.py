@@ -81,8 +81,10 @@ def measured(args: argparse.Namespace) -> tuple[int, int, int, float]:
             if cli.main(command) != 0:
                 raise SystemExit("it could not be segmented")
             seconds = now() - start
-        objects = int(open_ome_zarr(labels).data[...].max())
-    return objects, peak[0], peak_in_all(), seconds / side**2
+        total = peak_in_all()
+        found = open_ome_zarr(labels).data
+        objects = max(int(found[y : y + CHUNK].max()) for y in range(0, side, CHUNK))
+    return objects, peak[0], total, seconds / side**2
 
 
 def write_scene(path: Path, side: int) -> None:
@@ -108,9 +110,9 @@ def write_scene(path: Path, side: int) -> None:
     group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
 
 
-def peak_in_all() -> int:
-    """Return the most bytes that this process has held since `peak_memory` began."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+def peak_in_all(process: int | str = "self") -> int:
+    """Return the most bytes that a process has held, of this one since `peak_memory` began."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 

@@ -11,6 +11,8 @@ import pytest
 from brightness import brightness_model
 from core.test_blocks import assert_same_objects
 from napari_unet import cli
+from napari_unet.commands.ome_zarr import segment_ome_zarr
+from napari_unet.commands.segment import SegmentOptions
 from napari_unet.core.errors import InputError
 from napari_unet.core.large_plane import LargePlane
 from napari_unet.engine import cluster as module
@@ -31,7 +33,11 @@ from zarr_images import write_image
 def client():
     """Two workers that are threads of this process."""
     with distributed.Client(
-        processes=False, n_workers=2, threads_per_worker=2, dashboard_address=None
+        processes=False,
+        n_workers=2,
+        threads_per_worker=2,
+        dashboard_address=None,
+        set_as_default=False,
     ) as client:
         yield client
 
@@ -92,6 +98,29 @@ def test_an_address_that_is_none_is_told(command, monkeypatch, capsys):
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     assert cli.main(command("x_l.zarr", "--cluster", "nonsense://there")) == 2
     assert "No dask scheduler answers at nonsense://there" in capsys.readouterr().err
+
+
+def test_without_a_cluster_dask_is_not_loaded(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert cli.main(command("x_l.zarr", "--diameter", "20")) == 0
+
+
+def test_python_gets_the_same(tmp_path, command, client):
+    *_, model = command("x_l.zarr")
+    options = SegmentOptions(diameter=20.0)
+    seen = []
+    for name, where in (("here", None), ("there", client)):
+        count = segment_ome_zarr(
+            tmp_path / "x.zarr",
+            tmp_path / name,
+            model,
+            options=options,
+            client=where,
+            progress=lambda *at: seen.append(at),
+        )
+        assert count == 25
+    assert_same_objects(labels(tmp_path, "there"), labels(tmp_path, "here"))
+    assert seen[-1] == (1, 1)
 
 
 def test_that_dask_is_missing_is_told(command, monkeypatch, capsys):

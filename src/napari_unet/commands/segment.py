@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
     from napari_unet.engine.cluster import Cluster
 
-__all__ = ["SegmentOptions", "run", "segment_file"]
+__all__ = ["SegmentOptions", "run", "segment_file", "what_counts"]
 
 Progress = Callable[[float, float], None]
 
@@ -45,7 +45,7 @@ Progress = Callable[[float, float], None]
 class SegmentOptions:
     """How every file is segmented; see `core.segment`."""
 
-    reading: Reading
+    reading: Reading = field(default_factory=Reading)
     threshold: float | None = None
     min_size: int | None = None
     split: float | None = None
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     )
     model = _ready_model(args.model, options)
     folder = None if targets == [out] or is_ome_zarr(out) else out
-    journal = Journal(folder, _what_counts(args.model, options))
+    journal = Journal(folder, what_counts(args.model, options))
     jobs = [
         Job(source, target, journal.key(source.path), args.again)
         for source, target in zip(sources, targets, strict=True)
@@ -142,7 +142,7 @@ def segment_file(
     return objects, result.diameter
 
 
-def _what_counts(model: str, options: SegmentOptions) -> str:
+def what_counts(model: str, options: SegmentOptions) -> str:
     """All that labels depend on beside the image; not the device, on which they are the same."""
     values = asdict(options)
     del values["device"]

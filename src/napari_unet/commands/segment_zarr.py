@@ -14,7 +14,7 @@ from napari_unet.commands.lazy_planes import Picked, PlaneOf
 from napari_unet.core.errors import InputError
 from napari_unet.core.large_plan import plan_large
 from napari_unet.core.planes import cut_plane, plane_places
-from napari_unet.engine.large import LargeJob, WorkFolder, run_here, segment_job
+from napari_unet.engine.large import Choices, LargeJob, WorkFolder, run_here, segment_job
 from napari_unet.formats.ome_zarr import open_ome_zarr
 from napari_unet.formats.ome_zarr_labels import LabelsWriter
 
@@ -88,25 +88,26 @@ def segment_zarr(
     in_parts = _goes_in_parts(picked, path, model, options, cluster)
     writer = LabelsWriter(target, image, axes=axes, key=key, again=again)
     places = list(plane_places(picked.shape, picked.axes))
-    work = _Work(path.resolve(), picked, model, options, writer, key, cluster)
-    diameter = options.diameter
-    if diameter is None and not all(map(writer.is_done, places)):
-        diameter = work.measured(places, in_parts=in_parts)
-    one = work.segment_in_parts if in_parts else work.segment_whole
+    kind = _InParts if in_parts else _Whole
+    if again:
+        WorkFolder(target, key).remove()
+    work = kind(path.resolve(), picked, model, options, writer, key, cluster)
+    is_left = not all(map(writer.is_done, places))
+    choices = work.choices(places) if is_left else Choices(options.diameter, options.precision)
     for number, place in enumerate(places):
 
         def show(done: int, total: int, number: int = number) -> None:
             progress(number + done / total, len(places))
 
         if not writer.is_done(place):
-            one(place, diameter or model.config.diameter, show)
+            work.segment(place, choices, show)
         progress(number + 1, len(places))
-    return writer.objects(), diameter
+    return writer.objects(), choices.diameter
 
 
 @dataclass(frozen=True)
-class _Work:
-    """An image on its way to labels."""
+class _Whole:
+    """An image on its way to labels, each plane in memory."""
 
     path: Path
     picked: Picked
@@ -116,61 +117,94 @@ class _Work:
     key: str
     cluster: Cluster | None
 
-    def measured(self, places: list[tuple[int, ...]], *, in_parts: bool) -> float | None:
-        """Measure how large objects are, on the first, the middle and the last plane."""
-        from napari_unet.core.measure import measure_large, measure_stack  # torch
+    def choices(self, places: list[tuple[int, ...]]) -> Choices:
+        """Choose what is the same for all planes."""
+        diameter = self.options.diameter
+        if diameter is None:
+            diameter = self.measured(places)
+        return Choices(diameter, self.options.precision)
 
-        where = {"device": self.options.device, "precision": self.options.precision}
-        if not in_parts:
-            return measure_stack(self.picked, self.picked.axes, self.model, **where)
-        if self.model.config.diameter is None:
-            return None
-        some = {0: None, len(places) // 2: None, len(places) - 1: None}
-        found = [
-            # what was measured before a stop counts: another size would be another segmentation
-            self._folder(places[index]).diameter
-            or measure_large(self._source(places[index])(), self.model, **where)
-            for index in some
-        ]
-        known = [diameter for diameter in found if diameter is not None]
-        return float(np.median(known)) if known else None
+    def measured(self, places: list[tuple[int, ...]]) -> float | None:
+        """Measure how large objects are."""
+        from napari_unet.core.measure import measure_stack  # torch
 
-    def segment_whole(
-        self, place: tuple[int, ...], diameter: float | None, show: Callable[[int, int], None]
+        return measure_stack(
+            self.picked,
+            self.picked.axes,
+            self.model,
+            device=self.options.device,
+            precision=self.options.precision,
+        )
+
+    def segment(
+        self, place: tuple[int, ...], choices: Choices, show: Callable[[int, int], None]
     ) -> None:
-        """Segment a plane in memory."""
+        """Segment a plane."""
         from napari_unet.core.segmentation import segment  # torch
 
         result = segment(
             cut_plane(self.picked, self.picked.axes, place),
             self.model,
             axes="CYX",
-            diameter=diameter,
+            diameter=choices.diameter or self.model.config.diameter,
             threshold=self.options.threshold,
             min_size=self.options.min_size,
             split=self.options.split,
             flips=self.options.flips,
             device=self.options.device,
-            precision=self.options.precision,
+            precision=choices.precision,
             progress=show,
         )
         self.writer.write(place, result.labels, int(result.labels.max()))
 
-    def segment_in_parts(
-        self, place: tuple[int, ...], diameter: float | None, show: Callable[[int, int], None]
+
+class _InParts(_Whole):
+    """The same from file to file, here or on a cluster."""
+
+    def choices(self, places: list[tuple[int, ...]]) -> Choices:
+        """Choose as before a stop; otherwise choose."""
+        from napari_unet.core.device import choose_device, choose_precision  # torch
+
+        before = WorkFolder(self.writer.path, self.key).choices
+        if before is not None:
+            return before
+        device = choose_device(self.options.device)
+        precision = choose_precision(self.options.precision, device)
+        return Choices(super().choices(places).diameter, precision)
+
+    def measured(self, places: list[tuple[int, ...]]) -> float | None:
+        """Measure on the first, the middle and the last plane; the middle value counts."""
+        from napari_unet.core.measure import measure_large  # torch
+
+        if self.model.config.diameter is None:
+            return None
+        where = {"device": self.options.device, "precision": self.options.precision}
+        some = sorted({0, len(places) // 2, len(places) - 1})
+        found = [
+            measure_large(
+                PlaneOf(self.path, self.options.reading, places[n])(), self.model, **where
+            )
+            for n in some
+        ]
+        known = [diameter for diameter in found if diameter is not None]
+        return float(np.median(known)) if known else None
+
+    def segment(
+        self, place: tuple[int, ...], choices: Choices, show: Callable[[int, int], None]
     ) -> None:
-        """Segment a plane from file to file."""
-        source, work = self._source(place), self._folder(place)
+        """Segment a plane, going on with what an earlier run has done of it."""
+        source = PlaneOf(self.path, self.options.reading, place)
         plan = plan_large(
             source(),
             self.model.config,
-            diameter=diameter,
+            diameter=choices.diameter,
             threshold=self.options.threshold,
             min_size=self.options.min_size,
             split=self.options.split,
             block=BLOCK,
         )
-        done = work.begin(plan, diameter, BLOCK)
+        work = WorkFolder(self.writer.path, self.key, place)
+        done = work.begin(plan, choices, BLOCK)
         levels = range(len(self.writer.plane_shapes()))
         job = LargeJob(
             source,
@@ -179,18 +213,12 @@ class _Work:
             work.path,
             tuple(self.writer.plane(place, level) for level in levels),
             self.options.device,
-            self.options.precision,
+            choices.precision,
         )
         run = run_here(job, self.model) if self.cluster is None else self.cluster.run(job)
         objects = segment_job(job, run, work, done=done, progress=show)
         self.writer.finish(place, objects)
         work.remove()
-
-    def _source(self, place: tuple[int, ...]) -> PlaneOf:
-        return PlaneOf(self.path, self.options.reading, place)
-
-    def _folder(self, place: tuple[int, ...]) -> WorkFolder:
-        return WorkFolder(self.writer.path, f"{self.key} {place}")
 
 
 def _goes_in_parts(

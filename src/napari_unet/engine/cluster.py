@@ -108,7 +108,7 @@ class Cluster:
             )
         }
         try:
-            for future in distributed.as_completed(list(futures)):
+            for future in distributed.as_completed(list(futures), loop=self._client.loop):
                 yield futures.pop(future), future.result()
         except distributed.KilledWorker as error:
             raise ComputeError(

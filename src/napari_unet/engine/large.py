@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol  # a lazy image may be of any kind
 from uuid import uuid4
@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
 # Imports of core inside functions: all for weight, they bring torch.
 
-__all__ = ["LargeJob", "PlaneSource", "WorkFolder", "open_plane", "run_here", "segment_job"]
+__all__ = [
+    "Choices",
+    "LargeJob",
+    "PlaneSource",
+    "WorkFolder",
+    "open_plane",
+    "run_here",
+    "segment_job",
+]
 
 ABOUT, TILES = "about.json", "tiles.jsonl"
 
@@ -78,6 +86,22 @@ class LargeJob:
     token: str = field(default_factory=lambda: uuid4().hex)
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What is chosen once for an image, and would not be chosen alike after a stop or elsewhere.
+
+    Attributes
+    ----------
+    diameter : float or None
+        Of the objects, in pixels, as it was given or measured; None takes the image as it is.
+    precision : str
+        Never "auto", which depends on how fast a computer happens to be.
+    """
+
+    diameter: float | None
+    precision: str
+
+
 class WorkFolder:
     """The folder in which a plane is worked on, and what an earlier run has left in it.
 
@@ -87,21 +111,26 @@ class WorkFolder:
         Of the labels; the folder lies beside them.
     key : str
         All that the labels depend on; what was left with another one is thrown away.
+    place : tuple of int
+        Of the plane, see `plane_places`; tiles of another one are thrown away too.
     """
 
-    def __init__(self, target: Path, key: str) -> None:
+    def __init__(self, target: Path, key: str, place: tuple[int, ...] = ()) -> None:
         self.path = target.with_name(f".{target.name}.part").resolve()
-        self._key = key
+        self._key, self._place = key, list(place)
         self._about = self._read_about()
         self._tiles = self.path / TILES
 
     @property
-    def diameter(self) -> float | None:
-        """What an earlier run has measured."""
-        found = self._about.get("diameter")
-        return float(found) if found is not None else None
+    def choices(self) -> Choices | None:
+        """What an earlier run has chosen for the image."""
+        try:
+            diameter, precision = self._about["diameter"], str(self._about["precision"])
+            return Choices(None if diameter is None else float(diameter), precision)
+        except (KeyError, TypeError, ValueError):
+            return None
 
-    def begin(self, plan: LargePlan, diameter: float | None, chunk: int) -> set[tuple[int, int]]:
+    def begin(self, plan: LargePlan, choices: Choices, chunk: int) -> set[tuple[int, int]]:
         """Make the arrays, or return which tiles an earlier run has left in them.
 
         Raises
@@ -110,12 +139,12 @@ class WorkFolder:
             If it cannot be written.
         """
         digest = hashlib.sha256(repr(plan).encode()).hexdigest()
-        if self._about.get("plan") == digest:
+        about = {"key": self._key, "place": self._place, "plan": digest, **asdict(choices)}
+        if self._about == about:
             return self._done()
         try:
             self.remove()
             self._create(plan, chunk)
-            about = {"key": self._key, "plan": digest, "diameter": diameter}
             write_beside(self.path / ABOUT, json.dumps(about).encode())
         except OSError as error:
             raise _unwritten(self.path, error) from error
@@ -212,7 +241,10 @@ def segment_job(
             progress=progress,
         )
     except OSError as error:
-        raise _unwritten(work.path, error) from error
+        raise InputError(
+            f"Image or labels could not be read or written: {error.strerror or error}; "
+            "see to the disk, and the same command goes on where it was."
+        ) from error
 
 
 def _unwritten(path: Path, error: OSError) -> InputError:
