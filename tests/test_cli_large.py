@@ -8,6 +8,7 @@ from core.test_blocks import assert_same_objects
 from napari_unet import cli
 from napari_unet.core import device, large_plane, measure
 from napari_unet.core.large_plane import LargePlane
+from napari_unet.core.library import find_model, read_model_header
 from napari_unet.core.model_file import load_model
 from napari_unet.core.predict import PlaneRun
 from napari_unet.engine.large import WorkFolder
@@ -54,6 +55,17 @@ def test_a_plane_in_parts_gives_the_labels_it_gives_in_memory(tmp_path, model, d
         assert np.array_equal(array[...], found.data[:: 2**level, :: 2**level])
     assert len(found.levels) == 3
     assert left_over(tmp_path) == []
+
+
+@pytest.mark.parametrize("diameter", [20, 13, 31])
+def test_objects_judged_by_their_looks_are_those_in_memory(tmp_path, diameter):
+    score = read_model_header(find_model("nuclei-fluorescence"))[0].object_score
+    path = tmp_path / "judging.safetensors"
+    model = brightness_model(diameter=20.0, min_size=20, object_score=score)
+    model.save(path)
+    assert cli.main(command(tmp_path, str(path), "--diameter", str(diameter))) == 0
+    labels = open_ome_zarr(tmp_path / "l.zarr").data[...]
+    assert_same_objects(labels, in_memory(model, diameter))
 
 
 def test_slices_and_channels_of_a_stack_are_found(tmp_path, model):

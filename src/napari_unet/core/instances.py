@@ -79,7 +79,8 @@ def probability_to_labels(
     upper = None if score is None else upper_threshold(threshold)
     cut, grids = Cut(threshold, upper, is_upper), Grids(labels.shape, shape)
     whole = slice(0, shape[0]), slice(0, shape[1])
-    return remove_small(draw_labels(labels, probability, cut, grids, whole), min_size)
+    seen = grids.seen(whole)
+    return remove_small(draw_labels(labels[seen], probability[seen], cut, grids, whole), min_size)
 
 
 def scored_objects(
