@@ -100,6 +100,11 @@ def test_an_address_that_is_none_is_told(command, monkeypatch, capsys):
     assert "No dask scheduler answers at nonsense://there" in capsys.readouterr().err
 
 
+def test_an_address_that_asks_for_certificates_is_told(command, capsys):
+    assert cli.main(command("x_l.zarr", "--cluster", "tls://127.0.0.1:9")) == 2
+    assert "asks for certificates, and dask's configuration names none" in capsys.readouterr().err
+
+
 def test_without_a_cluster_dask_is_not_loaded(command, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert cli.main(command("x_l.zarr", "--diameter", "20")) == 0

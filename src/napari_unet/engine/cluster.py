@@ -182,14 +182,25 @@ def _import_distributed() -> Any:
 
 def _connected(distributed: Any, address: str) -> Any:
     """Return a client; TLS is set up by dask's own configuration."""
+    if address.startswith("tls://") and not _has_certificates(distributed):
+        raise InputError(
+            f"{address} asks for certificates, and dask's configuration names none; see "
+            "docs/cluster.md for how to write it."
+        )
     where: dict[str, str] = {"address": address}
     if Path(address).is_file():
         where = {"scheduler_file": address}
     try:
+        if "address" in where:  # a client that cannot begin takes long to be thrown away
+            distributed.comm.get_address_host(address)
         return distributed.Client(**where, timeout=PATIENCE, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError, distributed.TimeoutError) as error:
-        said = " ".join(str(error).split())[:200]
+        said = " ".join(str(error).split())[:200].rstrip(".")
         raise InputError(
             f"No dask scheduler answers at {address}; give an address such as tcp://host:8786 "
             f"({said})."
         ) from error
+
+
+def _has_certificates(distributed: Any) -> bool:
+    return distributed.Security().get_connection_args("client").get("ssl_context") is not None
