@@ -1,5 +1,10 @@
 """`napari-unet segment` of planes that are too large for memory: in parts, from file to file."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -129,6 +134,57 @@ def test_what_was_measured_before_a_stop_counts_after_it(tmp_path, model, monkey
     assert not measured
     labels = open_ome_zarr(tmp_path / "l.zarr").data[...]
     assert_same_objects(labels, in_memory(load_model(model)))
+
+
+@pytest.mark.parametrize("step", ["label", "number", "draw", "finish", "coarsen"])
+def test_a_stop_in_any_step_changes_nothing(tmp_path, model, monkeypatch, step):
+    original = getattr(LargePlane, step)
+
+    def stopped(plane, items, **settings):
+        for number, one in enumerate(original(plane, items, **settings)):
+            if number == 2:
+                raise KeyboardInterrupt
+            yield one
+
+    words = command(tmp_path, model, "--diameter", "13")
+    monkeypatch.setattr(LargePlane, step, stopped)
+    assert cli.main(words) != 0
+    expected = in_memory(load_model(model), 13)
+    monkeypatch.setattr(LargePlane, step, original)
+    monkeypatch.setattr(PlaneRun, "tiles", lambda *_, only: iter(only))  # all are there
+    assert cli.main(words) == 0
+    found = open_ome_zarr(tmp_path / "l.zarr")
+    assert_same_objects(found.data[...], expected)
+    assert np.array_equal(found.levels[2][...], found.data[::4, ::4])
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_gone_on_with(tmp_path, model):
+    words = command(tmp_path, model, "--diameter", "13")
+    script = f"""
+import os, signal, sys
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+import pytest
+from large_planes import make_parts_small
+from napari_unet import cli
+from napari_unet.engine.large import WorkFolder
+make_parts_small(pytest.MonkeyPatch())
+note, left = WorkFolder.note, [5]
+def noted(work, tile):
+    note(work, tile)
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+WorkFolder.note = noted
+cli.main({words!r})
+"""
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (folder,) = left_over(tmp_path)
+    assert len((tmp_path / folder / "tiles.jsonl").read_text().split("\n")) == 6
+    assert cli.main(words) == 0
+    labels = open_ome_zarr(tmp_path / "l.zarr").data[...]
+    assert_same_objects(labels, in_memory(load_model(model), 13))
 
 
 def test_what_was_stopped_begins_anew_with_other_settings(tmp_path, model, monkeypatch):

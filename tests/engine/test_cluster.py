@@ -30,8 +30,9 @@ from zarr_images import write_image
 
 
 @pytest.fixture
-def client():
+def client(monkeypatch):
     """Two workers that are threads of this process."""
+    monkeypatch.setattr(module, "PATIENCE", 200)
     with distributed.Client(
         processes=False,
         n_workers=2,
@@ -183,6 +184,7 @@ def test_what_is_no_ome_zarr_is_refused(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path, command, monkeypatch):
     assert cli.main(command("here.zarr", "--diameter", "20")) == 0
+    monkeypatch.setattr(module, "PATIENCE", 200)
     killed, note = [], WorkFolder.note
     with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
         workers = client.run(os.getpid)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cluster"]
 
-PATIENCE = 10  # seconds to wait for the scheduler, and for a first worker (chosen)
+PATIENCE = 30  # seconds to wait for the scheduler, and for a first worker (chosen)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
