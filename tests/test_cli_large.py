@@ -62,7 +62,7 @@ def test_a_plane_in_parts_gives_the_labels_it_gives_in_memory(tmp_path, model, d
     assert left_over(tmp_path) == []
 
 
-@pytest.mark.parametrize("diameter", [20, 13, 31])
+@pytest.mark.parametrize("diameter", [13, 31])
 def test_objects_judged_by_their_looks_are_those_in_memory(tmp_path, diameter):
     score = read_model_header(find_model("nuclei-fluorescence"))[0].object_score
     path = tmp_path / "judging.safetensors"
@@ -136,7 +136,7 @@ def test_what_was_measured_before_a_stop_counts_after_it(tmp_path, model, monkey
     assert_same_objects(labels, in_memory(load_model(model)))
 
 
-@pytest.mark.parametrize("step", ["label", "number", "draw", "finish", "coarsen"])
+@pytest.mark.parametrize("step", ["label", "draw", "coarsen"])
 def test_a_stop_in_any_step_changes_nothing(tmp_path, model, monkeypatch, step):
     original = getattr(LargePlane, step)
 

@@ -52,7 +52,7 @@ def main() -> int:
         seconds = [segmented([*words, "-o", str(alone)])]
         peaks = {"alone": peak_in_all()}
         with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster:
             killer = Killer(cluster, peaks)
             killer.watch()

@@ -11,10 +11,12 @@ import pytest
 from brightness import brightness_model
 from core.test_blocks import assert_same_objects
 from napari_unet import cli
+from napari_unet.commands import segment_zarr
 from napari_unet.commands.ome_zarr import segment_ome_zarr
 from napari_unet.commands.segment import SegmentOptions
 from napari_unet.core.errors import InputError
 from napari_unet.core.large_plane import LargePlane
+from napari_unet.core.library import find_model
 from napari_unet.engine import cluster as module
 from napari_unet.engine.cluster import Cluster
 from napari_unet.engine.large import WorkFolder
@@ -37,7 +39,7 @@ def client(monkeypatch):
         processes=False,
         n_workers=2,
         threads_per_worker=2,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         set_as_default=False,
     ) as client:
         yield client
@@ -138,7 +140,7 @@ def test_that_dask_is_missing_is_told(command, monkeypatch, capsys):
 def test_a_cluster_without_workers_is_told(monkeypatch):
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     with (
-        distributed.Client(processes=False, n_workers=0, dashboard_address=None) as client,
+        distributed.Client(processes=False, n_workers=0, dashboard_address="127.0.0.1:0") as client,
         pytest.raises(InputError, match="has no workers; start some with: dask worker"),
     ):
         Cluster(client)
@@ -151,9 +153,19 @@ def test_workers_of_another_version_are_refused(client, monkeypatch):
 
 
 def test_workers_that_do_not_find_the_files_are_told(command, client, monkeypatch, capsys):
-    monkeypatch.setattr(module, "_missing", lambda paths: [str(paths[0])])
+    missing = module._missing
+    monkeypatch.setattr(
+        module, "_missing", lambda model, paths: missing("/not/there.safetensors", paths)
+    )
     assert cli.main(command("x_l.zarr", "--cluster", client.scheduler.address)) == 2
-    assert "lie where all workers see them" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "does not find /not/there.safetensors; image, labels and model must lie where" in said
+
+
+def test_a_model_of_the_package_is_found_by_its_name_and_others_by_their_path(tmp_path):
+    bundled = find_model("nuclei-fluorescence")
+    assert segment_zarr._found_anywhere(bundled) == "nuclei-fluorescence"
+    assert segment_zarr._found_anywhere(tmp_path / "a" / ".." / "m.x") == str(tmp_path / "m.x")
 
 
 def test_a_cluster_that_goes_away_is_told(command, client, monkeypatch, capsys):
@@ -186,7 +198,9 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path, command, monke
     assert cli.main(command("here.zarr", "--diameter", "20")) == 0
     monkeypatch.setattr(module, "PATIENCE", 200)
     killed, note = [], WorkFolder.note
-    with distributed.Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client:
+    with distributed.Client(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as client:
         workers = client.run(os.getpid)
 
         def kill_once(work, tile):

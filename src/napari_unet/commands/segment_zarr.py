@@ -13,6 +13,7 @@ from napari_unet.commands.inputs import check_channels
 from napari_unet.commands.lazy_planes import Picked, PlaneOf
 from napari_unet.core.errors import InputError
 from napari_unet.core.large_plan import plan_large
+from napari_unet.core.library import bundled_models_dir
 from napari_unet.core.planes import cut_plane, plane_places
 from napari_unet.engine.large import Choices, LargeJob, WorkFolder, run_here, segment_job
 from napari_unet.formats.ome_zarr import open_ome_zarr
@@ -208,7 +209,7 @@ class _InParts(_Whole):
         levels = range(len(self.writer.plane_shapes()))
         job = LargeJob(
             source,
-            self.model.card.path,
+            _found_anywhere(Path(self.model.card.path)),
             plan,
             work.path,
             tuple(self.writer.plane(place, level) for level in levels),
@@ -219,6 +220,12 @@ class _InParts(_Whole):
         objects = segment_job(job, run, work, done=done, progress=show)
         self.writer.finish(place, objects)
         work.remove()
+
+
+def _found_anywhere(model: Path) -> str:
+    """Return by what each worker finds a model: the name of one of the package, else its path."""
+    is_bundled = model.resolve().parent == bundled_models_dir().resolve()
+    return model.stem if is_bundled else str(model.resolve())
 
 
 def _goes_in_parts(

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar  # dask is not typed
 
 from napari_unet import __version__
-from napari_unet.core.errors import ComputeError, InputError
+from napari_unet.core.errors import ComputeError, InputError, ModelFileError
+from napari_unet.core.library import find_model
 from napari_unet.engine.compute import cached_model
 from napari_unet.engine.large import LargeJob, open_plane
 
@@ -80,8 +81,8 @@ class Cluster:
         InputError
             If a worker does not find the files.
         """
-        paths = job.image.path, Path(job.model), job.folder, *(plane.path for plane in job.labels)
-        for worker, missing in self._client.run(_missing, paths).items():
+        paths = job.image.path, job.folder, *(plane.path for plane in job.labels)
+        for worker, missing in self._client.run(_missing, job.model, paths).items():
             if missing:
                 raise InputError(
                     f"The worker {worker} does not find {missing[0]}; image, labels and model must "
@@ -165,8 +166,14 @@ def _version() -> str:
     return __version__
 
 
-def _missing(paths: Sequence[Path]) -> list[str]:
-    return [str(path) for path in paths if not path.exists()]
+def _missing(model: str, paths: Sequence[Path]) -> list[str]:
+    """Return what this worker does not find."""
+    missing = [str(path) for path in paths if not path.exists()]
+    try:
+        find_model(model)
+    except ModelFileError:
+        missing.append(model)
+    return missing
 
 
 def _import_distributed() -> Any:
