@@ -35,6 +35,7 @@ TORCH = {
     "kept_aside",
     "kept_patches",
     "large",
+    "large_plane",
     "lesson",
     "live",
     "losses",

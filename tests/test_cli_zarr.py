@@ -137,9 +137,12 @@ def test_wrong_use_is_said(tmp_path, model, capsys, more, sentence):
     assert sentence in capsys.readouterr().err
 
 
-def test_planes_that_are_too_large_are_refused(tmp_path, model, capsys, monkeypatch):
+def test_planes_that_are_too_large_for_mirror_images_are_refused(
+    tmp_path, model, capsys, monkeypatch
+):
     monkeypatch.setattr(segment_zarr, "MAX_PLANE", 1000)
     path = write_image(tmp_path / "x.zarr", plane(2), "yx")
-    assert cli.main(["segment", str(path), "-o", str(tmp_path / "o.zarr"), "--model", model]) == 2
-    assert "are segmented, cut it into parts" in capsys.readouterr().err
+    command = ["segment", str(path), "-o", str(tmp_path / "o.zarr"), "--model", model, "--flips"]
+    assert cli.main(command) == 2
+    assert "with --flips up to 0 million are segmented" in capsys.readouterr().err
     assert not (tmp_path / "o.zarr").exists()

@@ -3,7 +3,13 @@ import pytest
 from scipy import ndimage
 
 from napari_unet.core import drawn
-from napari_unet.core.blocks import BlockSettings, label_blocks
+from napari_unet.core.blocks import (
+    BlockSettings,
+    blocks_of,
+    join_blocks,
+    label_block,
+    label_blocks,
+)
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.library import find_model
 from napari_unet.core.model_file import load_model
@@ -58,6 +64,20 @@ def test_objects_judged_by_their_looks_are_those_of_the_whole_image():
     whole = in_memory(probability, settings)
     assert whole.max() > 10
     assert_same_objects(in_blocks(probability, settings), whole)
+
+
+def test_blocks_are_joined_in_whatever_order_they_were_made():
+    probability = blobs(seed=1)
+    settings = BlockSettings(0.75, 12, block=50, margin=16, most_margin=512)
+    cores = list(blocks_of(probability.shape, 50))
+    out = np.zeros(probability.shape, np.int32)
+    made = [label_block(probability, core, settings) for core in cores]
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(cores))
+        numbers = join_blocks([made[index][1] for index in order])
+        for index, number in zip(order, numbers, strict=True):
+            out[cores[index]] = number[made[index][0]]
+        assert_same_objects(out, in_memory(probability, settings))
 
 
 def test_an_object_over_many_blocks_is_one_even_if_no_margin_holds_it():

@@ -3,7 +3,7 @@ import pytest
 
 from brightness import brightness_model
 from core.test_blocks import assert_same_objects
-from napari_unet.core import plan
+from napari_unet.core import large_plan
 from napari_unet.core.blocks import BlockSettings
 from napari_unet.core.errors import InputError
 from napari_unet.core.instances import probability_to_labels
@@ -38,7 +38,7 @@ def squares(shape=(300, 340)):
 
 
 def test_from_array_to_array_the_objects_are_those_in_memory(monkeypatch):
-    monkeypatch.setattr(plan, "MOST_BYTES", 0)  # small tiles
+    monkeypatch.setattr(large_plan, "MOST_TILE", 128)
     image, model = squares(), brightness_model()
     settings = BlockSettings(split=0.3, block=100, margin=16)
     lazy, probability = Stored(image), Stored(np.zeros((300, 340), np.uint8))

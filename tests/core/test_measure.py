@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from brightness import brightness_model
-from napari_unet.core import measure, rescale
-from napari_unet.core.measure import measure_diameter
+from napari_unet.core import measure, normalize, rescale
+from napari_unet.core.measure import measure_diameter, measure_large
 
 CPU = {"device": "cpu", "precision": "float32"}
 MODEL = brightness_model(diameter=20.0, min_size=20)
@@ -251,3 +251,22 @@ def test_pieces_that_are_found_closer_do_not_count_where_a_size_was_taught(monke
     seen = iter([smaller, pieces])
     monkeypatch.setattr(measure._Viewer, "look", lambda *_: next(seen))
     assert measured(grid((400, 400), 34), TAUGHT) == 34.0
+
+
+def test_of_a_large_plane_the_part_with_most_to_see_is_measured(monkeypatch):
+    class Parts:
+        """An array of which parts are read."""
+
+        def __init__(self, array):
+            self.array, self.shape, self.dtype, self.most = array, array.shape, array.dtype, 0
+
+        def __getitem__(self, index):
+            part = self.array[index]
+            self.most = max(self.most, part.size)
+            return part.copy()
+
+    monkeypatch.setattr(measure, "PART", 300)
+    monkeypatch.setattr(normalize, "MAX_PIXELS", 200**2)
+    image = Parts(grid((1000, 1100), 17, (640, 900, 700, 960))[None])
+    assert measure_large(image, MODEL, **CPU) == pytest.approx(17, rel=0.1)
+    assert image.most < 400**2

@@ -148,6 +148,11 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         help="also write how far the versions that are averaged differ, as a TIFF",
     )
     add_device(parser)
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="of a dask scheduler, such as tcp://host:8786, whose workers segment OME-Zarr (none)",
+    )
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

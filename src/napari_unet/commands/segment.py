@@ -6,7 +6,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,9 @@ from napari_unet.formats.ome_zarr import is_ome_zarr
 
 if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
+    from napari_unet.engine.cluster import Cluster
 
-__all__ = ["SegmentOptions", "run", "segment_file"]
+__all__ = ["SegmentOptions", "run", "segment_file", "what_counts"]
 
 Progress = Callable[[float, float], None]
 
@@ -45,7 +47,7 @@ Progress = Callable[[float, float], None]
 class SegmentOptions:
     """How every file is segmented; see `core.segment`."""
 
-    reading: Reading
+    reading: Reading = field(default_factory=Reading)
     threshold: float | None = None
     min_size: int | None = None
     split: float | None = None
@@ -65,6 +67,16 @@ class Job:
     target: Path
     key: str
     again: bool = False
+
+
+@dataclass(frozen=True)
+class Means:
+    """What every image is segmented with: by workers of a cluster, or here where there is none."""
+
+    model: Model
+    options: SegmentOptions
+    cluster: Cluster | None
+    debug: bool
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,13 +99,15 @@ def run(args: argparse.Namespace) -> int:
     _check_uncertainty(sources, options)
     model = _ready_model(args.model, options)
     folder = None if targets == [out] or is_ome_zarr(out) else out
-    journal = Journal(folder, _what_counts(args.model, options))
+    journal = Journal(folder, what_counts(args.model, options))
     jobs = [
         Job(source, target, journal.key(source.path), args.again)
         for source, target in zip(sources, targets, strict=True)
     ]
     before = {} if args.again else _done_before(jobs, journal, uncertainty=options.uncertainty)
-    outcomes, errors = _segment_all(jobs, before, model, options, journal, args.debug)
+    with _cluster(args.cluster, sources) as cluster:
+        means = Means(model, options, cluster, args.debug)
+        outcomes, errors = _segment_all(jobs, before, means, journal)
     report = write_report(folder, outcomes) if folder else None
     _report_failed(outcomes, report)
     if not errors:
@@ -153,7 +167,7 @@ def _check_uncertainty(sources: list[Source], options: SegmentOptions) -> None:
         raise InputError("The uncertainty of an OME-Zarr is not written; leave --uncertainty out.")
 
 
-def _what_counts(model: str, options: SegmentOptions) -> str:
+def what_counts(model: str, options: SegmentOptions) -> str:
     """All that labels depend on beside the image; not the device, on which they are the same."""
     values = asdict(options)
     del values["device"]
@@ -173,10 +187,8 @@ def _done_before(jobs: list[Job], journal: Journal, *, uncertainty: bool) -> dic
 def _segment_all(
     jobs: list[Job],
     before: dict[Path, Outcome],
-    model: Model,
-    options: SegmentOptions,
+    means: Means,
     journal: Journal,
-    debug: bool,
 ) -> tuple[list[Outcome], list[Exception]]:
     """Go through the images under a bar; return how it went, and what went wrong."""
     outcomes: list[Outcome] = []
@@ -192,10 +204,10 @@ def _segment_all(
             def show(done: float, total: float, begun: float = begun) -> None:
                 bar.update(begun + done / total - bar.n)
 
-            outcome, error = _attempt(job, model, options, show, debug)
+            outcome, error = _attempt(job, means, show)
             if error is None:
                 journal.add(job.target, job.key, outcome)
-                say(_told(outcome, options), bar)
+                say(_told(outcome, means.options), bar)
             else:
                 errors.append(error)
             outcomes.append(outcome)
@@ -203,25 +215,30 @@ def _segment_all(
     return outcomes, errors
 
 
-def _attempt(
-    job: Job, model: Model, options: SegmentOptions, progress: Progress, debug: bool
-) -> tuple[Outcome, Exception | None]:
+def _attempt(job: Job, means: Means, progress: Progress) -> tuple[Outcome, Exception | None]:
     """Segment one file; whatever is wrong with it becomes a sentence."""
     path, start = job.source.path, time.perf_counter()
     try:
         if is_ome_zarr(path):
             objects, diameter = segment_zarr(
-                path, job.target, model, options, progress, key=job.key, again=job.again
+                path,
+                job.target,
+                means.model,
+                means.options,
+                progress,
+                key=job.key,
+                again=job.again,
+                cluster=means.cluster,
             )
         else:
-            objects, diameter = segment_file(path, job.target, model, options, progress)
+            objects, diameter = segment_file(path, job.target, means.model, means.options, progress)
     except NapariUnetError as error:
         return _failed(job, start, str(error)), error
     except MemoryError as error:
         said = f"There is not enough memory for {path.name}; give smaller images."
         return _failed(job, start, said), error
     except Exception as error:  # the last resort: the other images are still to come
-        if debug:
+        if means.debug:
             raise
         said = " ".join(f"{type(error).__name__}: {error}".split())
         said = f"Something went wrong with {path.name} that should not ({said})"
@@ -246,6 +263,20 @@ def _told(outcome: Outcome, options: SegmentOptions) -> str:
     if outcome.diameter is not None and options.diameter is None:
         text += f", measured {outcome.diameter:.0f} px across"
     return f"{text}, written to {outcome.labels}"
+
+
+def _cluster(address: str | None, sources: list[Source]) -> AbstractContextManager[Cluster | None]:
+    """Connect to the cluster that was named, before any file is read."""
+    if address is None:
+        return nullcontext()
+    for source in sources:
+        if not is_ome_zarr(source.path):
+            raise InputError(
+                f"A cluster segments OME-Zarr, and {source.path.name} is none; leave --cluster out."
+            )
+    from napari_unet.engine.cluster import Cluster  # for weight
+
+    return Cluster(address)
 
 
 def _ready_model(name: str, options: SegmentOptions) -> Model:

@@ -15,7 +15,7 @@ is doubled, until all that is connected is seen as a whole, or the margin is as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol  # arrays come in any real dtype
 
@@ -23,19 +23,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from napari_unet.core.belief import foreground_of
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.instances import (
     components,
-    foreground_of,
     objects_at,
-    probability_to_labels,
+    scored_objects,
 )
 from napari_unet.core.object_score import ObjectScore, upper_threshold
 
-__all__ = ["BlockArray", "BlockSettings", "label_blocks"]
+__all__ = [
+    "BlockArray",
+    "BlockObjects",
+    "BlockSettings",
+    "Slices",
+    "areas_of_block",
+    "blocks_of",
+    "join_blocks",
+    "label_block",
+    "label_blocks",
+    "typical_areas",
+]
 
 Slices = tuple[slice, slice]
 Labels = NDArray[np.int32]
+Areas = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class BlockArray(Protocol):
@@ -102,20 +114,23 @@ def label_blocks(probability: BlockArray, out: BlockArray, settings: BlockSettin
     int
         How many objects there are.
     """
-    rows, columns = (int(size) for size in probability.shape)
-    areas = _typical_areas(probability, settings) if settings.score is not None else None
-    seams = _Seams()
-    for core in _blocks((rows, columns), settings.block):
-        labels, seen = _seen(probability, core, settings, areas)
-        out[core] = seams.join(labels, seen, core)
-    number = seams.numbers()
-    for core in _blocks((rows, columns), settings.block):
-        out[core] = number[np.asarray(out[core])]
-    return int(number.max(initial=0))
+    cores = list(blocks_of(probability.shape, settings.block))
+    typical = None
+    if settings.score is not None:
+        typical = typical_areas([areas_of_block(probability, core, settings) for core in cores])
+    found = []
+    for core in cores:
+        out[core], objects = label_block(probability, core, settings, typical)
+        found.append(objects)
+    count = 0
+    for objects, number in zip(found, join_blocks(found), strict=True):
+        out[objects.core] = number[np.asarray(out[objects.core])]
+        count = max(count, int(number.max(initial=0)))
+    return count
 
 
-def _blocks(shape: tuple[int, int], side: int) -> Iterator[Slices]:
-    """Go through the blocks row by row."""
+def blocks_of(shape: Sequence[int], side: int) -> Iterator[Slices]:
+    """Go through the blocks of a plane row by row."""
     for y in range(0, shape[0], side):
         for x in range(0, shape[1], side):
             yield slice(y, min(y + side, shape[0])), slice(x, min(x + side, shape[1]))
@@ -135,23 +150,81 @@ def _widened(core: Slices, by: int, shape: tuple[int, ...]) -> Slices:
     return y, x
 
 
-def _seen(
+@dataclass(frozen=True, slots=True, eq=False)
+class Seam:
+    """What a block says of the pixels along one of its sides: those on both sides of it.
+
+    Attributes
+    ----------
+    key : tuple of int
+        What both blocks call it: the axis across, where it lies, and where it begins.
+    place : tuple of slice
+        The pixels, one more at corners where they were seen.
+    labels : ndarray of int32
+        Numbers of the block that says it.
+    """
+
+    key: tuple[int, int, int]
+    place: Slices
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockObjects:
+    """What is to be known of a block's objects to join them to those of other blocks.
+
+    Attributes
+    ----------
+    core : tuple of slice
+        The block.
+    count : int
+        Objects of the block with its margin are numbered from 1 to this.
+    used : ndarray of int32
+        Numbers of those that reach into the block itself.
+    is_upper : ndarray of bool
+        By number, whether an object was made at the upper threshold, see `ObjectScore`.
+    seams : tuple of Seam
+        Of the sides that are not the image's border.
+    """
+
+    core: Slices
+    count: int
+    used: Labels
+    is_upper: NDArray[np.bool_]
+    seams: tuple[Seam, ...]
+
+
+def label_block(
     probability: BlockArray,
     core: Slices,
     settings: BlockSettings,
-    areas: tuple[float, float] | None,
-) -> tuple[Labels, Slices]:
-    """Return the objects of a block with its margin, and where these lie in the image."""
+    areas: tuple[float, float] | None = None,
+) -> tuple[Labels, BlockObjects]:
+    """Make the objects of one block, numbered for itself.
+
+    Parameters
+    ----------
+    probability, settings
+        See `label_blocks`.
+    core : tuple of slice
+        One of `blocks_of`.
+    areas : tuple of float, optional
+        Of `typical_areas`, where objects are judged by their looks.
+
+    Returns
+    -------
+    labels : ndarray of int32, the block's shape
+    objects : BlockObjects
+        For `join_blocks`.
+    """
     pixels, seen = _whole_foreground(probability, core, settings)
-    labels = probability_to_labels(
-        pixels,
-        threshold=settings.threshold,
-        min_size=settings.min_size,
-        split=settings.split,
-        score=settings.score,
-        typical_areas=areas,
+    labels, is_upper = scored_objects(
+        pixels, settings.threshold, settings.min_size, settings.split, settings.score, areas
     )
-    return labels, seen
+    own = labels[_within(core, seen)]
+    seams = tuple(_seams(labels, seen, core))
+    count = int(labels.max(initial=0))
+    return own, BlockObjects(core, count, np.unique(own[own > 0]), is_upper, seams)
 
 
 def _whole_foreground(
@@ -190,82 +263,85 @@ def _is_cut(labels: Labels, seen: Slices, core: Slices, shape: tuple[int, ...]) 
     return bool(np.isin(at_edge[at_edge > 0], labels[inside]).any())
 
 
-class _Seams:
-    """Gives the objects of each block numbers of their own, and joins them where blocks meet."""
+def _seams(labels: Labels, seen: Slices, core: Slices) -> Iterator[Seam]:
+    """Yield what a block, of which more was seen, says of its sides."""
+    strip = [slice(max(s.start, c.start - 1), c.stop + 1) for s, c in zip(seen, core, strict=True)]
+    for axis in (0, 1):
+        for at in (core[axis].start, core[axis].stop):
+            if not seen[axis].start < at < seen[axis].stop:
+                continue  # the border of the image
+            sides = list(strip)
+            sides[axis] = slice(at - 1, at + 1)
+            y, x = (slice(a.start, min(a.stop, b.stop)) for a, b in zip(sides, seen, strict=True))
+            key = (axis, at, core[1 - axis].start)
+            yield Seam(key, (y, x), labels[_within((y, x), seen)].copy())
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._pairs: list[NDArray[np.int64]] = []
-        self._used: list[Labels] = []
-        # What blocks said of the pixels at their lower and right side, by where these are.
-        self._waiting: dict[tuple[int, int, int], tuple[Slices, Labels]] = {}
 
-    def join(self, labels: Labels, seen: Slices, core: Slices) -> Labels:
-        """Return the labels of a block itself in numbers of the image."""
-        numbered = np.where(labels > 0, labels + np.int32(self._count), 0).astype(np.int32)
-        self._count += int(labels.max(initial=0))
-        for axis in (0, 1):
-            self._meet(axis, numbered, seen, core)
-            self._leave(axis, numbered, seen, core)
-        own = numbered[_within(core, seen)]
-        self._used.append(np.unique(own[own > 0]))
-        return own
+def join_blocks(blocks: Sequence[BlockObjects]) -> list[Labels]:
+    """Return for each block the final number of each of its objects by the block's own number.
 
-    def _meet(self, axis: int, numbered: Labels, seen: Slices, core: Slices) -> None:
-        left = self._waiting.pop((axis, core[0].start, core[1].start), None)
-        if left is None:
-            return
-        place, theirs = left
-        common = tuple(
-            slice(max(a.start, b.start), min(a.stop, b.stop))
-            for a, b in zip(place, seen, strict=True)
+    Objects of different blocks that share pixels at a seam are one. Numbers run from 1 without
+    holes; what does not reach into its block has 0.
+    """
+    first = np.cumsum([0, *(block.count for block in blocks)])
+    size = int(first[-1]) + 1
+    pairs = np.concatenate([np.zeros((0, 2), np.int64), *_shared(blocks, first)])
+    links = sparse.coo_array((np.ones(len(pairs), bool), tuple(pairs.T)), (size, size))
+    _, group = sparse.csgraph.connected_components(links, directed=False)
+    used = [block.used + start for block, start in zip(blocks, first, strict=False)]
+    every = np.concatenate([np.zeros(0, np.int64), *used])
+    _, index = np.unique(group[every], return_inverse=True)
+    final = np.zeros(size, np.int32)
+    final[every] = index + 1
+    return [
+        np.concatenate([np.zeros(1, np.int32), final[start + 1 : start + 1 + block.count]])
+        for block, start in zip(blocks, first, strict=False)
+    ]
+
+
+def _shared(blocks: Sequence[BlockObjects], first: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return pairs of objects of two blocks that have pixels in common where these meet."""
+    pairs = []
+    waiting: dict[tuple[int, int, int], tuple[Slices, NDArray[np.int64]]] = {}
+    for block, start in zip(blocks, first, strict=False):
+        for seam in block.seams:
+            numbers = np.where(seam.labels > 0, seam.labels + start, 0)
+            if seam.key not in waiting:
+                waiting[seam.key] = seam.place, numbers
+                continue
+            place, theirs = waiting.pop(seam.key)
+            y, x = (
+                slice(max(a.start, b.start), min(a.stop, b.stop))
+                for a, b in zip(seam.place, place, strict=True)
+            )
+            ours, theirs = numbers[_within((y, x), seam.place)], theirs[_within((y, x), place)]
+            both = (ours > 0) & (theirs > 0)
+            pairs.append(np.unique(np.stack([theirs[both], ours[both]], axis=1), axis=0))
+    return pairs
+
+
+def areas_of_block(probability: BlockArray, core: Slices, settings: BlockSettings) -> Areas:
+    """Return the areas of the objects that begin in a block, at both thresholds, in pixels."""
+    pixels, seen = _whole_foreground(probability, core, settings)
+    lower, upper = (
+        _areas_of(
+            objects_at(pixels, threshold, settings.min_size, settings.split), _within(core, seen)
         )
-        assert len(common) == 2
-        ours = numbered[_within(common, seen)]
-        theirs = theirs[_within(common, place)]
-        both = (ours > 0) & (theirs > 0)
-        pairs = np.stack([theirs[both], ours[both]], axis=1).astype(np.int64)
-        self._pairs.append(np.unique(pairs, axis=0))
-
-    def _leave(self, axis: int, numbered: Labels, seen: Slices, core: Slices) -> None:
-        """Keep the pixels on both sides of the end of a block, and one more at the corners."""
-        end = core[axis].stop
-        if seen[axis].stop <= end:
-            return
-        strip = [slice(max(s.start, c.start - 1), c.stop + 1) for s, c in zip(seen, core)]  # noqa: B905
-        strip[axis] = slice(end - 1, end + 1)
-        place = tuple(slice(a.start, min(a.stop, b.stop)) for a, b in zip(strip, seen, strict=True))
-        assert len(place) == 2
-        start = [core[0].start, core[1].start]
-        start[axis] = end
-        kept = numbered[_within(place, seen)].copy()
-        self._waiting[axis, start[0], start[1]] = (place, kept)
-
-    def numbers(self) -> Labels:
-        """Return the final number of each object by the number that it was given."""
-        size = self._count + 1
-        pairs = np.concatenate([np.zeros((0, 2), np.int64), *self._pairs])
-        links = sparse.coo_array((np.ones(len(pairs), bool), tuple(pairs.T)), (size, size))
-        _, group = sparse.csgraph.connected_components(links, directed=False)
-        used = np.concatenate([np.zeros(0, np.int32), *self._used])
-        _, index = np.unique(group[used], return_inverse=True)
-        final = np.zeros(size, np.int32)
-        final[used] = index + 1
-        return final
+        for threshold in (settings.threshold, upper_threshold(settings.threshold))
+    )
+    return lower, upper
 
 
-def _typical_areas(probability: BlockArray, settings: BlockSettings) -> tuple[float, float]:
+def typical_areas(blocks: Sequence[Areas]) -> tuple[float, float]:
     """Return the median area of the image's objects at both thresholds, in pixels."""
-    typical = []
-    for threshold in (settings.threshold, upper_threshold(settings.threshold)):
-        areas = [np.zeros(0, np.int64)]
-        for core in _blocks((int(probability.shape[0]), int(probability.shape[1])), settings.block):
-            pixels, seen = _whole_foreground(probability, core, settings)
-            labels = objects_at(pixels, threshold, settings.min_size, settings.split)
-            areas.append(_areas_of(labels, _within(core, seen)))
-        every = np.concatenate(areas)
-        typical.append(float(np.median(every)) if len(every) else 1.0)
-    return typical[0], typical[1]
+    lower, upper = (
+        np.concatenate([np.zeros(0, np.int64), *each]) for each in zip(*blocks, strict=True)
+    )
+    return _median(lower), _median(upper)
+
+
+def _median(areas: NDArray[np.int64]) -> float:
+    return float(np.median(areas)) if len(areas) else 1.0
 
 
 def _areas_of(labels: Labels, core: Slices) -> NDArray[np.int64]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any  # probabilities come as float or quantised
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_unet.core.belief import belief_of, foreground_of
+from napari_unet.core.draw_labels import Cut, Grids, draw_labels
 from napari_unet.core.errors import InputError
 from napari_unet.core.object_score import ObjectScore, choose_objects, upper_threshold
-from napari_unet.core.rescale import resize_image, resize_labels
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.targets import fill_gaps
 from napari_unet.core.threads import in_threads
@@ -22,10 +22,10 @@ __all__ = [
     "check_settings",
     "components",
     "fill_holes",
-    "foreground_of",
     "objects_at",
     "probability_to_labels",
     "remove_small",
+    "scored_objects",
 ]
 
 # A hole of up to this part of its object is filled (chosen).
@@ -117,19 +117,30 @@ class PlaneObjects:
         size = min_size
         if shape is not None and is_rescaled:
             size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
-        if score is None:
-            (labels,) = self.at([threshold], size, split)
-            upper, is_upper = None, np.zeros(0, bool)
-        else:
-            upper = upper_threshold(threshold)
-            lower, higher = self.at([threshold, upper], size, split)
-            labels, is_upper = choose_objects(
-                lower, higher, self._as_belief(), score, threshold, typical_areas
-            )
+        labels, is_upper = self.scored(threshold, size, split, score, typical_areas)
         if shape is None or not is_rescaled:
             return labels
-        cut = _Cut(threshold, upper, is_upper)
-        return remove_small(_at_shape(labels, probability, cut, shape), min_size)
+        upper = None if score is None else upper_threshold(threshold)
+        cut, grids = Cut(threshold, upper, is_upper), Grids(labels.shape, shape)
+        whole = slice(0, shape[0]), slice(0, shape[1])
+        seen = grids.seen(whole)
+        drawn = draw_labels(labels[seen], probability[seen], cut, grids, whole)
+        return remove_small(drawn, min_size)
+
+    def scored(
+        self,
+        threshold: float,
+        min_size: int,
+        split: float,
+        score: ObjectScore | None,
+        typical_areas: tuple[float, float] | None,
+    ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Return what `scored_objects` does."""
+        if score is None:
+            (labels,) = self.at([threshold], min_size, split)
+            return labels, np.zeros(int(labels.max(initial=0)) + 1, bool)
+        lower, higher = self.at([threshold, upper_threshold(threshold)], min_size, split)
+        return choose_objects(lower, higher, self._as_belief(), score, threshold, typical_areas)
 
     def at(
         self, thresholds: Sequence[float], min_size: int, split: float
@@ -149,7 +160,7 @@ class PlaneObjects:
 
     def _as_belief(self) -> NDArray[np.float32]:
         if self._belief is None:
-            self._belief = _belief(self.probability)
+            self._belief = belief_of(self.probability)
         return self._belief
 
 
@@ -177,55 +188,26 @@ class _Base:
         return fill_gaps(labels, in_place=True).astype(np.int32, copy=False)
 
 
+def scored_objects(
+    probability: NDArray[Any],
+    threshold: float,
+    min_size: int,
+    split: float,
+    score: ObjectScore | None = None,
+    typical_areas: tuple[float, float] | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return objects as the network saw them, and by number which are of the upper threshold.
+
+    See `probability_to_labels` for the parameters.
+    """
+    return PlaneObjects(probability).scored(threshold, min_size, split, score, typical_areas)
+
+
 def objects_at(
     probability: NDArray[Any], threshold: float, min_size: int, split: float
 ) -> NDArray[np.int32]:
     """Return the objects at one threshold; see `probability_to_labels` for the parameters."""
     return PlaneObjects(probability).at([threshold], min_size, split)[0]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Cut:
-    """At which threshold each object was made."""
-
-    lower: float
-    upper: float | None
-    is_upper: NDArray[np.bool_]  # by number
-
-    def foreground(self, probability: NDArray[Any], labels: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which pixels are above the threshold of the object that they belong to."""
-        above = foreground_of(probability, self.lower)
-        if self.upper is not None:
-            above &= ~self.is_upper[labels] | foreground_of(probability, self.upper)
-        return above
-
-
-def _belief(probability: NDArray[Any]) -> NDArray[np.float32]:
-    """Probabilities as float32 from 0 to 1."""
-    belief = probability.astype(np.float32)
-    belief *= np.float32(1 / 255 if probability.dtype == np.uint8 else 1)
-    return belief
-
-
-def _at_shape(
-    labels: NDArray[np.int32], probability: NDArray[Any], cut: _Cut, shape: tuple[int, int]
-) -> NDArray[np.int32]:
-    """Bring labels to another grid; on a finer one their outline follows the probability."""
-    out = resize_labels(labels, shape)
-    step = labels.shape[0] / shape[0]
-    if step < 1:
-        coarse = resize_labels(cut.foreground(probability, labels).astype(np.int32), shape) > 0
-        grown = _grown(out, 1 / step)
-        fine = cut.foreground(resize_image(_belief(probability)[None], shape)[0], grown)
-        # What is labelled though it is not foreground is a hole or a gap that was filled.
-        out = np.where(fine, grown, np.where(coarse, 0, out))
-    return out
-
-
-def _grown(labels: NDArray[np.int32], distance: float) -> NDArray[np.int32]:
-    """Give background within a distance of objects to the nearest one."""
-    away, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
-    return np.where(away <= distance, labels[tuple(nearest)], labels)
 
 
 def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -269,20 +251,6 @@ def components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
     labels = np.zeros(foreground.shape, np.int32)
     ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
     return labels
-
-
-def foreground_of(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
-    """Return where a probability, as float or in 8 bits, is at least the threshold."""
-    if probability.ndim != 2:
-        raise InputError(f"Probabilities of shape {probability.shape} are not one plane.")
-    if probability.dtype == np.uint8:
-        is_there: NDArray[np.bool_] = probability >= max(1, round(threshold * 255))
-    elif probability.dtype.kind == "f":
-        # Never all of the plane: what a byte cannot tell from 0 is background.
-        is_there = probability >= max(threshold, 0.5 / 255)
-    else:
-        raise InputError(f"Probabilities are {probability.dtype}; they must be float or uint8.")
-    return is_there
 
 
 def check_settings(threshold: float, split: float) -> None:

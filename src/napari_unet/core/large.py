@@ -1,21 +1,169 @@
-"""An image larger than memory: read, computed and written in parts, to probabilities and labels."""
+"""An image larger than memory: read, computed and written in parts, to probabilities and labels.
+
+The work is a row of steps. Each is done for many parts of the plane, in any order and by anybody,
+as no two parts of a step write the same pixels; the next step begins when all are done::
+
+    predict      tiles    image -> probability            on the model's grid
+    areas        blocks   probability -> typical sizes    where objects are judged by their looks
+    label        blocks   probability -> pieces           objects, numbered for each block
+    number       blocks   pieces -> whole                 \\
+    draw         blocks   whole, probability -> drawn      } where the image was rescaled
+    finish       blocks   pieces or drawn -> labels       numbered for all of the plane
+    coarsen      blocks   labels -> coarser labels        level by level
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any  # images come in any real dtype
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol, TypeVar  # images come in any real dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.blocks import BlockArray, BlockSettings, label_blocks
+from napari_unet.core.blocks import (
+    BlockArray,
+    BlockObjects,
+    BlockSettings,
+    Slices,
+    blocks_of,
+    join_blocks,
+    typical_areas,
+)
 from napari_unet.core.errors import InputError
-from napari_unet.core.events import TileResult
+from napari_unet.core.large_plan import LargePlan, plan_large
+from napari_unet.core.large_plane import LargeArrays, LargePlane, Renumbering
 from napari_unet.core.model_file import Model
-from napari_unet.core.predict import predict_tiles
+from napari_unet.core.tiling import Tile
 
-__all__ = ["segment_large"]
+__all__ = ["Run", "make_labels", "segment_large"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Run(Protocol):
+    """Does a step of a `LargePlane` for parts of it, here or elsewhere."""
+
+    def __call__(
+        self,
+        step: Callable[[LargePlane, Sequence[Item]], Iterator[tuple[Item, Result]]],
+        items: Sequence[Item],
+    ) -> Iterator[tuple[Item, Result]]:
+        """Yield each part with its result, in any order."""
+        ...
+
+
+@dataclass(slots=True)
+class _Count:
+    """Tells how far the work is: each part of each step counts one."""
+
+    plan: LargePlan
+    levels: Sequence[tuple[int, int]]
+    progress: Callable[[int, int], None] | None
+    done: int = 0
+    total: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        steps = 1 + 2 * (self.plan.settings.score is not None) + self.plan.is_rescaled
+        blocks = steps * len(self.plan.model_blocks)
+        blocks += (1 + self.plan.is_rescaled) * len(self.plan.image_blocks)
+        side = self.plan.settings.block
+        blocks += sum(len(list(blocks_of(shape, side))) for shape in self.levels)
+        self.total = len(self.plan.tiles) + blocks
+
+    def add(self, count: int = 1) -> None:
+        self.done += count
+        if count and self.progress is not None:
+            self.progress(min(self.done, self.total), self.total)
+
+
+def make_labels(
+    plan: LargePlan,
+    run: Run,
+    *,
+    levels: Sequence[tuple[int, int]] = (),
+    done: Collection[tuple[int, int]] = (),
+    note: Callable[[Tile], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Do all steps; return how many objects there are.
+
+    Parameters
+    ----------
+    plan : LargePlan
+        Of the plane.
+    run : callable
+        Does a step, see `Run`.
+    levels : sequence of tuple of int
+        Rows and columns of the coarser labels.
+    done : collection of tuple of int
+        First rows and columns of tiles whose probabilities are there already.
+    note : callable, optional
+        Called with each tile that is written.
+    progress : callable, optional
+        Called with (done, total).
+    """
+    count = _Count(plan, levels, progress)
+
+    def all_of(step: Any, items: Sequence[Any]) -> list[tuple[Any, Any]]:  # of any step
+        found = []
+        for item, result in run(step, items):
+            count.add()
+            found.append((item, result))
+        return found
+
+    tiles = plan.tiles
+    left = [tile for tile in tiles if (tile.y, tile.x) not in done]
+    count.add(len(tiles) - len(left))
+    for tile, _ in run(LargePlane.predict, left):
+        count.add()
+        if note is not None:
+            note(tile)
+    typical = None
+    if plan.settings.score is not None:
+        typical = typical_areas([areas for _, areas in all_of(LargePlane.areas, plan.model_blocks)])
+    label = partial(LargePlane.label, typical=typical)
+    objects = sorted((found for _, found in all_of(label, plan.model_blocks)), key=_place)
+    numbers = join_blocks(objects)
+    total = max((int(number.max(initial=0)) for number in numbers), default=0)
+    blocks = [
+        Renumbering(one.core, one.used, number[one.used])
+        for one, number in zip(objects, numbers, strict=True)
+    ]
+    if plan.is_rescaled:
+        all_of(LargePlane.number, blocks)
+        is_upper = np.zeros(total + 1, bool)
+        for one, number in zip(objects, numbers, strict=True):
+            is_upper[number[one.used[one.is_upper[one.used]]]] = True
+        drawn = all_of(partial(LargePlane.draw, is_upper=is_upper), plan.image_blocks)
+        blocks, total = _large_enough(drawn, total, plan.min_size)
+    all_of(LargePlane.finish, blocks)
+    for level, shape in enumerate(levels):
+        parts = list(blocks_of(shape, plan.settings.block))
+        all_of(partial(LargePlane.coarsen, level=level), parts)
+    return total
+
+
+def _place(objects: BlockObjects) -> tuple[int, int]:
+    return objects.core[0].start, objects.core[1].start
+
+
+def _large_enough(
+    drawn: Sequence[tuple[Slices, tuple[NDArray[np.int32], NDArray[np.int64]]]],
+    count: int,
+    min_size: int,
+) -> tuple[list[Renumbering], int]:
+    """Number those anew that are not too small in the image."""
+    sizes = np.zeros(count + 1, np.int64)
+    for _, (numbers, pixels) in drawn:
+        sizes[numbers] += pixels
+    keep = sizes >= max(1, min_size)
+    keep[0] = False
+    final = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    blocks = [Renumbering(core, numbers, final[numbers]) for core, (numbers, _) in drawn]
+    return blocks, int(keep.sum())
 
 
 def segment_large(
@@ -50,7 +198,7 @@ def segment_large(
     device, precision : str
         See `napari_unet.core.device`.
     progress : callable, optional
-        Called with (done, total) after each tile.
+        Called with (done, total) after each part of the work.
 
     Returns
     -------
@@ -62,36 +210,15 @@ def segment_large(
     InputError
         If shapes do not fit, or the model tells kinds of pixels rather than objects.
     """
-    shape = tuple(image_cyx.shape[1:])
-    if model.config.semantic:
-        raise InputError("This model tells kinds of pixels; choose one that finds objects.")
+    plan = plan_large(image_cyx, model.config)
+    if settings is not None:
+        plan = replace(plan, settings=settings)
+    shape = plan.grids.image
     if tuple(probability.shape) != shape or tuple(labels.shape) != shape:
         raise InputError(
             f"The image is {shape}, and what is written {tuple(probability.shape)} and "
             f"{tuple(labels.shape)}; make them alike."
         )
-    tiles = predict_tiles(image_cyx, model, device=device, precision=precision)
-    for tile in _written(tiles, probability):
-        if progress is not None:
-            progress(tile.index + 1, tile.count)
-    return label_blocks(probability, labels, settings or BlockSettings.of(model.config))
-
-
-def _written(tiles: Iterator[TileResult], out: BlockArray) -> Iterator[TileResult]:
-    """Write the foreground of tiles, each while the next one is computed."""
-    writing: Future[None] | None = None
-    with ThreadPoolExecutor(1, "napari-unet writer") as thread:
-        for tile in tiles:
-            if writing is not None:
-                writing.result()  # never two of them in memory
-            writing = thread.submit(_write, tile, out)
-            yield tile
-        if writing is not None:
-            writing.result()
-
-
-def _write(tile: TileResult, out: BlockArray) -> None:
-    foreground = 1 - np.asarray(tile.probability[0], np.float32)
-    height, width = foreground.shape
-    place = np.s_[tile.y : tile.y + height, tile.x : tile.x + width]
-    out[place] = np.rint(foreground * np.float32(255)).astype(np.uint8)
+    arrays = LargeArrays(probability, labels, labels)  # pieces are renumbered where they are
+    plane = LargePlane(image_cyx, model, plan, arrays, device=device, precision=precision)
+    return make_labels(plan, lambda step, items: step(plane, items), progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any  # images come in any real dtype
 
@@ -19,7 +19,7 @@ from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import rescale_image, usable_diameter
 from napari_unet.core.size import median_diameter
 
-__all__ = ["measure_diameter", "measure_stack"]
+__all__ = ["measure_diameter", "measure_large", "measure_stack"]
 
 # What may be measured, in pixels: what is smaller shows no shape (chosen).
 SMALLEST, LARGEST = 4.0, 500.0
@@ -30,6 +30,10 @@ FIRST_LOOKS = (160.0, 40.0, 10.0)
 
 # A look shows at most this many pixels a side of the rescaled image.
 WINDOW = 384
+
+# Of an image larger than memory a part of this side is looked at (chosen: it holds the window of
+# the farthest look).
+PART = 4096
 
 # A look is believed when it finds objects within this factor of the size that it expects.
 CLOSE = 1.25
@@ -80,6 +84,7 @@ def measure_diameter(
     *,
     device: str = "auto",
     precision: str = "auto",
+    ranges: NDArray[np.float64] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> float | None:
     """Measure the median diameter of the objects in an image plane.
@@ -96,6 +101,8 @@ def measure_diameter(
         Its ``config.diameter`` is the size that it knows.
     device, precision : str
         See `napari_unet.core.device`.
+    ranges : ndarray, shape (C, 2), optional
+        See `intensity_range`; give it where `image_cyx` is a part of an image.
     cancelled : callable, optional
         Polled between looks; when it returns True, None is returned.
 
@@ -108,7 +115,8 @@ def measure_diameter(
     """
     if model.config.diameter is None:
         return None
-    ranges = intensity_range(image_cyx, model.config.percentiles)
+    if ranges is None:
+        ranges = intensity_range(image_cyx, model.config.percentiles)
     viewer = _Viewer(apply_range(image_cyx, ranges), model, device, precision)
     expected_here = _as_taught(viewer, model.config.taught_diameter)
     if expected_here is not None:
@@ -180,6 +188,27 @@ def measure_stack(
     return float(np.median(known)) if known else None
 
 
+def measure_large(
+    image_cyx: Any, model: Model, *, device: str = "auto", precision: str = "auto"
+) -> float | None:
+    """Measure objects of a plane that is larger than memory on the part where most is to be seen.
+
+    Parameters
+    ----------
+    image_cyx : array-like, shape (C, Y, X)
+        Lazy; a coarse look at all of it and one part are read.
+    model, device, precision
+        See `measure_diameter`.
+    """
+    ranges = intensity_range(image_cyx, model.config.percentiles)
+    shape = image_cyx.shape[1:]
+    steps = [max(1, round(size / WINDOW)) for size in shape]
+    coarse = apply_range(np.asarray(image_cyx[:, :: steps[0], :: steps[1]]), ranges)
+    rows, columns = _most_to_see(_contrast(coarse), shape, [min(PART, size) for size in shape])
+    part = np.asarray(image_cyx[:, rows, columns])
+    return measure_diameter(part, model, device=device, precision=precision, ranges=ranges)
+
+
 def _factor(one: float, other: float) -> float:
     return max(one / other, other / one)
 
@@ -235,17 +264,24 @@ class _Viewer:
         """Return the part to look at: where there is most to see."""
         shape = self._image.shape[1:]
         sides = [min(size, round(WINDOW / scale)) for size in shape]
-        steps = [new / old for new, old in zip(self._interest.shape, shape, strict=True)]
-        reach = [max(1, round(side * step)) for side, step in zip(sides, steps, strict=True)]
-        amount = ndimage.uniform_filter(self._interest, reach, mode="constant")
-        at = np.unravel_index(int(np.argmax(amount)), amount.shape)
-        centers = [(int(i) + 0.5) / step for i, step in zip(at, steps, strict=True)]
-        starts = [
-            int(np.clip(round(center - side / 2), 0, size - side))
-            for center, side, size in zip(centers, sides, shape, strict=True)
-        ]
-        rows, columns = (slice(a, a + side) for a, side in zip(starts, sides, strict=True))
-        return rows, columns
+        return _most_to_see(self._interest, shape, sides)
+
+
+def _most_to_see(
+    interest: NDArray[np.float32], shape: Sequence[int], sides: Sequence[int]
+) -> tuple[slice, slice]:
+    """Return the part of an image, of given sides, in which a coarser map has most."""
+    steps = [new / old for new, old in zip(interest.shape, shape, strict=True)]
+    reach = [max(1, round(side * step)) for side, step in zip(sides, steps, strict=True)]
+    amount = ndimage.uniform_filter(interest, reach, mode="constant")
+    at = np.unravel_index(int(np.argmax(amount)), amount.shape)
+    centers = [(int(i) + 0.5) / step for i, step in zip(at, steps, strict=True)]
+    starts = [
+        int(np.clip(round(center - side / 2), 0, size - side))
+        for center, side, size in zip(centers, sides, shape, strict=True)
+    ]
+    rows, columns = (slice(a, a + side) for a, side in zip(starts, sides, strict=True))
+    return rows, columns
 
 
 def _contrast(image_cyx: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any  # images come in any real dtype
 
@@ -25,7 +25,13 @@ from napari_unet.core.symmetries import Symmetry, symmetries
 from napari_unet.core.tile_queue import Center, TileQueue
 from napari_unet.core.tiling import Tile, network_geometry, plan_sample, read_mirrored
 
-__all__ = ["predict_averaged", "predict_plane", "predict_tiles", "predict_with_deviation"]
+__all__ = [
+    "PlaneRun",
+    "predict_averaged",
+    "predict_plane",
+    "predict_tiles",
+    "predict_with_deviation",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -82,16 +88,8 @@ def predict_tiles(
     OutOfMemoryError, ComputeError
         If torch fails.
     """
-    _check_plane(image_cyx, model)
-    if model.config.graph is not None:
-        precision = "float32"  # as other programs run it
-    if ranges is None:
-        ranges = model.config.range_of(image_cyx)
-    try:
-        run = _Run(image_cyx, model, ranges, (device, precision), tell or _log.warning)
-        yield from run.tiles(center, tile, quick)
-    except (RuntimeError, MemoryError) as error:
-        raise explained(error) from error
+    run = PlaneRun(image_cyx, model, ranges=ranges, device=device, precision=precision, tell=tell)
+    yield from run.tiles(center, side=tile, quick=quick)
 
 
 def _check_plane(image_cyx: NDArray[Any], model: Model) -> None:
@@ -100,26 +98,78 @@ def _check_plane(image_cyx: NDArray[Any], model: Model) -> None:
     check_image(image_cyx.shape, image_cyx.dtype, "CYX", model.config.in_channels)
 
 
-class _Run:
-    """One image on its way through a network; it goes on where memory is too short."""
+class PlaneRun:
+    """One image on its way through a network; it goes on where memory is too short.
+
+    Parameters
+    ----------
+    image_cyx, model, ranges, device, precision, tell
+        See `predict_tiles`.
+
+    Raises
+    ------
+    InputError
+        If the number of channels is not the model's.
+    """
 
     def __init__(
         self,
         image_cyx: NDArray[Any],
         model: Model,
-        ranges: NDArray[np.float64],
-        wished: tuple[str, str],
-        tell: Callable[[str], None],
+        *,
+        ranges: NDArray[np.float64] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        self._image, self._model, self._ranges = image_cyx, model, ranges
+        _check_plane(image_cyx, model)
+        if model.config.graph is not None:
+            precision = "float32"  # as other programs run it
+        self._image, self._model = image_cyx, model
+        self._ranges = model.config.range_of(image_cyx) if ranges is None else ranges
         self._geometry = network_geometry(model.config)
-        self._tell = tell
+        self._tell = tell or _log.warning
         self._network: ReadyNetwork | None = None
         self._told: set[str] = set()
-        self._wished = wished
+        self._wished = device, precision
 
-    def tiles(self, center: Center, side: int | None, quick: bool) -> Iterator[TileResult]:
-        """Yield what the network says of each tile."""
+    def tiles(
+        self,
+        center: Center = None,
+        *,
+        side: int | None = None,
+        quick: bool = False,
+        only: Sequence[Tile] | None = None,
+    ) -> Iterator[TileResult]:
+        """Yield what the network says of each tile; see `predict_tiles`.
+
+        With `only` these are computed, as `plan_tiles` has made them for the whole image, the
+        nearest first; where memory was short, halves of them.
+        """
+        try:
+            yield from self._tiles(center, side, quick, only)
+        except (RuntimeError, MemoryError) as error:
+            raise explained(error) from error
+
+    def _tiles(
+        self, center: Center, side: int | None, quick: bool, only: Sequence[Tile] | None
+    ) -> Iterator[TileResult]:
+        queue = TileQueue(
+            self._planned(side, quick) if only is None else only,
+            self._image.shape[1:],
+            self._geometry,
+            center,
+        )
+        with _Reader(self._image, self._ranges) as reader:
+            while (tile := queue.next()) is not None:
+                probability = self._computed(tile, reader, queue)
+                if probability is None:
+                    continue  # the tiles are smaller now, or another device computes
+                queue.finish(tile)
+                count = queue.done + len(queue)
+                yield TileResult(tile.y, tile.x, probability, queue.done - 1, count)
+
+    def _planned(self, side: int | None, quick: bool) -> tuple[Tile, ...]:
         network = self._ready()
         shape_yx: tuple[int, int] = self._image.shape[1:]
         plan = plan_image(
@@ -131,15 +181,7 @@ class _Run:
             side=side,
         )
         _log.info("%s", plan.sentence)
-        queue = TileQueue(plan.tiles, shape_yx, self._geometry, center)
-        with _Reader(self._image, self._ranges) as reader:
-            while (tile := queue.next()) is not None:
-                probability = self._computed(tile, reader, queue)
-                if probability is None:
-                    continue  # the tiles are smaller now, or another device computes
-                queue.finish(tile)
-                count = queue.done + len(queue)
-                yield TileResult(tile.y, tile.x, probability, queue.done - 1, count)
+        return plan.tiles
 
     def _computed(
         self, tile: Tile, reader: _Reader, queue: TileQueue

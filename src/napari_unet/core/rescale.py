@@ -12,13 +12,17 @@ from scipy import ndimage
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.normalize import apply_range
+from napari_unet.core.resample import Resampled
 
 __all__ = [
     "model_scale",
+    "object_scale",
     "rescale_image",
     "resize_image",
     "resize_labels",
     "scaled_shape",
+    "smoothed",
+    "smoothing_reach",
     "to_model_size",
     "usable_diameter",
     "usual_area",
@@ -50,6 +54,23 @@ def model_scale(config: ModelConfig, diameter: float | None, shape_yx: tuple[int
         If the diameter is out of its bounds, the model does not know the size of its objects,
         or the image would become too large.
     """
+    scale = object_scale(config, diameter)
+    if scale > 1 and scale**2 * float(np.prod(shape_yx)) > MAX_RESCALED:
+        raise InputError(
+            f"With a diameter of {diameter} px the image would be enlarged {scale:.1f} times, "
+            "which is too large; give a larger diameter or leave it out."
+        )
+    return scale
+
+
+def object_scale(config: ModelConfig, diameter: float | None) -> float:
+    """Return the same of an image that is rescaled in parts, and may become as large as it likes.
+
+    Raises
+    ------
+    InputError
+        If the diameter is out of its bounds, or the model does not know the size of its objects.
+    """
     if diameter is None:
         return 1.0
     if not 1 <= diameter <= 10_000:
@@ -57,11 +78,6 @@ def model_scale(config: ModelConfig, diameter: float | None, shape_yx: tuple[int
     if config.diameter is None:
         raise InputError("The model does not know the size of its objects; leave diameter out.")
     scale = config.diameter / diameter
-    if scale > 1 and scale**2 * float(np.prod(shape_yx)) > MAX_RESCALED:
-        raise InputError(
-            f"With a diameter of {diameter} px the image would be enlarged {scale:.1f} times, "
-            "which is too large; give a larger diameter or leave it out."
-        )
     return scale if not 1 / LEAST < scale < LEAST else 1.0
 
 
@@ -118,36 +134,34 @@ def usual_area(config: ModelConfig, diameter: float | None) -> float:
 def rescale_image(image_cyx: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     """Enlarge or shrink an image (C, Y, X) bilinearly; shrunk ones are smoothed before."""
     shape = scaled_shape(image_cyx.shape[1:], scale)
-    if scale < 1:  # what the smaller image cannot show would alias
-        sigma = 0.5 * (1 / scale - 1)
-        image_cyx = ndimage.gaussian_filter(image_cyx, (0.0, sigma, sigma))
-    return resize_image(image_cyx, shape)
+    return resize_image(smoothed(image_cyx, scale), shape)
+
+
+def smoothed(image_cyx: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    """Return an image without what it could not show when it is rescaled: that would alias."""
+    if scale >= 1:
+        return image_cyx
+    sigma = 0.5 * (1 / scale - 1)
+    return ndimage.gaussian_filter(  # type: ignore[no-any-return]
+        image_cyx, (0.0, sigma, sigma), radius=smoothing_reach(scale)
+    )
+
+
+def smoothing_reach(scale: float) -> int:
+    """Return how many pixels around one it depends on when an image is rescaled: four sigma."""
+    return int(4 * 0.5 * (1 / scale - 1) + 0.5) if scale < 1 else 0
 
 
 def resize_image(image_cyx: NDArray[np.float32], shape_yx: tuple[int, ...]) -> NDArray[np.float32]:
     """Bilinear, with pixel centres kept where they are."""
-    for axis, size in ((1, shape_yx[0]), (2, shape_yx[1])):
-        image_cyx = _resize_axis(image_cyx, axis, size)
+    for axis, new in ((1, shape_yx[0]), (2, shape_yx[1])):
+        image_cyx = Resampled(image_cyx.shape[axis], new).linear(image_cyx, axis, 0, new)
     return image_cyx
-
-
-def _resize_axis(image: NDArray[np.float32], axis: int, size: int) -> NDArray[np.float32]:
-    old = image.shape[axis]
-    if size == old:
-        return image
-    at = np.clip((np.arange(size) + 0.5) * (old / size) - 0.5, 0, old - 1)
-    before = at.astype(int)
-    after = np.minimum(before + 1, old - 1)
-    part = (at - before).astype(np.float32).reshape([-1 if i == axis else 1 for i in range(3)])
-    out: NDArray[np.float32] = image.take(before, axis)
-    out += (image.take(after, axis) - out) * part
-    return out
 
 
 def resize_labels(labels: NDArray[np.int32], shape_yx: tuple[int, ...]) -> NDArray[np.int32]:
     """Each pixel takes the label that its centre lies in; shape (Y, X)."""
     rows, columns = (
-        np.minimum(((np.arange(new) + 0.5) * (old / new)).astype(int), old - 1)
-        for new, old in zip(shape_yx, labels.shape, strict=True)
+        Resampled(old, new).nearest(0, new) for new, old in zip(shape_yx, labels.shape, strict=True)
     )
     return labels[np.ix_(rows, columns)]

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
 from napari_unet.formats.ome_zarr import OmeZarr, import_zarr, is_ome_zarr, open_array
+from napari_unet.formats.zarr_plane import ZarrPlane
 
-__all__ = ["LabelsWriter"]
+__all__ = ["CHUNK", "LabelsWriter"]
 
 DONE = ".napari-unet-done.jsonl"
 CHUNK = 1024  # rows and columns of a chunk (chosen)
@@ -87,6 +88,15 @@ class LabelsWriter:
         """Return how many objects all planes that are done have."""
         return sum(self._done.values())
 
+    def plane(self, place: tuple[int, ...], level: int = 0) -> ZarrPlane:
+        """Return a plane (Y, X) of a level, to be written in parts; `finish` says that it is."""
+        return ZarrPlane(self.path / str(level), self.axes, place)
+
+    def plane_shapes(self) -> list[tuple[int, int]]:
+        """Return rows and columns of each level, each half of those of the one before."""
+        at = self.axes.index("Y"), self.axes.index("X")
+        return [(shape[at[0]], shape[at[1]]) for shape in self._level_shapes()]
+
     def write(self, place: tuple[int, ...], labels: NDArray[Any], objects: int) -> None:
         """Write the plane (Y, X) at a place along the other axes, in all levels.
 
@@ -103,6 +113,19 @@ class LabelsWriter:
             for number, level in enumerate(self._levels):
                 step = 2**number  # every second number of every second row: no number is made up
                 level[at] = labels[::step, ::step].astype(level.dtype, copy=False)
+        except OSError as error:
+            raise _unwritten(self.path, error) from error
+        self.finish(place, objects)
+
+    def finish(self, place: tuple[int, ...], objects: int) -> None:
+        """Remember that all levels of a plane are written.
+
+        Raises
+        ------
+        InputError
+            If that cannot be written.
+        """
+        try:
             line = json.dumps({"key": self._key, "place": place, "objects": objects})
             with (self.path / DONE).open("a", encoding="utf-8") as file:
                 file.write(f"\n{line}")

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from core.test_blocks import assert_same_objects
+from napari_unet.core.draw_labels import Cut, Grids, draw_labels
+from napari_unet.core.instances import components, probability_to_labels
+
+
+def scene(shape):
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=shape), 3)
+    probability = (255 / (1 + np.exp(-6 * noise / noise.std()))).astype(np.uint8)
+    labels = components(probability >= 150)
+    is_upper = np.arange(labels.max() + 1) % 2 == 1  # every second one
+    return labels, probability, Cut(150 / 255, 180 / 255, is_upper)
+
+
+@pytest.mark.parametrize("image", [(61, 70), (90, 101), (177, 203), (60, 400)])
+def test_parts_are_those_of_the_whole(image):
+    labels, probability, cut = scene((60, 70))
+    grids = Grids(labels.shape, image)
+    whole = draw_labels(labels, probability, cut, grids, (slice(0, image[0]), slice(0, image[1])))
+    assert len(np.unique(whole)) > 10
+    for y in range(0, image[0], 25):
+        for x in range(0, image[1], 31):
+            part = slice(y, min(y + 25, image[0])), slice(x, min(x + 31, image[1]))
+            seen = grids.seen(part)
+            drawn = draw_labels(labels[seen], probability[seen], cut, grids, part)
+            np.testing.assert_array_equal(drawn, whole[part])
+
+
+@pytest.mark.parametrize("step", [3, 5])
+def test_on_a_coarser_grid_each_pixel_takes_the_label_at_its_centre(step):
+    _, probability, _ = scene((60, 75))
+    drawn = probability_to_labels(
+        probability, threshold=150 / 255, min_size=0, shape=(60 // step, 75 // step)
+    )
+    whole = probability_to_labels(probability, threshold=150 / 255, min_size=0)
+    expected = whole[step // 2 :: step, step // 2 :: step]
+    assert_same_objects(drawn, expected)
+    assert len(np.unique(drawn)) > 5
