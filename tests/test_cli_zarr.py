@@ -144,5 +144,5 @@ def test_planes_that_are_too_large_for_mirror_images_are_refused(
     path = write_image(tmp_path / "x.zarr", plane(2), "yx")
     command = ["segment", str(path), "-o", str(tmp_path / "o.zarr"), "--model", model, "--flips"]
     assert cli.main(command) == 2
-    assert "with --flips up to 0 million are segmented" in capsys.readouterr().err
+    assert "with averages up to 0 million are segmented" in capsys.readouterr().err
     assert not (tmp_path / "o.zarr").exists()
