@@ -331,6 +331,7 @@ def iter_finetune(
     """
     settings = settings or TEACH_SETTINGS
     model.must_be_ours("taught")
+    model.must_be_of_planes("taught yet")
     check_examples(model, examples)
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
