@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any  # probabilities come as float or quantised
 
@@ -23,6 +25,7 @@ __all__ = [
     "objects_at",
     "probability_to_labels",
     "remove_small",
+    "volume_to_labels",
 ]
 
 # A hole of up to this part of its object is filled (chosen).
@@ -68,6 +71,8 @@ def probability_to_labels(
     ndarray of int32, shape (Y, X) or `shape`
         Objects are numbered from 1 without holes in the numbering.
     """
+    if probability.ndim != 2:
+        raise InputError(f"Probabilities of shape {probability.shape} are not one plane.")
     check_settings(threshold, split)
     is_rescaled = shape is not None and shape != probability.shape
     size = min_size
@@ -87,13 +92,48 @@ def probability_to_labels(
     return remove_small(_at_shape(labels, probability, cut, shape), min_size)
 
 
-def objects_at(
-    probability: NDArray[Any], threshold: float, min_size: int, split: float
+def volume_to_labels(
+    probability: NDArray[Any],
+    *,
+    threshold: float = 0.5,
+    min_size: int = 20,
+    split: float = 0.0,
+    spacing: Sequence[float] | None = None,
 ) -> NDArray[np.int32]:
-    """Return the objects at one threshold; see `probability_to_labels` for the parameters."""
+    """Label the objects of a volume, which reach through its planes.
+
+    Parameters
+    ----------
+    probability : ndarray of float (0 to 1) or uint8 (255 is 1.0), shape (Z, Y, X)
+        Probability of the foreground.
+    threshold, min_size, split
+        See `probability_to_labels`; sizes are in voxels.
+    spacing : sequence of float, optional
+        How far voxels lie apart along each axis, in pixels of a plane; by default 1.
+
+    Returns
+    -------
+    ndarray of int32, shape (Z, Y, X)
+        Objects are numbered from 1 without holes in the numbering.
+    """
+    if probability.ndim != 3:
+        raise InputError(f"Probabilities of shape {probability.shape} are not one volume.")
+    check_settings(threshold, split)
+    return objects_at(probability, threshold, min_size, split, spacing)
+
+
+def objects_at(
+    probability: NDArray[Any],
+    threshold: float,
+    min_size: int,
+    split: float,
+    spacing: Sequence[float] | None = None,
+) -> NDArray[np.int32]:
+    """Return the objects of a plane or volume at one threshold; parameters as above."""
     foreground = fill_holes(foreground_of(probability, threshold))
     if split > 0:
-        labels = split_objects(foreground, _belief(probability), split, min_size=min_size)
+        belief = _belief(probability)
+        labels = split_objects(foreground, belief, split, min_size=min_size, spacing=spacing)
     else:
         labels = components(foreground)
     # What is too small goes first: no gap is filled on its account.
@@ -153,19 +193,19 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if count <= 1:
         return foreground
     area = np.bincount(background.ravel(), minlength=count + 1)
-    rim = (background[0], background[-1], background[:, 0], background[:, -1])
+    rim = [background.take(end, axis) for axis in range(background.ndim) for end in (0, -1)]
     is_hole = np.ones(count + 1, bool)
-    is_hole[np.concatenate([[0], *rim])] = False
+    is_hole[np.concatenate([[0], *map(np.ravel, rim)])] = False
     holes = np.flatnonzero(is_hole)
     if not len(holes):
         return foreground
-    objects, number = ndimage.label(foreground, np.ones((3, 3), bool))
-    # A hole is within one object alone: the one above its topmost pixel.
+    objects, number = ndimage.label(foreground, np.ones(foreground.ndim * (3,), bool))
+    # A hole is within one object alone: the one above its topmost pixel, or before its first plane.
     first = np.full(count + 1, -1)
     flat = background.ravel()
     inside = np.flatnonzero(is_hole[flat])
     first[flat[inside[::-1]]] = inside[::-1]
-    around = objects.ravel()[first[holes] - foreground.shape[1]]
+    around = objects.ravel()[first[holes] - math.prod(foreground.shape[1:])]
     size = np.bincount(objects.ravel(), minlength=number + 1)
     filled = np.zeros(count + 1, bool)
     filled[holes] = area[holes] <= HOLE * size[around]
@@ -176,14 +216,12 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Number what is connected, also by corners, from 1."""
     labels = np.zeros(foreground.shape, np.int32)
-    ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
+    ndimage.label(foreground, np.ones(foreground.ndim * (3,), bool), output=labels)
     return labels
 
 
 def foreground_of(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
     """Return where a probability, as float or in 8 bits, is at least the threshold."""
-    if probability.ndim != 2:
-        raise InputError(f"Probabilities of shape {probability.shape} are not one plane.")
     if probability.dtype == np.uint8:
         is_there: NDArray[np.bool_] = probability >= max(1, round(threshold * 255))
     elif probability.dtype.kind == "f":

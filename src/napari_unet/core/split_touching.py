@@ -14,6 +14,9 @@ Plain numpy on foreground pixels, so that a slider can act on it at once.
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,21 +45,24 @@ def split_objects(
     eagerness: float,
     *,
     min_size: int = 1,
+    spacing: Sequence[float] | None = None,
 ) -> NDArray[np.int32]:
     """Number the objects of a foreground from 1, touching ones parted at their waists.
 
     Parameters
     ----------
-    foreground : ndarray of bool, shape (Y, X)
+    foreground : ndarray of bool, shape ([Z,] Y, X)
         Where there are objects.
-    probability : ndarray of float32, shape (Y, X)
+    probability : ndarray of float32, shape ([Z,] Y, X)
         Probability of the foreground.
     eagerness : float
         Above 0, where almost nothing is cut, to 1, where every dip is.
     min_size : int
         Smaller pieces are not cut off.
+    spacing : sequence of float, optional
+        How far pixels lie apart along each axis, by default 1: depth is measured so.
     """
-    hills = _hills(_relief(foreground, probability))
+    hills = _hills(_relief(foreground, probability, spacing))
     passes = _passes(hills)
     ratio = RATIO_AT_ZERO + (1 - RATIO_AT_ZERO) * eagerness
     number = _merged(hills, passes, ratio, min_size)
@@ -65,11 +71,14 @@ def split_objects(
     return labels.reshape(foreground.shape)
 
 
-def _relief(foreground: NDArray[np.bool_], probability: Floats) -> Floats:
+def _relief(
+    foreground: NDArray[np.bool_], probability: Floats, spacing: Sequence[float] | None
+) -> Floats:
     """Height of each pixel, in pixels; minus infinity outside the foreground."""
-    depth = ndimage.distance_transform_edt(foreground).astype(np.float32)
-    depth = ndimage.gaussian_filter(depth, DEPTH_SMOOTHING)
-    belief = ndimage.gaussian_filter(probability, PROBABILITY_SMOOTHING)
+    steps = tuple(spacing or foreground.ndim * (1.0,))
+    depth = ndimage.distance_transform_edt(foreground, sampling=spacing).astype(np.float32)
+    depth = ndimage.gaussian_filter(depth, [DEPTH_SMOOTHING / step for step in steps])
+    belief = ndimage.gaussian_filter(probability, [PROBABILITY_SMOOTHING / step for step in steps])
     # Objects thinner than the smoothing keep some height.
     height = np.maximum(depth, 0.5) * np.maximum(belief, 0.01) ** PROBABILITY_POWER
     return np.where(foreground, height, np.float32(-np.inf))
@@ -92,7 +101,7 @@ class _Hills:
 
 def _hills(relief: Floats) -> _Hills:
     padded = np.pad(relief, 1, constant_values=-np.inf)
-    width = padded.shape[1]
+    strides = [math.prod(padded.shape[axis + 1 :]) for axis in range(padded.ndim)]
     flat = padded.ravel()
     pixels = np.flatnonzero(flat > -np.inf)
     place = np.full(flat.shape, -1)
@@ -100,7 +109,10 @@ def _hills(relief: Floats) -> _Hills:
     height = flat[pixels]
     highest, uphill = height.copy(), np.arange(len(pixels))
     pairs = []
-    for step in (1, width - 1, width, width + 1):
+    for offset in itertools.product((-1, 0, 1), repeat=padded.ndim):
+        if offset <= (0,) * padded.ndim:  # of two opposite neighbours one
+            continue
+        step = sum(o * stride for o, stride in zip(offset, strides, strict=True))
         there = place[pixels + step]
         here = np.flatnonzero(there >= 0)
         pairs.append((here, there[here]))
