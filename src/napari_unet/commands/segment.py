@@ -26,6 +26,7 @@ from napari_unet.commands.inputs import (
 from napari_unet.commands.segment_zarr import segment_zarr, zarr_target
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.library import find_model
+from napari_unet.core.planes import name_depth
 from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.images import TIFF_SUFFIXES
 from napari_unet.formats.labels import FORMATS, write_labels
@@ -103,6 +104,8 @@ def segment_file(
     from napari_unet.core.segmentation import segment  # torch: not needed to read the options
 
     image, axes = options.reading.read(path)
+    if model.config.is_volumetric:
+        axes = name_depth(axes)
     check_channels(image.shape, axes, model.config.in_channels, path)
     result = segment(
         image,
@@ -123,8 +126,10 @@ def segment_file(
     classes = {number: kinds[number if model.config.semantic else 1] for number in numbers}
     found = Annotations(result.labels, spatial, classes=classes)
     write_labels(target, found, kind=options.format, image=path.name)
-    planes = np.moveaxis(result.labels, [spatial.index("Y"), spatial.index("X")], [-2, -1])
-    objects = sum(int(plane.max()) for plane in planes.reshape(-1, *planes.shape[-2:]))
+    seen = model.config.spatial_axes  # what is numbered by itself: a plane, or a volume
+    ends = range(-len(seen), 0)
+    parts = np.moveaxis(result.labels, [spatial.index(axis) for axis in seen], ends)
+    objects = sum(int(part.max()) for part in parts.reshape(-1, *parts.shape[-len(seen) :]))
     return objects, result.diameter
 
 

@@ -69,6 +69,11 @@ def segment_zarr(
     from napari_unet.core.measure import measure_stack  # torch: not needed to read the options
     from napari_unet.core.segmentation import segment
 
+    if model.config.is_volumetric:
+        raise InputError(
+            f"{path.name} is OME-Zarr, which a model of volumes cannot segment yet; save the "
+            "volume as a TIFF, or choose a model of planes."
+        )
     image = open_ome_zarr(path)
     axes = options.reading.named(image.data.shape, image.axes, path)
     picked = _Picked(image.data, axes, options.reading, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any  # labels come in any integer dtype
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet.core.config import ModelConfig
-from napari_unet.core.instances import probability_to_labels
+from napari_unet.core.instances import probability_to_labels, volume_to_labels
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.targets import labels_to_classes
 
@@ -30,15 +30,19 @@ BLUR = 1.0
 MAX_PIXELS = 1_500_000
 
 
-def choose_split(planes: Iterable[NDArray[Any]], *, min_size: int = 20) -> float | None:
+def choose_split(
+    planes: Iterable[NDArray[Any]], *, min_size: int = 20, spacing: Sequence[float] | None = None
+) -> float | None:
     """Return the `split` at which blurred labels come back best: round objects bear a high one.
 
     Parameters
     ----------
-    planes : iterable of ndarray of int, shape (Y, X)
+    planes : iterable of ndarray of int, shape (Y, X), or of volumes (Z, Y, X)
         Instance labels; 0 is background. No more are read than are needed.
     min_size : int
         As for `probability_to_labels`.
+    spacing : sequence of float, optional
+        Of volumes: as for `volume_to_labels`.
 
     Returns
     -------
@@ -51,9 +55,13 @@ def choose_split(planes: Iterable[NDArray[Any]], *, min_size: int = 20) -> float
     truths = pixels = 0
     for labels in planes:
         truth = np.asarray(labels).astype(np.int32)
-        blurred = ndimage.gaussian_filter(labels_to_classes(truth).astype(np.float32), BLUR)
+        blur = [BLUR / step for step in spacing or truth.ndim * (1.0,)]
+        blurred = ndimage.gaussian_filter(labels_to_classes(truth).astype(np.float32), blur)
         for row, split in enumerate(CANDIDATES):
-            found = probability_to_labels(blurred, min_size=min_size, split=split)
+            if truth.ndim == 2:
+                found = probability_to_labels(blurred, min_size=min_size, split=split)
+            else:
+                found = volume_to_labels(blurred, min_size=min_size, split=split, spacing=spacing)
             overlap = overlap_of(truth, found)
             objects[row] += overlap.n_truth + overlap.n_predicted
             hits[row] += [len(overlap.matched(iou)[0]) for iou in IOUS]

@@ -54,7 +54,10 @@ def diameter_of(areas: NDArray[Any]) -> float | None:
 
 
 def choose_min_size(planes: Iterable[NDArray[Any]]) -> int | None:
-    """Return half the size in pixels that nearly all whole objects have; None if there are none."""
+    """Return half the size in pixels that nearly all whole objects have; None if there are none.
+
+    Of volumes it is the size in voxels.
+    """
     areas = [_areas(np.asarray(labels)) for labels in planes]
     together = np.concatenate([np.zeros(0, np.intp), *areas])
     if not together.size:
@@ -66,7 +69,8 @@ def _areas(labels: NDArray[Any]) -> NDArray[np.intp]:
     if not labels.size:
         return np.zeros(0, np.intp)
     values, counts = np.unique(labels, return_counts=True)
-    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    ends = [labels.take(end, axis) for axis in range(labels.ndim) for end in (0, -1)]
+    rim = np.concatenate([end.ravel() for end in ends])
     is_object = values != 0
     is_whole = is_object & ~np.isin(values, rim)
     areas: NDArray[np.intp] = counts[is_whole if is_whole.sum() >= FEWEST_WHOLE else is_object]
