@@ -16,6 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from napari_unet.commands.data import NamedExample
+from napari_unet.commands.volumes import with_objects
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
@@ -23,7 +25,6 @@ from napari_unet.core.metrics import score
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.segmentation import segment
-from napari_unet.core.size import choose_min_size
 from napari_unet.core.train import iter_train
 from napari_unet.formats.images import read_image, read_labels
 from real_data import data_folder
@@ -82,10 +83,8 @@ def tried(name: str, args: argparse.Namespace) -> float:
 
 def learnt(example: Example, args: argparse.Namespace) -> tuple[Model, float]:
     """Train and return the model, and the loss at the end."""
-    min_size = choose_min_size([example.labels]) or 20
-    config = ModelConfig(
-        "unet-3d", width=args.width, depth=args.depth, compress=0.1, min_size=min_size
-    )
+    config = ModelConfig("unet-3d", width=args.width, depth=args.depth, compress=0.1)
+    config = with_objects(config, [NamedExample("", example)])
     settings = TrainSettings(
         patch=args.patch, batch=args.batch, learning_rate=5e-3, average=0.98, augment=BY_HEART
     )

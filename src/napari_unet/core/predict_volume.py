@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any  # volumes come in any real dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.events import VolumeResult
 from napari_unet.core.inference import ReadyNetwork, explained, is_out_of_memory
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.network import Box
@@ -21,28 +21,9 @@ from napari_unet.core.predict import MIRRORS, ON_THE_CPU, SMALLER_TILES
 from napari_unet.core.tiling import network_geometries
 from napari_unet.core.volume_tiles import VolumeTile, cut_volume, plan_volume, read_volume_tile
 
-__all__ = ["VolumeResult", "predict_volume", "predict_volume_tiles"]
+__all__ = ["predict_volume", "predict_volume_tiles"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VolumeResult:
-    """Class probabilities of one tile of a volume.
-
-    Attributes
-    ----------
-    place : tuple of slice
-        Where it lies along Z, Y and X.
-    probability : ndarray of float32, shape (C, d, h, w)
-    done, count : int
-        How many tiles are done with it, of how many.
-    """
-
-    place: tuple[slice, ...]
-    probability: NDArray[np.float32]
-    done: int
-    count: int
 
 
 def predict_volume_tiles(
