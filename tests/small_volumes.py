@@ -11,7 +11,7 @@ from napari_unet.core.example import Example
 
 __all__ = ["BALLS", "balls", "volume_example"]
 
-BALLS = [(5, 5, 5), (5, 5, 13), (11, 12, 9)]
+BALLS = [(5, 5, 5), (5, 5, 14), (11, 12, 9)]
 
 
 def balls(
