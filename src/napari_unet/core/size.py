@@ -21,6 +21,10 @@ LEAST_SIZE = 4
 # With fewer whole objects than this, those that the border cuts count too (chosen).
 FEWEST_WHOLE = 3
 
+# Of volumes, which have six borders, those count too where more than this part is cut (chosen: of
+# volumes-plantseg 24 of 54 objects are smaller than half of any whole one).
+MOST_CUT = 0.5
+
 
 def median_diameter(planes: Iterable[NDArray[Any]]) -> float | None:
     """Return how wide objects are, in pixels: half of their area is in objects wider than this.
@@ -73,5 +77,8 @@ def _areas(labels: NDArray[Any]) -> NDArray[np.intp]:
     rim = np.concatenate([end.ravel() for end in ends])
     is_object = values != 0
     is_whole = is_object & ~np.isin(values, rim)
-    areas: NDArray[np.intp] = counts[is_whole if is_whole.sum() >= FEWEST_WHOLE else is_object]
+    fewest = float(FEWEST_WHOLE)
+    if labels.ndim == 3:
+        fewest = max(fewest, (1 - MOST_CUT) * is_object.sum())
+    areas: NDArray[np.intp] = counts[is_whole if is_whole.sum() >= fewest else is_object]
     return areas
