@@ -23,6 +23,7 @@ SCREEN += ["pydantic", "psygnal", "npe2"]
 TORCH = {
     "augment",
     "calibrate",
+    "calibrate_volumes",
     "checkpoint",
     "classes",
     "device",
@@ -43,6 +44,7 @@ TORCH = {
     "models",
     "optimise",
     "predict",
+    "predict_volume",
     "prune",
     "recompute",
     "rehearsal",

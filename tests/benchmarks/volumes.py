@@ -16,9 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from napari_unet.commands.data import NamedExample
-from napari_unet.commands.volumes import with_objects
 from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.calibrate_volumes import calibrate_volumes
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.metrics import score
@@ -72,19 +71,21 @@ def tried(name: str, args: argparse.Namespace) -> float:
     start = time.monotonic()
     model, loss = learnt(example, args)
     seconds = (time.monotonic() - start) / args.steps
+    model = calibrate_volumes(model, [example], device=args.device, precision=args.precision)
     found = segment(image, model, axes="ZYX", device=args.device, precision=args.precision)
     scores = score(labels, found.labels)
     precision = scores.average_precision
     shown = "  ".join(f"{precision[iou]:7.3f}" for iou in (0.5, 0.7, 0.9))
     counts = f"{scores.n_truth:7}  {scores.n_predicted:5}"
     print(f"{name:22} {counts}  {shown}  {loss:5.3f}  {seconds:.2f}", flush=True)
+    config = model.config
+    print(f"  threshold {config.threshold}, split {config.split}, smallest {config.min_size}")
     return precision[0.5]
 
 
 def learnt(example: Example, args: argparse.Namespace) -> tuple[Model, float]:
     """Train and return the model, and the loss at the end."""
     config = ModelConfig("unet-3d", width=args.width, depth=args.depth, compress=0.1)
-    config = with_objects(config, [NamedExample("", example)])
     settings = TrainSettings(
         patch=args.patch, batch=args.batch, learning_rate=5e-3, average=0.98, augment=BY_HEART
     )

@@ -63,13 +63,3 @@ def test_nearly_all_objects_are_larger_than_the_smallest_that_is_kept():
     assert choose_min_size([squares(1, 1, 1)]) == 4  # never fewer than this
     assert choose_min_size([np.zeros((4, 5), np.int32)]) is None
     assert choose_min_size([]) is None
-
-
-def test_in_volumes_where_most_are_cut_those_count_too():
-    labels = np.zeros((20, 20, 20), np.int32)
-    for number in range(3):  # whole ones of 4 x 4 x 4
-        labels[8:12, 8:12, 1 + 6 * number : 5 + 6 * number] = number + 1
-    assert choose_min_size([labels]) == 32
-    for number in range(5):  # cut ones of 2 x 3 x 3
-        labels[:2, 1:4, 4 * number : 4 * number + 3] = number + 4
-    assert choose_min_size([labels]) == 9

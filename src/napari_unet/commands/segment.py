@@ -31,6 +31,7 @@ from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.images import TIFF_SUFFIXES
 from napari_unet.formats.labels import FORMATS, write_labels
 from napari_unet.formats.ome_zarr import is_ome_zarr
+from napari_unet.formats.spacing import are_unlike, plane_distance, read_spacing
 
 if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
@@ -106,6 +107,7 @@ def segment_file(
     image, axes = options.reading.read(path)
     if model.config.is_volumetric:
         axes = name_depth(axes)
+        _tell_if_unlike(path, model)
     check_channels(image.shape, axes, model.config.in_channels, path)
     result = segment(
         image,
@@ -131,6 +133,19 @@ def segment_file(
     parts = np.moveaxis(result.labels, [spatial.index(axis) for axis in seen], ends)
     objects = sum(int(part.max()) for part in parts.reshape(-1, *parts.shape[-len(seen) :]))
     return objects, result.diameter
+
+
+def _tell_if_unlike(path: Path, model: Model) -> None:
+    """Voxels of another shape than those that were learnt are segmented, but perhaps not well."""
+    steps = read_spacing(path)
+    if steps is None or "Z" not in steps:
+        return
+    here, learnt = plane_distance(steps), model.config.anisotropy
+    if are_unlike(here, learnt):
+        say_aside(
+            f"\nnapari-unet: planes of {path.name} lie {here:.2g} pixels apart, and those that the "
+            f"model has learnt {learnt:.2g}; it may find its objects badly."
+        )
 
 
 def _what_counts(model: str, options: SegmentOptions) -> str:

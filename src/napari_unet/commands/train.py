@@ -32,9 +32,9 @@ from napari_unet.commands.learning import (
 )
 from napari_unet.commands.volumes import (
     anisotropy_of,
+    calibrated,
     check_options,
     chosen_architecture,
-    with_objects,
 )
 from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.calibrate import iter_calibrate
@@ -99,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
             cancelled=stop,
         )
         model = follow(events, "Training").save(target)  # what follows may take long
-        if not model.config.semantic and not is_of_volumes:
+        if is_of_volumes:
+            model = calibrated(model, taught, args).save(target)
+        elif not model.config.semantic:
             model = _calibrated(model, taught, args, stop).save(target)
     if tested:
         scores = tested_on(model, tested, args.device, args.precision)
@@ -186,7 +188,7 @@ def _config(
         anisotropy=anisotropy_of(args) if ARCHITECTURES[args.architecture].axes == 3 else 1.0,
     )
     if shape.is_volumetric:
-        return with_objects(shape, taught)
+        return shape
     if teacher is not None:
         shape = replace(shape, percentiles=teacher.config.percentiles)
     if names:

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any  # labels come in any integer dtype
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_unet.commands.console import progress_bar
 from napari_unet.commands.data import NamedExample
 from napari_unet.commands.inputs import image_files
 from napari_unet.core.architectures import ARCHITECTURES
-from napari_unet.core.choose_split import choose_split
-from napari_unet.core.config import ModelConfig
+from napari_unet.core.calibrate_volumes import calibrate_volumes
 from napari_unet.core.errors import InputError
-from napari_unet.core.size import choose_min_size
-from napari_unet.formats.spacing import read_spacing
+from napari_unet.core.model_file import Model
+from napari_unet.formats.spacing import are_unlike, plane_distance, read_spacing
 
-__all__ = ["anisotropy_of", "check_options", "chosen_architecture", "with_objects"]
+__all__ = ["anisotropy_of", "calibrated", "check_options", "chosen_architecture"]
 
 VOLUMES = "unet-3d"
-
-# Volumes whose planes lie this much farther apart than those of others are another kind (chosen).
-MOST_UNLIKE = 1.5
-
-# So much of a volume, from its middle, tells how objects are parted (chosen: some seconds' work).
-SEEN = 80
 
 
 def chosen_architecture(args: argparse.Namespace) -> str:
@@ -68,14 +57,14 @@ def anisotropy_of(args: argparse.Namespace) -> float:
     if args.spacing is not None:
         if len(args.spacing) != 3:
             raise InputError("Volumes need three numbers, such as --spacing 2,0.5,0.5.")
-        return _ratio(dict(zip("ZYX", args.spacing, strict=True)))
+        return plane_distance(dict(zip("ZYX", args.spacing, strict=True)))
     files = image_files(Path(args.data) / "images")
     told = {file.name: read_spacing(file) for file in files}
-    known = {name: _ratio(steps) for name, steps in told.items() if steps and "Z" in steps}
+    known = {name: plane_distance(one) for name, one in told.items() if one and "Z" in one}
     if not known:
         return 1.0
     low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
-    if known[high] > MOST_UNLIKE * known[low]:
+    if are_unlike(known[low], known[high]):
         raise InputError(
             f"Planes of {low} lie {known[low]:.2g} pixels apart and those of {high} "
             f"{known[high]:.2g}; train on volumes that are alike, or say --spacing."
@@ -83,18 +72,13 @@ def anisotropy_of(args: argparse.Namespace) -> float:
     return float(np.median(list(known.values())))
 
 
-def with_objects(config: ModelConfig, taught: list[NamedExample]) -> ModelConfig:
-    """Return the settings with the smallest object and the split that suit what is learnt."""
-    labels = [_middle(named.example.labels) for named in taught]
-    min_size = choose_min_size(named.example.labels for named in taught) or config.min_size
-    split = choose_split(labels, min_size=min_size, spacing=config.spacing)
-    return replace(config, min_size=min_size, split=config.split if split is None else split)
-
-
-def _ratio(steps: dict[str, float]) -> float:
-    return steps["Z"] / math.sqrt(steps["Y"] * steps["X"])
-
-
-def _middle(labels: NDArray[Any]) -> NDArray[Any]:
-    sides: Iterable[int] = labels.shape
-    return labels[tuple(slice(max(0, (n - SEEN) // 2), (n + SEEN) // 2) for n in sides)]
+def calibrated(model: Model, taught: list[NamedExample], args: argparse.Namespace) -> Model:
+    """Choose how objects are made by what the model finds in some of what it learnt from."""
+    with progress_bar("Calibrating", 100, "%") as bar:
+        return calibrate_volumes(
+            model,
+            [named.example for named in taught],
+            device=args.device,
+            precision=args.precision,
+            progress=lambda part: bar.update(round(100 * part) - bar.n),
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any  # labels come in any integer dtype
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet.core.config import ModelConfig
-from napari_unet.core.instances import probability_to_labels, volume_to_labels
+from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.targets import labels_to_classes
 
@@ -30,19 +30,15 @@ BLUR = 1.0
 MAX_PIXELS = 1_500_000
 
 
-def choose_split(
-    planes: Iterable[NDArray[Any]], *, min_size: int = 20, spacing: Sequence[float] | None = None
-) -> float | None:
+def choose_split(planes: Iterable[NDArray[Any]], *, min_size: int = 20) -> float | None:
     """Return the `split` at which blurred labels come back best: round objects bear a high one.
 
     Parameters
     ----------
-    planes : iterable of ndarray of int, shape (Y, X), or of volumes (Z, Y, X)
+    planes : iterable of ndarray of int, shape (Y, X)
         Instance labels; 0 is background. No more are read than are needed.
     min_size : int
         As for `probability_to_labels`.
-    spacing : sequence of float, optional
-        Of volumes: as for `volume_to_labels`.
 
     Returns
     -------
@@ -55,13 +51,9 @@ def choose_split(
     truths = pixels = 0
     for labels in planes:
         truth = np.asarray(labels).astype(np.int32)
-        blur = [BLUR / step for step in spacing or truth.ndim * (1.0,)]
-        blurred = ndimage.gaussian_filter(labels_to_classes(truth).astype(np.float32), blur)
+        blurred = ndimage.gaussian_filter(labels_to_classes(truth).astype(np.float32), BLUR)
         for row, split in enumerate(CANDIDATES):
-            if truth.ndim == 2:
-                found = probability_to_labels(blurred, min_size=min_size, split=split)
-            else:
-                found = volume_to_labels(blurred, min_size=min_size, split=split, spacing=spacing)
+            found = probability_to_labels(blurred, min_size=min_size, split=split)
             overlap = overlap_of(truth, found)
             objects[row] += overlap.n_truth + overlap.n_predicted
             hits[row] += [len(overlap.matched(iou)[0]) for iou in IOUS]
