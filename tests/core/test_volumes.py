@@ -146,18 +146,18 @@ def test_a_batch_of_volumes_has_the_shapes_it_says_and_the_same_seed_draws_it_ag
     assert not torch.equal(first.image, other.image)
 
 
-def test_patches_that_are_not_varied_are_planes_in_order_with_their_labels():
-    height = np.indices((16, 12, 12))[0]
-    labels = np.where(height < 4, 1, np.where(height < 8, 0, 2))
+def test_patches_that_are_not_varied_are_voxel_for_voxel_parts_of_the_volume():
+    labels = np.zeros((16, 12, 14), np.int32)
+    labels[3:12:2] = np.random.default_rng(0).integers(0, 2, (5, 12, 14))  # single voxels
+    image = np.arange(labels.size, dtype=np.float32).reshape(labels.shape)
     config = replace(CONFIG, percentiles=(0.0, 100.0))
     settings = replace(SETTINGS, patch=4, batch=20)
-    example = Example(height.astype(np.float32), labels)
-    batch = next(iter(patch_sampler([example], config, settings, 0)))
-    planes = (batch.image[:, 0] * 15).round().long()
-    assert torch.equal(batch.target, torch.from_numpy(labels[:, 0, 0] > 0)[planes].long())
-    in_order = (planes.diff(dim=1) == 1).flatten(1).all(dim=1)
-    at_an_end = ((planes == 0) | (planes == 15)).flatten(1).any(dim=1)
-    assert (in_order | at_an_end).all() and in_order.sum() > 5
+    batch = next(iter(patch_sampler([Example(image, labels)], config, settings, 0)))
+    voxels = (batch.image[:, 0] * (labels.size - 1)).round().long()
+    assert torch.equal(batch.target, torch.from_numpy(labels).flatten()[voxels].long())
+    steps = [voxels.diff(dim=axis).abs() for axis in (1, 2, 3)]
+    for along, step in zip(steps, (12 * 14, 14, 1), strict=True):
+        assert (along == step).flatten(1).all(dim=1).sum() > 5  # the others are mirrored somewhere
 
 
 def test_flips_turn_volumes_upside_down_in_half_of_the_patches():
@@ -185,7 +185,7 @@ def test_the_weights_of_a_batch_know_the_spacing():
 def test_a_tiny_volume_is_learnt_saved_and_segmented(tmp_path):
     example = volume_example()
     settings = replace(SETTINGS, patch=8, learning_rate=2e-2)
-    events, model = ended(iter_train([example], CONFIG, settings=settings, steps=30, **CPU))
+    events, model = ended(iter_train([example], CONFIG, settings=settings, steps=60, **CPU))
     assert np.isfinite(events[-1].loss)
     model.save(tmp_path / "balls.safetensors")
     found = segment(example.image, load_model(tmp_path / "balls.safetensors"), axes="ZYX", **CPU)
@@ -193,7 +193,7 @@ def test_a_tiny_volume_is_learnt_saved_and_segmented(tmp_path):
     assert found.labels.max() == len(BALLS)
     for number, (z, y, x) in enumerate(BALLS, 1):
         one, other = example.labels == number, found.labels == found.labels[z, y, x]
-        assert (one & other).sum() / (one | other).sum() > 0.6
+        assert (one & other).sum() / (one | other).sum() > 0.7
 
 
 def test_volumes_of_a_series_are_segmented_one_by_one_in_any_order_of_axes():

@@ -211,6 +211,8 @@ class PatchSampler:
         generator = self._generator
         *slow, y, x = self._center(source, pixels)
         height, width = self._shape[-2:]
+        if slow:  # what is not turned keeps whole voxels: the middle of an even side is between two
+            y, x = y + 0.5 * (1 - height % 2), x + 0.5 * (1 - width % 2)
         warp = draw_warp((height, width), self._augment, generator, zoom=source.zoom)
         whole = source if not slow else self._planes(source, slow[0])
         image = apply_warp(whole.image, warp, (y, x))
