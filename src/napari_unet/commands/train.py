@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if is_of_volumes:
         check_options(args)
     teacher = load_model(args.teacher) if args.teacher else None
+    if teacher is not None:
+        teacher.must_be_of_planes("a teacher yet")
     space = "ZYX" if is_of_volumes else "YX"
     examples = read_examples(Path(args.data), Reading(args.axes, args.channel), space)
     names = _classes(args, teacher)

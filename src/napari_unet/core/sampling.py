@@ -209,7 +209,8 @@ class PatchSampler:
 
     def _patch(self, source: _Source, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         generator = self._generator
-        *slow, y, x = self._center(source, pixels)
+        *slow, row, column = self._center(source, pixels)
+        y, x = float(row), float(column)
         height, width = self._shape[-2:]
         if slow:  # what is not turned keeps whole voxels: the middle of an even side is between two
             y, x = y + 0.5 * (1 - height % 2), x + 0.5 * (1 - width % 2)
