@@ -24,6 +24,7 @@ from napari_unet.core.tiling import network_geometry
 TARGET = Path(__file__).parent / "networks.md"
 WIDTH = 32
 SIDE = 512
+VOLUME_SIDE = 64
 
 
 def main() -> None:
@@ -62,12 +63,12 @@ def networks() -> str:
 def _network(one: Architecture) -> list[str]:
     config = ModelConfig(one.name, width=WIDTH, depth=one.depth)
     geometry = network_geometry(config)
-    side = geometry.patch_side(SIDE)
+    side = geometry.patch_side(SIDE if one.axes == 2 else VOLUME_SIDE)
     with torch.device("meta"):
         network = build_network(config).eval()
         parameters = sum(tensor.numel() for tensor in network.parameters())
         with FlopCounterMode(display=False) as counter:
-            answer = network(torch.zeros(1, 1, side, side))
+            answer = network(torch.zeros(1, 1, *one.axes * [side]))
     flops = counter.get_total_flops() / math.prod(answer.shape[2:])
     return [
         f"`{one.name}`",

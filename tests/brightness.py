@@ -19,7 +19,10 @@ def brightness_model(
     min_size: int = 1,
     **settings: Any,
 ) -> Model:
-    """Its logits are the first channel, normalised, then a slope: 0.5 becomes 0.5."""
+    """Its logits are the first channel, normalised, then a slope: 0.5 becomes 0.5.
+
+    With ``architecture="unet-3d"`` it is one of volumes.
+    """
     config = ModelConfig(
         in_channels=channels, classes=classes, width=1, depth=1, min_size=min_size, **settings
     )
@@ -30,7 +33,8 @@ def brightness_model(
             parameter.zero_()
         for block, channel in ((network.down[0], 0), (network.merge[0], 0)):
             for convolution in (block[0], block[3]):
-                convolution.weight[0, channel, 1, 1] = 1
+                middle = (convolution.weight.ndim - 2) * (1,)
+                convolution.weight[(0, channel, *middle)] = 1
             for norm in (block[1], block[4]):
                 norm.weight.fill_(1)
         network.head.weight[1] = 20.0

@@ -23,6 +23,7 @@ SCREEN += ["pydantic", "psygnal", "npe2"]
 TORCH = {
     "augment",
     "calibrate",
+    "calibrate_volumes",
     "checkpoint",
     "classes",
     "device",
@@ -44,6 +45,7 @@ TORCH = {
     "models",
     "optimise",
     "predict",
+    "predict_volume",
     "prune",
     "recompute",
     "rehearsal",

@@ -158,7 +158,7 @@ def test_every_network_and_loss_is_run_by_the_tests_that_the_page_names():
     named = set(re.findall(r"`(tests/[a-z_/]+\.py)`", page))
     assert len(named) >= 4 and all((ROOT / name).is_file() for name in named)
     for test, names in (
-        ("core/models/test_architectures.py", 'parametrize("architecture", ARCHITECTURES)'),
+        ("core/models/test_architectures.py", 'parametrize("architecture", OF_PLANES)'),
         ("core/test_losses.py", 'parametrize("loss", FUNCTIONS.values(), ids=FUNCTIONS)'),
     ):
         assert f"tests/{test}" in named

@@ -1,7 +1,8 @@
 """How much memory each network takes to run: `Architecture.pixel_bytes`, by which tiles are cut.
 
 The peak of a float32 run on one tile, above what the process held before, in bytes for each pixel
-of the tile and channel of the first level, beside what the list says.
+of the tile and channel of the first level, beside what the list says. A tile of volumes has a
+quarter of that side: its voxels are as many as the pixels of a plane of twice the side or so.
 
 python tests/benchmarks/memory.py [--width 16] [--side 512]
 """
@@ -47,7 +48,7 @@ def measured(name: str, width: int, side: int) -> float:
     import torch
 
     from napari_unet.core.config import ModelConfig
-    from napari_unet.core.device import channels_last
+    from napari_unet.core.device import channels_last, memory_order
     from napari_unet.core.models.blocks import fold_batch_norm
     from napari_unet.core.models.build import build_network
     from napari_unet.core.tiling import network_geometry
@@ -55,15 +56,16 @@ def measured(name: str, width: int, side: int) -> float:
     config = ModelConfig(name, width=width, depth=ARCHITECTURES[name].depth)
     network = fold_batch_norm(build_network(config).eval())
     network = channels_last(network, torch.device("cpu"))
-    geometry = network_geometry(config)
+    geometry, axes = network_geometry(config), ARCHITECTURES[name].axes
+    side = side if axes == 2 else side // 4
     peaks, pixels = [], []
     for about in (side // 2, side):
         at = geometry.patch_side(about)
-        image = torch.rand(1, 1, at, at).contiguous(memory_format=torch.channels_last)
+        image = torch.rand(1, 1, *axes * [at]).contiguous(memory_format=memory_order(axes))
         with torch.inference_mode():
             network(image)
         peaks.append(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        pixels.append(at * at)
+        pixels.append(at**axes)
     return (peaks[1] - peaks[0]) / ((pixels[1] - pixels[0]) * width)
 
 

@@ -15,6 +15,7 @@ from napari_unet.core.checked import (
     count_checked,
     grow_checked,
     keep_checked,
+    keep_checked_through,
     uncheck_objects,
 )
 
@@ -461,3 +462,42 @@ def test_a_rim_is_as_wide_as_the_distance_says(margin):
     area[0, 0] = True
     near = ndimage.distance_transform_edt(~area) <= margin
     np.testing.assert_array_equal(_near(area, margin), near)
+
+
+# keep_checked_through
+
+
+def test_planes_of_a_volume_keep_what_is_checked_and_objects_keep_one_number():
+    """5 was corrected in the first plane: what was found there goes on as 5 in the second."""
+    current = np.stack([plane("5550000"), plane("0000000")])
+    predicted = np.stack([plane("1100022"), plane("1110022")])
+    checked = np.stack([plane("1111000"), plane("0000000")])
+    merged = keep_checked_through(current, predicted, checked)
+    np.testing.assert_array_equal(merged, [plane("5550077"), plane("5550077")])
+
+
+def test_an_object_that_only_touches_what_is_checked_keeps_its_own_number():
+    current = np.stack([plane("5500000"), plane("0000000")])
+    predicted = np.stack([plane("0111110"), plane("0111110")])
+    checked = np.stack([plane("1100000"), plane("0000000")])
+    merged = keep_checked_through(current, predicted, checked, above=8)
+    np.testing.assert_array_equal(merged, [plane("5599990"), plane("0999990")])
+
+
+def test_what_was_deleted_in_a_plane_stays_deleted_there_alone():
+    current = np.zeros((2, 1, 7), np.int32)
+    predicted = np.stack([plane("0111000"), plane("0111000")])
+    checked = np.stack([plane("1111100"), plane("0000000")])
+    merged = keep_checked_through(current, predicted, checked)
+    np.testing.assert_array_equal(merged, [plane("0000000"), plane("0111000")])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_one_plane_it_is_what_keep_checked_says_but_for_the_numbers(seed):
+    draw = np.random.default_rng(seed)
+    current, predicted = (draw.integers(0, 4, (12, 14)).repeat(2, 0).repeat(2, 1) for _ in "ab")
+    checked = draw.integers(0, 2, (24, 28))
+    alone = keep_checked(current, predicted, checked)
+    through = keep_checked_through(current[None], predicted[None], checked[None])[0]
+    pairs = set(zip(alone.ravel().tolist(), through.ravel().tolist(), strict=True))
+    assert len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)

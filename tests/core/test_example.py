@@ -49,7 +49,7 @@ def test_the_checked_area_is_kept():
 @pytest.mark.parametrize(
     ("image", "labels", "checked", "axes", "message"),
     [
-        ((8, 9), np.zeros((2, 8, 9), int), None, None, "one plane"),
+        ((8, 9), np.zeros((1, 2, 8, 9), int), None, None, "one plane"),
         ((8, 9), np.zeros((8, 9)), None, None, "float64; they must be whole numbers"),
         ((8, 9), np.zeros((8, 9), bool), None, None, "whole numbers"),
         ((8, 9), LABELS, np.ones((9, 8), bool), None, "checked area has shape"),

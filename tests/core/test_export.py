@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from napari_unet.core import export
-from napari_unet.core.architectures import ARCHITECTURES
+from napari_unet.core.architectures import OF_PLANES
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.model_file import Model
@@ -28,7 +28,7 @@ KINDS = {
     ),
 } | {
     name: ModelConfig(architecture=name, width=2, depth=2)
-    for name in ARCHITECTURES
+    for name in OF_PLANES
     if not name.startswith("unet-v") and name != "unet"
 }
 traced = pytest.mark.parametrize(

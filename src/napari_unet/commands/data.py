@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_unet.commands.inputs import Reading, image_files, name_of
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.planes import name_depth
 from napari_unet.core.split import hold_out
 from napari_unet.formats.images import read_labels
 
@@ -28,10 +29,11 @@ class NamedExample:
     example: Example
 
 
-def read_examples(folder: Path, reading: Reading) -> list[NamedExample]:
+def read_examples(folder: Path, reading: Reading, space: str = "YX") -> list[NamedExample]:
     """Read images/, labels/ and, where it is there, checked/; stacks become planes.
 
-    With checked/, only images that have a mask there are used, and only where it is not 0.
+    With checked/, only images that have a mask there are used, and only where it is not 0. With
+    "ZYX" as `space` they become volumes.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def read_examples(folder: Path, reading: Reading) -> list[NamedExample]:
         NamedExample(name, example)
         for name in names
         for example in _planes(
-            images[name], labels[name], None if checked is None else checked[name], reading
+            images[name], labels[name], None if checked is None else checked[name], reading, space
         )
     ]
 
@@ -129,9 +131,11 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _planes(
-    image_file: Path, label_file: Path, checked_file: Path | None, reading: Reading
+    image_file: Path, label_file: Path, checked_file: Path | None, reading: Reading, space: str
 ) -> Iterator[Example]:
     image, axes = reading.read(image_file)
+    if "Z" in space:
+        axes = name_depth(axes)
     labels = read_labels(label_file)[0]
     checked = None if checked_file is None else read_labels(checked_file)[0] != 0
     shape = tuple(size for size, axis in zip(image.shape, axes, strict=True) if axis != "C")
@@ -141,7 +145,8 @@ def _planes(
                 f"{image_file.name} covers {shape} pixels and {file} {other.shape}; "
                 "they must be equal."
             )
-    stack = [axis for axis in axes if axis not in "CYX"]
+    kept = f"C{space}"
+    stack = [axis for axis in axes if axis not in kept]
     for place in itertools.product(*(range(image.shape[axes.index(axis)]) for axis in stack)):
         at = dict(zip(stack, place, strict=True))
         spatial = axes.replace("C", "")
@@ -149,7 +154,7 @@ def _planes(
             _plane(image, axes, at),
             _plane(labels, spatial, at).astype(np.int32),
             None if checked is None else _plane(checked, spatial, at),
-            axes="".join(axis for axis in axes if axis in "CYX"),
+            axes="".join(axis for axis in axes if axis in kept),
         )
 
 

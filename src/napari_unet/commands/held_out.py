@@ -21,7 +21,11 @@ def tested_on(
     with progress_bar("Testing", len(tested), " images") as bar:
         for named in tested:
             found = segment(
-                named.example.image_cyx, model, axes="CYX", device=device, precision=precision
+                named.example.image_cyx,
+                model,
+                axes=f"C{model.config.spatial_axes}",
+                device=device,
+                precision=precision,
             )
             if model.config.semantic:
                 count = len(model.config.classes)

@@ -48,6 +48,17 @@ def build_parser() -> argparse.ArgumentParser:
         "--teacher", metavar="MODEL", help="a larger model whose answers are learnt along"
     )
     _add_train(train)
+    train.add_argument(
+        "--volumes",
+        action="store_true",
+        help="objects reach through Z: a network of volumes learns, the 3D U-Net",
+    )
+    train.add_argument(
+        "--spacing",
+        type=spacing,
+        metavar="UM",
+        help="of volumes: micrometres along Z, Y and X, such as 2,0.5,0.5 (the files' own)",
+    )
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
     _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
@@ -306,6 +317,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     distil = _command(actions, "distill", "teach a small model what a large one says", "train")
     distil.add_argument("teacher", metavar="MODEL", help="the large one: name or file")
     _add_train(distil)
+    distil.set_defaults(volumes=False, spacing=None)
     give = _command(actions, "export", "write a model for other programs", "models")
     give.add_argument("model", metavar="MODEL", help="name or file")
     add_out(give, "file to write, ending in .pt, .onnx or .zip")

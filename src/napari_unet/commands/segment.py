@@ -28,11 +28,13 @@ from napari_unet.commands.inputs import (
 from napari_unet.commands.segment_zarr import segment_zarr, zarr_target
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.library import find_model
+from napari_unet.core.planes import name_depth
 from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.images import TIFF_SUFFIXES
 from napari_unet.formats.labels import FORMATS, write_labels
 from napari_unet.formats.ome_tiff import write_map
 from napari_unet.formats.ome_zarr import is_ome_zarr
+from napari_unet.formats.spacing import are_unlike, plane_distance, read_spacing
 
 if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
@@ -98,6 +100,8 @@ def run(args: argparse.Namespace) -> int:
     )
     _check_uncertainty(sources, options)
     model = _ready_model(args.model, options)
+    if options.uncertainty and model.config.is_volumetric:
+        raise InputError("A model of volumes tells no uncertainty; leave --uncertainty out.")
     folder = None if targets == [out] or is_ome_zarr(out) else out
     journal = Journal(folder, what_counts(args.model, options))
     jobs = [
@@ -122,6 +126,9 @@ def segment_file(
     from napari_unet.core.segmentation import segment  # torch: not needed to read the options
 
     image, axes = options.reading.read(path)
+    if model.config.is_volumetric:
+        axes = name_depth(axes)
+        _tell_if_unlike(path, model)
     check_channels(image.shape, axes, model.config.in_channels, path)
     result = segment(
         image,
@@ -144,9 +151,24 @@ def segment_file(
     if options.uncertainty and result.uncertainty is not None:
         write_map(uncertainty_target(target), result.uncertainty)
     write_labels(target, found, kind=options.format, image=path.name)
-    planes = np.moveaxis(result.labels, [spatial.index("Y"), spatial.index("X")], [-2, -1])
-    objects = sum(int(plane.max()) for plane in planes.reshape(-1, *planes.shape[-2:]))
+    seen = model.config.spatial_axes  # what is numbered by itself: a plane, or a volume
+    ends = range(-len(seen), 0)
+    parts = np.moveaxis(result.labels, [spatial.index(axis) for axis in seen], ends)
+    objects = sum(int(part.max()) for part in parts.reshape(-1, *parts.shape[-len(seen) :]))
     return objects, result.diameter
+
+
+def _tell_if_unlike(path: Path, model: Model) -> None:
+    """Voxels of another shape than those that were learnt are segmented, but perhaps not well."""
+    steps = read_spacing(path)
+    if steps is None or "Z" not in steps:
+        return
+    here, learnt = plane_distance(steps), model.config.anisotropy
+    if are_unlike(here, learnt):
+        say_aside(
+            f"\nnapari-unet: planes of {path.name} lie {here:.2g} pixels apart, and those that the "
+            f"model has learnt {learnt:.2g}; it may find its objects badly."
+        )
 
 
 def uncertainty_target(target: Path) -> Path:

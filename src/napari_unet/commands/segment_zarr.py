@@ -82,6 +82,11 @@ def segment_zarr(
     InputError
         If it cannot be read, or a plane is too large for what is asked.
     """
+    if model.config.is_volumetric:
+        raise InputError(
+            f"{path.name} is OME-Zarr, which a model of volumes cannot segment yet; save the "
+            "volume as a TIFF, or choose a model of planes."
+        )
     image = open_ome_zarr(path)
     axes = options.reading.named(image.data.shape, image.axes, path)
     picked = Picked(image.data, axes, options.reading, path)

@@ -30,6 +30,12 @@ from napari_unet.commands.learning import (
     settings_of,
     stop_key,
 )
+from napari_unet.commands.volumes import (
+    anisotropy_of,
+    calibrated,
+    check_options,
+    chosen_architecture,
+)
 from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.calibrate import iter_calibrate
 from napari_unet.core.choose_split import choose_split
@@ -41,7 +47,7 @@ from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.rescale import resize_labels, scaled_shape
 from napari_unet.core.size import choose_min_size, median_diameter
-from napari_unet.core.train import TRAIN_SETTINGS, iter_train
+from napari_unet.core.train import TRAIN_SETTINGS, VOLUME_SETTINGS, iter_train
 
 __all__ = ["run"]
 
@@ -53,10 +59,18 @@ USUAL_DIAMETER = (12.0, 40.0)
 def run(args: argparse.Namespace) -> int:
     """Train on images/ and labels/, test on what is held out, write the model."""
     target = checked_target(args.out)
+    args.architecture = chosen_architecture(args)
+    is_of_volumes = ARCHITECTURES[args.architecture].axes == 3
+    if is_of_volumes:
+        check_options(args)
     teacher = load_model(args.teacher) if args.teacher else None
-    examples = read_examples(Path(args.data), Reading(args.axes, args.channel))
+    if teacher is not None:
+        teacher.must_be_of_planes("a teacher yet")
+    space = "ZYX" if is_of_volumes else "YX"
+    examples = read_examples(Path(args.data), Reading(args.axes, args.channel), space)
     names = _classes(args, teacher)
-    examples = _with_classes(examples, len(names)) if names else _measured(examples)
+    if not is_of_volumes:
+        examples = _with_classes(examples, len(names)) if names else _measured(examples)
     held_out = held_out_names(args.held_out, [named.name for named in examples], args.seed)
     left = [named for named in examples if named.name not in held_out]
     watched = held_out_names(args.watch, [named.name for named in left], args.seed + 1)
@@ -64,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     tested = [named for named in examples if named.name in held_out]
     start = load_model(args.start) if args.start else None
     settings, config = (
-        settings_of(args, TRAIN_SETTINGS),
+        settings_of(args, VOLUME_SETTINGS if is_of_volumes else TRAIN_SETTINGS),
         _config(args, taught, channels_of(examples), teacher, names),
     )
     learnt = [named.example for named in taught]
@@ -87,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
             cancelled=stop,
         )
         model = follow(events, "Training").save(target)  # what follows may take long
-        if not model.config.semantic:
+        if is_of_volumes:
+            model = calibrated(model, taught, args).save(target)
+        elif not model.config.semantic:
             model = _calibrated(model, taught, args, stop).save(target)
     if tested:
         scores = tested_on(model, tested, args.device, args.precision)
@@ -96,8 +112,8 @@ def run(args: argparse.Namespace) -> int:
             say(f"{name} on {len(held_out)} images held out: {value:.3f}")
     if teacher is not None:
         _compare(teacher, model, tested or taught, args)
-    planes = "plane" if len(taught) == 1 else "planes"
-    say(f"Learnt from {len(taught)} {planes}; written to {target}.")
+    what = "volume" if is_of_volumes else "plane"
+    say(f"Learnt from {len(taught)} {what}{'s' * (len(taught) != 1)}; written to {target}.")
     return 0
 
 
@@ -171,7 +187,10 @@ def _config(
         norm=args.norm,
         dropout=args.dropout,
         compress=args.compress,
+        anisotropy=anisotropy_of(args) if ARCHITECTURES[args.architecture].axes == 3 else 1.0,
     )
+    if shape.is_volumetric:
+        return shape
     if teacher is not None:
         shape = replace(shape, percentiles=teacher.config.percentiles)
     if names:

@@ -11,10 +11,10 @@ longer one counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ARCHITECTURES", "NORMS", "WINDOW", "Architecture"]
+__all__ = ["ARCHITECTURES", "NORMS", "OF_PLANES", "WINDOW", "Architecture", "unet_reach"]
 
 NORMS = {
     "auto": "what the architecture has by itself",
@@ -57,6 +57,9 @@ class Architecture:
     pixel_flops : int
         Floating-point operations of a run, for a pixel and squared number of channels of the
         first level: about, see docs/networks.md, for how long a tile takes.
+    axes : int
+        Spatial axes: 2 of planes, 3 of volumes. Of volumes `reach` is that along Y and X, and a
+        pixel is a voxel.
     """
 
     name: str
@@ -69,6 +72,22 @@ class Architecture:
     is_valid: bool = False
     pixel_bytes: int = 32
     pixel_flops: int = 360
+    axes: int = 2
+
+
+def unet_reach(strides: Sequence[int]) -> int:
+    """Return how far a U-Net sees along an axis that its poolings divide by these strides.
+
+    Two convolutions of 3 pixels on each level, and up-convolutions; a stride of 1 is a pooling
+    that leaves the axis as it is.
+    """
+    reach = [2]
+    for stride in strides:
+        reach.append(-(-reach[-1] // stride) + 2)
+    here = reach[-1]
+    for stride, skip in zip(reversed(strides), reversed(reach[:-1]), strict=True):
+        here = max(stride * here, skip) + 2
+    return here
 
 
 def _half(pixels: int) -> int:
@@ -97,7 +116,7 @@ def _expanded(reach: list[int]) -> int:
 
 
 def _unet(depth: int) -> int:
-    return _expanded(_contracted(depth))
+    return unet_reach(depth * [2])
 
 
 def _unet_valid(depth: int) -> int:
@@ -242,6 +261,16 @@ _LIST = (
         pixel_flops=460,
     ),
     Architecture(
+        "unet-3d",
+        "of volumes: convolutions 3x3x3, poolings also along Z",
+        "Cicek, Abdulkadir, Lienkamp, Brox and Ronneberger 2016, arXiv:1606.06650",
+        _unet,
+        depth=3,
+        pixel_bytes=64,
+        pixel_flops=1820,
+        axes=3,
+    ),
+    Architecture(
         "fcn-8s",
         "a yardstick: the first fully convolutional network",
         "Long, Shelhamer and Darrell 2015, arXiv:1411.4038",
@@ -264,3 +293,4 @@ _LIST = (
 )
 
 ARCHITECTURES = {architecture.name: architecture for architecture in _LIST}
+OF_PLANES = tuple(name for name, architecture in ARCHITECTURES.items() if architecture.axes == 2)

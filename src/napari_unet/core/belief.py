@@ -21,8 +21,6 @@ def belief_of(probability: NDArray[Any]) -> NDArray[np.float32]:
 
 def foreground_of(probability: NDArray[Any], threshold: float) -> NDArray[np.bool_]:
     """Return where a probability, as float or in 8 bits, is at least the threshold."""
-    if probability.ndim != 2:
-        raise InputError(f"Probabilities of shape {probability.shape} are not one plane.")
     if probability.dtype == np.uint8:
         is_there: NDArray[np.bool_] = probability >= max(1, round(threshold * 255))
     elif probability.dtype.kind == "f":

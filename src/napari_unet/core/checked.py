@@ -22,6 +22,7 @@ __all__ = [
     "grow_checked",
     "grow_inside",
     "keep_checked",
+    "keep_checked_through",
     "rim_of",
     "uncheck_objects",
 ]
@@ -365,6 +366,51 @@ def keep_checked(
     merged[protected] = 0
     merged[stays] = current[stays]
     return merged
+
+
+def keep_checked_through(
+    current: NDArray[Any], predicted: NDArray[Any], checked: NDArray[Any], *, above: int = 0
+) -> NDArray[np.int32]:
+    """Lay predicted objects of a volume around what is checked in its planes.
+
+    Each plane is treated as by `keep_checked`, with the same numbers in all. Who corrects an object
+    in one plane has seen it there alone: a predicted object that is left out there for one that is
+    checked goes on in the other planes under the number of that one.
+
+    Parameters
+    ----------
+    current, predicted : ndarray of int, shape (Z, Y, X)
+    checked : ndarray of bool or uint8, shape (Z, Y, X)
+    above : int
+        See `keep_checked`.
+
+    Returns
+    -------
+    ndarray of int32, shape (Z, Y, X)
+    """
+    first = max(above, int(current.max(initial=0)))
+    number = np.arange(int(predicted.max(initial=0)) + 1, dtype=np.int32)
+    becomes = np.where(number > 0, number + np.int32(first), 0).astype(np.int32)
+    most = np.zeros(len(number), np.int64)  # voxels that a checked one covers of it in a plane
+    out = np.zeros(current.shape, np.int32)
+    left_out = []
+    for z, (plane, found, known) in enumerate(zip(current, predicted, checked, strict=True)):
+        kept = _checked_numbers(plane, known)
+        stays = np.isin(plane, kept) if len(kept) else np.zeros(plane.shape, bool)
+        protected = stays | ((known != 0) & (plane == 0))
+        area = np.bincount(found.ravel(), minlength=len(number))
+        covered = np.bincount(found[protected], minlength=len(number))
+        is_out = 2 * covered > area
+        for one in np.flatnonzero(is_out[1:]) + 1:
+            owners, voxels = np.unique(plane[stays & (found == one)], return_counts=True)
+            if len(owners) and voxels.max() > most[one]:
+                most[one], becomes[one] = voxels.max(), owners[voxels.argmax()]
+        left_out.append(is_out)
+        out[z] = np.where(protected, np.where(stays, plane, 0), -1)
+    for plane, found, is_out in zip(out, predicted, left_out, strict=True):
+        free = plane < 0
+        plane[free] = np.where(is_out, 0, becomes)[found[free]]
+    return out
 
 
 def rim_of(usual: float | None) -> int:

@@ -39,6 +39,7 @@ def with_classes(model: Model, names: Sequence[str]) -> Model:
     InputError
         If a name is empty, occurs twice, or is that of the background.
     """
+    model.must_be_of_planes("taught classes")
     config = model.config
     classes = classes_with(config, names)
     if classes == config.classes and config.semantic:
@@ -46,6 +47,7 @@ def with_classes(model: Model, names: Sequence[str]) -> Model:
     old = len(config.classes) if config.semantic else 2
     network = copy.deepcopy(model.network)
     assert isinstance(network, Network)
+    assert isinstance(network.head, nn.Conv2d)
     network.head = _widened(network.head, len(classes), old)
     for number, head in enumerate(network.side_heads):
         assert isinstance(head, nn.Conv2d)

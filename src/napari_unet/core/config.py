@@ -62,6 +62,9 @@ class ModelConfig:
     norm : str
         Normalisation in the network, one of `napari_unet.core.architectures.NORMS`; "auto" is
         what the architecture has by itself.
+    anisotropy : float
+        Of a model of volumes: how many times as far planes lie apart as pixels do, in the volumes
+        that it was trained on.
     graph : GraphConfig or None
         Of a network that other programs have made, whose `depth` tells the sizes it takes and
         whose other settings of the network mean nothing. None: it is one of ours.
@@ -83,6 +86,7 @@ class ModelConfig:
     semantic: bool = False
     object_score: tuple[float, ...] = ()
     norm: str = "auto"
+    anisotropy: float = 1.0
     graph: GraphConfig | None = None
 
     def __post_init__(self) -> None:
@@ -101,6 +105,7 @@ class ModelConfig:
             "threshold": (0, 1),
             "min_size": (0, 10**9),
             "split": (0, 1),
+            "anisotropy": (0.01, 100),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
@@ -117,6 +122,12 @@ class ModelConfig:
         low, high = self.percentiles
         if not 0 <= low < high <= 100:
             raise InputError(f"Percentiles are {low} and {high}; they must rise within 0 to 100.")
+        if self.is_volumetric and (self.diameter is not None or self.semantic):
+            raise InputError("A model of volumes finds objects, and takes voxels as they are.")
+        if self.is_volumetric and self.network_norm not in ("batch", "none"):
+            raise InputError(
+                f"A model of volumes cannot have the norm {self.norm}; use batch or none."
+            )
         self.score  # noqa: B018  (refuses what is none)
 
     @property
@@ -125,6 +136,33 @@ class ModelConfig:
         if not self.object_score or self.diameter is None:
             return None
         return ObjectScore(self.object_score, self.diameter)
+
+    @property
+    def is_volumetric(self) -> bool:
+        """Whether it sees volumes, and not planes."""
+        return ARCHITECTURES[self.architecture].axes == 3
+
+    @property
+    def spatial_axes(self) -> str:
+        """The axes that the network sees at once: "YX", or "ZYX" of a model of volumes."""
+        return "ZYX" if self.is_volumetric else "YX"
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """How far neighbours lie apart along each spatial axis, in pixels of a plane."""
+        return (self.anisotropy, 1.0, 1.0) if self.is_volumetric else (1.0, 1.0)
+
+    @property
+    def strides(self) -> tuple[tuple[int, ...], ...]:
+        """By how much each pooling divides the spatial axes.
+
+        Planes that lie far apart are not pooled until pixels lie about as far: of voxels four times
+        as high as they are wide, the first two poolings leave Z as it is.
+        """
+        if not self.is_volumetric:
+            return self.depth * ((2, 2),)
+        flat = max(0, round(math.log2(self.anisotropy)))
+        return tuple((1 if level < flat else 2, 2, 2) for level in range(self.depth))
 
     def range_of(self, image_cyx: NDArray[Any]) -> NDArray[np.float64]:
         """Return what 0 and 1 are of each channel of a whole image, shape (C, 2)."""
@@ -138,10 +176,15 @@ class ModelConfig:
         return ARCHITECTURES[self.architecture].norm if self.norm == "auto" else self.norm
 
     def to_json(self) -> dict[str, Any]:
-        """Return a dict of plain JSON values; models of ours do not tell of `graph`."""
+        """Return a dict of plain JSON values, without what says nothing of such a model.
+
+        So older versions read the files of all that they can use.
+        """
         values = asdict(self)
         if self.graph is None:
             del values["graph"]
+        if not self.is_volumetric:
+            del values["anisotropy"]
         return values
 
     @classmethod

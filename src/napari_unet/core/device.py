@@ -20,6 +20,7 @@ __all__ = [
     "device_name",
     "exact",
     "free_memory",
+    "memory_order",
 ]
 
 UNKNOWN_FREE = 4_000_000_000  # bytes, where nobody can tell (chosen)
@@ -77,8 +78,14 @@ def channels_last(
 ) -> nn.Module:
     """Move a network to a device in the memory order that convolutions are fastest in."""
     network = network.to(device=device, dtype=dtype)
+    axes = 3 if any(isinstance(module, nn.Conv3d) for module in network.modules()) else 2
     # torch's annotations leave out this argument.
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return network.to(memory_format=memory_order(axes))  # type: ignore[call-overload,no-any-return]
+
+
+def memory_order(axes: int) -> torch.memory_format:
+    """Return the memory order for images or weights of so many spatial axes; see above."""
+    return torch.channels_last if axes == 2 else torch.channels_last_3d
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any  # probabilities come as float or quantised
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["KeptAsideScore", "TeachSummary", "TileResult", "TrainProgress"]
+__all__ = ["KeptAsideScore", "TeachSummary", "TileResult", "TrainProgress", "VolumeResult"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,8 +42,28 @@ class TileResult:
         return replace(self, probability=_in_bytes(self.probability), deviation=deviation)
 
 
-def _in_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.rint(values * np.float32(255)).astype(np.uint8)
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumeResult:
+    """Class probabilities of one tile of a volume.
+
+    Attributes
+    ----------
+    place : tuple of slice
+        Where it lies along Z, Y and X.
+    probability : ndarray of float32 or uint8, shape (C, d, h, w)
+        Probability of each class; uint8 if it is quantised, 255 is 1.0.
+    done, count : int
+        So many tiles are done with it, of so many.
+    """
+
+    place: tuple[slice, ...]
+    probability: NDArray[np.float32] | NDArray[np.uint8]
+    done: int
+    count: int
+
+    def quantised(self) -> VolumeResult:
+        """Return the same with uint8 probabilities, a quarter of the bytes to send."""
+        return replace(self, probability=_in_bytes(self.probability))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +149,13 @@ class TeachSummary:
             return f"Learnt from {cells}; on {where}: {scores}{closer}."
         why = "none kept aside" if self.live else "too few to keep any aside"
         return f"Learnt from {cells}, {why}; on {where}: {scores}{closer}."
+
+
+def _in_bytes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8:
+        return values
+    whole: NDArray[np.uint8] = np.rint(values * np.float32(255)).astype(np.uint8)
+    return whole
 
 
 def _count(number: int, noun: str) -> str:

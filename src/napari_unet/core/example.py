@@ -19,15 +19,15 @@ class Example:
 
     Attributes
     ----------
-    image : ndarray, shape (Y, X) or with a channel axis as named by `axes`
+    image : ndarray, shape ([Z,] Y, X) or with a channel axis as named by `axes`
         Raw intensities of any real dtype; normalisation is the model's business.
-    labels : ndarray of int, shape (Y, X)
+    labels : ndarray of int, shape (Y, X), of a volume (Z, Y, X)
         0 is background, every other value one object, or one class if `semantic`.
-    checked : ndarray of bool, shape (Y, X), or None
+    checked : ndarray of bool, of the labels' shape, or None
         True where `labels` are true; None means everywhere. Outside, nothing is known.
     axes : str or None
-        "YX", "CYX" or "YXC"; None takes "YX" for two dimensions, and for three the
-        shortest of the first and the last axis as channels.
+        "YX", "CYX" or "YXC", of a volume with a Z; None takes "YX" for two dimensions, and for
+        three the shortest of the first and the last axis as channels, or of a volume "ZYX".
     diameter : float or None
         Of the objects in the image, in pixels, as `segment` takes it: the model learns from the
         image rescaled to the size that it knows. None leaves it as it is.
@@ -36,7 +36,7 @@ class Example:
         often than they, and not tested on.
     semantic : bool
         The labels are classes: the index in the model's list of them.
-    recent : ndarray of bool, shape (Y, X), or None
+    recent : ndarray of bool, of the labels' shape, or None
         Where it was corrected since the last round: that is learnt from more often. None: nowhere.
     """
 
@@ -52,8 +52,10 @@ class Example:
     def __post_init__(self) -> None:
         if self.diameter is not None and not 1 <= self.diameter <= 10_000:
             raise InputError(f"The diameter is {self.diameter} px; it must be from 1 to 10,000.")
-        if self.labels.ndim != 2:
-            raise InputError(f"Labels have shape {self.labels.shape}; they must be one plane.")
+        if self.labels.ndim not in (2, 3):
+            raise InputError(
+                f"Labels have shape {self.labels.shape}; they must be one plane or volume."
+            )
         if not np.issubdtype(self.labels.dtype, np.integer):
             raise InputError(f"Labels are {self.labels.dtype}; they must be whole numbers.")
         if self.labels.size == 0:
@@ -74,8 +76,8 @@ class Example:
 
     @property
     def image_cyx(self) -> NDArray[Any]:
-        """The image as (C, Y, X), a view where that is possible."""
-        return to_cyx(self.image, self.axes)
+        """The image as (C, Y, X), of a volume (C, Z, Y, X), a view where that is possible."""
+        return to_cyx(self.image, self.axes, "ZYX"[-self.labels.ndim :])
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -85,24 +87,24 @@ class Example:
         return np.asarray(self.checked, bool)
 
 
-def to_cyx(image: NDArray[Any], axes: str | None = None) -> NDArray[Any]:
-    """Return one image plane as (C, Y, X).
+def to_cyx(image: NDArray[Any], axes: str | None = None, space: str = "YX") -> NDArray[Any]:
+    """Return one image plane as (C, Y, X), or with "ZYX" as `space` one volume as (C, Z, Y, X).
 
     Raises
     ------
     InputError
-        If the axes are not those of one plane, or do not fit the shape.
+        If the axes are not those of one plane or volume, or do not fit the shape.
     """
     if axes is None:
-        if image.ndim == 2:
-            axes = "YX"
+        if image.ndim == len(space):
+            axes = space
         elif image.ndim == 3:
             axes = "CYX" if image.shape[0] <= image.shape[-1] else "YXC"
         else:
             raise InputError(f"An image of shape {image.shape} is not one plane; name its axes.")
     axes = axes.upper()
-    if sorted(axes) not in (["X", "Y"], ["C", "X", "Y"]) or len(axes) != image.ndim:
+    if sorted(axes.replace("C", "", 1)) != sorted(space) or len(axes) != image.ndim:
         raise InputError(f"Axes {axes!r} do not fit an image of shape {image.shape}.")
     if "C" not in axes:
         image, axes = image[None], "C" + axes
-    return image.transpose([axes.index(axis) for axis in "CYX"])
+    return image.transpose([axes.index(axis) for axis in f"C{space}"])

@@ -168,6 +168,7 @@ def to_onnx(model: Model) -> bytes:
 
 def to_state_dict(model: Model) -> bytes:
     """Return the weights as torch.save writes them, for `architecture_source`."""
+    model.must_be_of_planes("exported")
     content = io.BytesIO()
     torch.save(model.network.state_dict(), content)
     return content.getvalue()
@@ -218,6 +219,7 @@ def _quiet(name: str) -> Generator[None]:
 
 
 def _check_can_be_traced(model: Model) -> None:
+    model.must_be_of_planes("exported")
     if model.config.architecture in SIZED:
         raise InputError(
             f"The network {model.config.architecture} cannot be exported, since its steps depend "

@@ -18,6 +18,7 @@ from napari_unet.core.device import (
     choose_precision,
     exact,
     free_memory,
+    memory_order,
 )
 from napari_unet.core.errors import ComputeError, OutOfMemoryError
 from napari_unet.core.model_file import Model
@@ -38,7 +39,7 @@ class ReadyNetwork:
         It is not changed.
     device, precision : str
         See `napari_unet.core.device`.
-    sample : ndarray of float32, shape (B, C, h, w), optional
+    sample : ndarray of float32, shape (B, C, [d,] h, w), optional
         Parts of the image, normalised, for networks with norms that look at it.
     """
 
@@ -64,7 +65,7 @@ class ReadyNetwork:
         return Memory(self.device.type, free_memory(self.device))
 
     def __call__(self, image_cyx: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-        """Return class probabilities (classes, h, w) of a part of a normalised image."""
+        """Return class probabilities (classes, [d,] h, w) of a part of a normalised image."""
         with torch.inference_mode(), exact(self.device, self._dtype):
             image = self._on_device(torch.from_numpy(image_cyx)[None])
             probability = self._network.part(image, box)[0].float().softmax(dim=0)
@@ -78,7 +79,7 @@ class ReadyNetwork:
             torch.mps.empty_cache()
 
     def _on_device(self, batch: torch.Tensor) -> torch.Tensor:
-        return batch.to(device=self.device, memory_format=torch.channels_last)
+        return batch.to(device=self.device, memory_format=memory_order(batch.ndim - 2))
 
 
 class _Float32(nn.Module):
@@ -121,7 +122,8 @@ def _first_convolutions(network: nn.Module, model: Model) -> dict[str, nn.Module
     return {
         f"down.0.{name}": copy.deepcopy(module)
         for name, module in network.get_submodule("down.0").named_modules()
-        if isinstance(module, nn.Conv2d) and module.in_channels == model.config.in_channels
+        if isinstance(module, nn.Conv2d | nn.Conv3d)
+        and module.in_channels == model.config.in_channels
     }
 
 

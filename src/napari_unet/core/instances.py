@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any  # probabilities come as float or quantised
 
@@ -14,6 +15,7 @@ from napari_unet.core.draw_labels import Cut, Grids, draw_labels
 from napari_unet.core.errors import InputError
 from napari_unet.core.object_score import ObjectScore, choose_objects, upper_threshold
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
+from napari_unet.core.split_volume import split_volume
 from napari_unet.core.targets import fill_gaps
 from napari_unet.core.threads import in_threads
 
@@ -26,6 +28,7 @@ __all__ = [
     "probability_to_labels",
     "remove_small",
     "scored_objects",
+    "volume_to_labels",
 ]
 
 # A hole of up to this part of its object is filled (chosen).
@@ -111,8 +114,10 @@ class PlaneObjects:
         typical_areas: tuple[float, float] | None = None,
     ) -> NDArray[np.int32]:
         """Return what `probability_to_labels` does."""
-        check_settings(threshold, split)
         probability = self.probability
+        if probability.ndim != 2:
+            raise InputError(f"Probabilities of shape {probability.shape} are not one plane.")
+        check_settings(threshold, split)
         is_rescaled = shape is not None and shape != probability.shape
         size = min_size
         if shape is not None and is_rescaled:
@@ -203,11 +208,54 @@ def scored_objects(
     return PlaneObjects(probability).scored(threshold, min_size, split, score, typical_areas)
 
 
-def objects_at(
-    probability: NDArray[Any], threshold: float, min_size: int, split: float
+def volume_to_labels(
+    probability: NDArray[Any],
+    *,
+    threshold: float = 0.5,
+    min_size: int = 20,
+    split: float = 0.0,
+    spacing: Sequence[float] | None = None,
 ) -> NDArray[np.int32]:
-    """Return the objects at one threshold; see `probability_to_labels` for the parameters."""
-    return PlaneObjects(probability).at([threshold], min_size, split)[0]
+    """Label the objects of a volume, which reach through its planes.
+
+    Parameters
+    ----------
+    probability : ndarray of float (0 to 1) or uint8 (255 is 1.0), shape (Z, Y, X)
+        Probability of the foreground.
+    threshold, min_size, split
+        See `probability_to_labels`; sizes are in voxels.
+    spacing : sequence of float, optional
+        How far voxels lie apart along each axis, in pixels of a plane; by default 1.
+
+    Returns
+    -------
+    ndarray of int32, shape (Z, Y, X)
+        Objects are numbered from 1 without holes in the numbering.
+    """
+    if probability.ndim != 3:
+        raise InputError(f"Probabilities of shape {probability.shape} are not one volume.")
+    check_settings(threshold, split)
+    return objects_at(probability, threshold, min_size, split, spacing)
+
+
+def objects_at(
+    probability: NDArray[Any],
+    threshold: float,
+    min_size: int,
+    split: float,
+    spacing: Sequence[float] | None = None,
+) -> NDArray[np.int32]:
+    """Return the objects of a plane or volume at one threshold; parameters as above."""
+    if probability.ndim == 2:
+        return PlaneObjects(probability).at([threshold], min_size, split)[0]
+    foreground = fill_holes(foreground_of(probability, threshold))
+    if split > 0:
+        belief = belief_of(probability)
+        labels = split_volume(foreground, belief, split, min_size=min_size, spacing=spacing)
+    else:
+        labels = components(foreground)
+    # What is too small goes first: no gap is filled on its account.
+    return fill_gaps(remove_small(labels, min_size)).astype(np.int32, copy=False)
 
 
 def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -221,7 +269,8 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if count <= 1:
         return foreground
     flat = background.ravel()
-    rim = np.concatenate((background[0], background[-1], background[:, 0], background[:, -1]))
+    ends = [background.take(end, axis) for axis in range(background.ndim) for end in (0, -1)]
+    rim = np.concatenate([end.ravel() for end in ends])
     is_hole = np.ones(count + 1, bool)
     is_hole[0] = is_hole[rim] = False
     if not is_hole.any():
@@ -232,12 +281,12 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     hole = flat[inside]
     area = np.bincount(hole, minlength=count + 1)
     objects = background  # what was in it is not needed any more
-    number = ndimage.label(foreground, np.ones((3, 3), bool), output=objects)
-    # A hole is within one object alone: the one above its topmost pixel.
+    number = ndimage.label(foreground, np.ones(foreground.ndim * (3,), bool), output=objects)
+    # A hole is within one object alone: the one above its topmost pixel, or before its first plane.
     first = np.full(count + 1, -1)
     first[hole[::-1]] = inside[::-1]
     holes = np.flatnonzero(is_hole)
-    around = objects.ravel()[first[holes] - foreground.shape[1]]
+    around = objects.ravel()[first[holes] - math.prod(foreground.shape[1:])]
     size = np.bincount(objects[foreground], minlength=number + 1)
     filled = np.zeros(count + 1, bool)
     filled[holes] = area[holes] <= HOLE * size[around]
@@ -249,7 +298,7 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Number what is connected, also by corners, from 1."""
     labels = np.zeros(foreground.shape, np.int32)
-    ndimage.label(foreground, np.ones((3, 3), bool), output=labels)
+    ndimage.label(foreground, np.ones(foreground.ndim * (3,), bool), output=labels)
     return labels
 
 

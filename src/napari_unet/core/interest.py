@@ -92,9 +92,9 @@ def center_errors(logits: Tensor, target: Tensor, weight: Tensor) -> list[float]
 
     Parameters
     ----------
-    logits : Tensor of float, shape (B, K, H, W)
-    target : Tensor of int64, shape (B, H, W)
-    weight : Tensor of float, shape (B, H, W)
+    logits : Tensor of float, shape (B, K, [D,] H, W)
+    target : Tensor of int64, shape (B, [D,] H, W)
+    weight : Tensor of float, shape (B, [D,] H, W)
         Only pixels above 0 count.
 
     Returns
@@ -111,5 +111,6 @@ def center_errors(logits: Tensor, target: Tensor, weight: Tensor) -> list[float]
         probability = logits.detach()[(slice(None), *there)].float().softmax(dim=1)
         right = probability.gather(1, target[there][:, None])[:, 0]
         counts = (weight[there] > 0).float()
-        wrong = ((1 - right).square() * counts).sum(dim=(1, 2)) / counts.sum(dim=(1, 2))
+        space = tuple(range(1, target.ndim))
+        wrong = ((1 - right).square() * counts).sum(dim=space) / counts.sum(dim=space)
     return [float(value) for value in wrong.cpu()]

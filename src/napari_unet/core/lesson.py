@@ -22,7 +22,7 @@ from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import Batch, PatchSampler
 from napari_unet.core.size import median_diameter
 from napari_unet.core.teacher import Teacher
-from napari_unet.core.tiling import network_geometry
+from napari_unet.core.tiling import network_geometries
 
 __all__ = [
     "check_examples",
@@ -31,6 +31,7 @@ __all__ = [
     "cropped",
     "knowing_size",
     "patch_sampler",
+    "patch_shape",
     "sized",
     "steps_of",
     "teaching_loss",
@@ -77,25 +78,53 @@ def watched(loss: Loss, sampler: PatchSampler) -> Loss:
 
 def cropped(batch: Batch, logits: Tensor) -> tuple[Tensor, Tensor]:
     """Cut target and weight to the middle that valid convolutions leave."""
-    y = (batch.target.shape[1] - logits.shape[2]) // 2
-    x = (batch.target.shape[2] - logits.shape[3]) // 2
-    middle = (slice(None), slice(y, y + logits.shape[2]), slice(x, x + logits.shape[3]))
+    sizes = zip(batch.target.shape[1:], logits.shape[2:], strict=True)
+    middle = (
+        slice(None),
+        *(slice((all - left) // 2, (all - left) // 2 + left) for all, left in sizes),
+    )
     return batch.target[middle], batch.weight[middle]
 
 
 def patch_sampler(
     examples: Sequence[Example], config: ModelConfig, settings: TrainSettings, seed: int
 ) -> PatchSampler:
-    """Return what draws patches as the network needs them."""
+    """Return what draws patches as the network needs them.
+
+    Raises
+    ------
+    InputError
+        If planes are to be learnt by a model of volumes, or volumes by one of planes.
+    """
+    for example in examples:
+        _check_axes(config, example)
     return PatchSampler(
         examples,
-        side=network_geometry(config).patch_side(settings.patch),
+        side=patch_shape(config, settings.patch),
         batch=settings.batch,
         percentiles=config.percentiles,
         augment=settings.augment,
         weights=settings.weights,
         diameter=config.diameter,
+        spacing=config.spacing if config.is_volumetric else None,
         seed=seed,
+    )
+
+
+def _check_axes(config: ModelConfig, example: Example) -> None:
+    if example.labels.ndim != len(config.spatial_axes):
+        what = "volumes" if config.is_volumetric else "planes"
+        raise InputError(
+            f"The model is one of {what} and labels have shape {example.labels.shape}; "
+            f"give labels with the axes {config.spatial_axes}."
+        )
+
+
+def patch_shape(config: ModelConfig, side: int) -> tuple[int, ...]:
+    """Return the legal shape of patches about so many pixels wide; of volumes about as high."""
+    return tuple(
+        geometry.patch_side(max(1, round(side / step)))
+        for geometry, step in zip(network_geometries(config), config.spacing, strict=True)
     )
 
 
@@ -118,11 +147,12 @@ def steps_of(
     diameter : float, optional
         Of the objects that the model knows: examples that name their own are rescaled to it.
     """
-    checked = 0.0
+    patches = 0.0
     for example in examples:
         zoom = diameter / example.diameter if diameter and example.diameter else 1.0
-        checked += zoom**2 * np.count_nonzero(example.mask)
-    return max(1, math.ceil(epochs * checked / (settings.batch * settings.patch**2)))
+        checked = zoom**2 * np.count_nonzero(example.mask)
+        patches += checked / settings.patch**example.labels.ndim
+    return max(1, math.ceil(epochs * patches / settings.batch))
 
 
 def sized(example: Example, config: ModelConfig) -> Example:
@@ -153,6 +183,7 @@ def check_examples(model: Model, examples: Sequence[Example]) -> None:
     if not any(example.mask.any() for example in examples if not example.replayed):
         raise InputError("Nothing is checked yet; correct a few cells first.")
     for example in examples:
+        _check_axes(model.config, example)
         channels, needed = len(example.image_cyx), model.config.in_channels
         if channels != needed:
             raise InputError(

@@ -55,6 +55,19 @@ class Model:
                 f"it segments, and cannot be {what}; choose one of the other models."
             )
 
+    def must_be_of_planes(self, what: str) -> None:
+        """Refuse what is not there for models of volumes.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.config.is_volumetric:
+            raise InputError(
+                f"{self.card.title or self.card.name} is a model of volumes: it segments volumes, "
+                f"and cannot be {what}; choose a model of planes."
+            )
+
     @classmethod
     def fresh(cls, config: ModelConfig, name: str = "untrained", seed: int = 0) -> Model:
         """Return an untrained model; the same seed gives the same weights."""

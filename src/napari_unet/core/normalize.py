@@ -26,14 +26,14 @@ def normalize(
 
     Parameters
     ----------
-    image_cyx : ndarray, shape (C, Y, X)
+    image_cyx : ndarray, shape (C, [Z,] Y, X)
         Any real dtype. NaN and infinite values become the lowest finite value.
     percentiles : tuple of float
         Lower and upper percentile.
 
     Returns
     -------
-    ndarray of float32, shape (C, Y, X)
+    ndarray of float32, shape (C, [Z,] Y, X)
         A constant channel becomes 0 everywhere.
 
     Raises
@@ -51,9 +51,11 @@ def intensity_range(
     kind = image_cyx.dtype.kind
     if kind not in "buif":
         raise InputError(f"Images of {image_cyx.dtype} cannot be used; convert to real numbers.")
-    step = max(1, int(np.ceil(np.sqrt(np.prod(image_cyx.shape[1:]) / MAX_PIXELS))))
+    axes = image_cyx.ndim - 1
+    step = max(1, int(np.ceil((np.prod(image_cyx.shape[1:]) / MAX_PIXELS) ** (1 / axes))))
     ranges = np.zeros((image_cyx.shape[0], 2))
-    for channel, out in zip(image_cyx[:, ::step, ::step], ranges, strict=True):
+    some = image_cyx[(slice(None), *axes * [slice(None, None, step)])]
+    for channel, out in zip(some, ranges, strict=True):
         values = np.asarray(channel, np.float64).ravel()
         values = values[np.isfinite(values)]
         if values.size:
@@ -65,14 +67,14 @@ def intensity_range(
 
 def apply_range(image_cyx: NDArray[Any], ranges: NDArray[np.float64]) -> NDArray[np.float32]:
     """Map the ranges of `intensity_range` to 0 and 1; works on any part of the image."""
-    low = ranges[:, 0, None, None]
+    low, high = ranges.T.reshape(2, -1, *[1] * (image_cyx.ndim - 1))
     # Halves: the difference of two float64 may be too large for one.
-    half = 0.5 * ranges[:, 1, None, None] - 0.5 * low
+    half = 0.5 * high - 0.5 * low
     scale = np.divide(1.0, half, out=np.zeros_like(half), where=half > np.finfo(np.float64).tiny)
     if image_cyx.dtype.kind == "f":
         finite = np.isfinite(image_cyx)
         image_cyx = np.where(finite, image_cyx, low)
     with np.errstate(over="ignore"):  # a hot pixel: infinite until it is cut off
         out = (0.5 * image_cyx - 0.5 * low) * scale
-    np.clip(out, LOWEST, HIGHEST, out=out)
-    return out.astype(np.float32)
+    clipped: NDArray[np.float64] = np.clip(out, LOWEST, HIGHEST, out=out)
+    return clipped.astype(np.float32)

@@ -13,7 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from napari_unet.core.augment import AugmentConfig
-from napari_unet.core.device import autocast_dtype, channels_last, choose_device, choose_precision
+from napari_unet.core.device import (
+    autocast_dtype,
+    channels_last,
+    choose_device,
+    choose_precision,
+    memory_order,
+)
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.loss_config import LossConfig
@@ -284,7 +290,7 @@ class Optimisation:
     def freeze_batch_norm(self) -> None:
         """Keep the statistics of batch norm: a few cells would spoil them."""
         for module in self.network.modules():
-            if isinstance(module, nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
                 module.eval()
 
     @property
@@ -300,7 +306,8 @@ class Optimisation:
     def logits(self, image: Tensor) -> tuple[Tensor, ...]:
         """Run the network in training, in the chosen precision: its output, then side outputs."""
         with self.autocast():
-            outputs = self.network(image.contiguous(memory_format=torch.channels_last))
+            order = memory_order(image.ndim - 2)
+            outputs = self.network(image.contiguous(memory_format=order))
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def autocast(self) -> torch.autocast:

@@ -7,6 +7,7 @@ of one larger tile, which wastes less on halos.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from napari_unet.core.architectures import ARCHITECTURES
@@ -15,11 +16,12 @@ from napari_unet.core.tiling import (
     NetworkGeometry,
     Tile,
     input_lengths,
+    network_geometries,
     network_geometry,
     plan_tiles,
 )
 
-__all__ = ["LEAST_TILE", "Memory", "Plan", "input_pixels", "plan_image"]
+__all__ = ["LEAST_TILE", "Memory", "Plan", "input_pixels", "most_voxels", "plan_image"]
 
 # A tile takes at most this part of what is free, as others want memory too, and on a computer
 # whose memory is shared by everything never more bytes than this (chosen).
@@ -30,6 +32,7 @@ MOST_BYTES = 2_000_000_000
 # processor and on a graphics card (chosen). Wide networks still get tiles that are not mostly halo.
 QUICK_FLOPS = {"cpu": 1e11, "mps": 1e12, "cuda": 2e13}
 QUICK_TILE = 384  # pixels a side
+QUICK_VOLUME = 64  # voxels a side
 
 LEAST_TILE = 128  # pixels a side; smaller ones are almost all halo (chosen)
 
@@ -110,6 +113,16 @@ def plan_image(
         f"{geometry.halo}, {precision} on {memory.device}, {_gb(largest * each)} of the "
         f"{_gb(memory.allowed)} that a tile may take ({_gb(memory.free)} free)",
     )
+
+
+def most_voxels(config: ModelConfig, memory: Memory, precision: str, *, quick: bool = False) -> int:
+    """Return how many voxels a tile of a volume may read; parameters as above."""
+    most = memory.allowed // pixel_bytes(config, precision)
+    if not quick:
+        return most
+    least = math.prod(QUICK_VOLUME + 2 * along.halo for along in network_geometries(config))
+    flops = ARCHITECTURES[config.architecture].pixel_flops * config.width**2
+    return min(most, max(least, int(QUICK_FLOPS[memory.device] / flops)))
 
 
 def pixel_bytes(config: ModelConfig, precision: str) -> int:

@@ -1,4 +1,4 @@
-"""What the axes of an image mean, and its planes one by one."""
+"""What the axes of an image mean, and its planes, or volumes, one by one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
 
-__all__ = ["check_image", "cut_plane", "name_axes", "plane_places"]
+__all__ = ["check_image", "cut_plane", "name_axes", "name_depth", "plane_places"]
 
 
 def name_axes(shape: tuple[int, ...], axes: str | None, channels: int) -> str:
@@ -54,23 +54,49 @@ def check_image(shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, channel
         )
 
 
-def plane_places(shape: tuple[int, ...], axes: str) -> Iterator[tuple[int, ...]]:
-    """Go through the indices of the axes other than C, Y and X, the last one fastest."""
-    ranges = [range(size) for size, axis in zip(shape, axes, strict=True) if axis not in "CYX"]
+def name_depth(axes: str) -> str:
+    """Return the axes of an image in which one must be Z, for a model of volumes.
+
+    Where none is named so, and there is one axis beside C, Y and X of which a file does not say
+    what it is, that is meant.
+
+    Raises
+    ------
+    InputError
+        If there is no such axis.
+    """
+    unnamed = [axis for axis in axes if axis not in "CYXT"]
+    if "Z" in axes or len(unnamed) != 1:
+        if "Z" not in axes:
+            raise InputError(
+                f"The model is of volumes, and of the axes {axes} none is Z; name the axes, such "
+                "as ZYX, or choose a model of planes."
+            )
+        return axes
+    return axes.replace(unnamed[0], "Z")
+
+
+def plane_places(shape: tuple[int, ...], axes: str, space: str = "YX") -> Iterator[tuple[int, ...]]:
+    """Go through the indices of the axes other than C, Y and X, the last one fastest.
+
+    With "ZYX" as `space` not through Z: then the places are those of volumes.
+    """
+    kept = f"C{space}"
+    ranges = [range(size) for size, axis in zip(shape, axes, strict=True) if axis not in kept]
     return itertools.product(*ranges)
 
 
-def cut_plane(image: Any, axes: str, place: tuple[int, ...]) -> NDArray[Any]:
-    """Read the plane at an index of `plane_places` as (C, Y, X)."""
-    rest = iter(place)
+def cut_plane(image: Any, axes: str, place: tuple[int, ...], space: str = "YX") -> NDArray[Any]:
+    """Read the plane at an index of `plane_places` as (C, Y, X), or the volume as (C, Z, Y, X)."""
+    rest, kept = iter(place), f"C{space}"
     index: tuple[slice | int, ...] = tuple(
-        slice(None) if axis in "CYX" else next(rest) for axis in axes
+        slice(None) if axis in kept else next(rest) for axis in axes
     )
     plane = np.asarray(image[index])
-    left = [axis for axis in axes if axis in "CYX"]
+    left = [axis for axis in axes if axis in kept]
     if "C" not in left:
         plane, left = plane[None], ["C", *left]
-    return plane.transpose([left.index(axis) for axis in "CYX"])
+    return plane.transpose([left.index(axis) for axis in kept])
 
 
 def _guessed(shape: tuple[int, ...], channels: int) -> str:

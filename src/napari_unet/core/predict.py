@@ -93,6 +93,7 @@ def predict_tiles(
 
 
 def _check_plane(image_cyx: NDArray[Any], model: Model) -> None:
+    model.must_be_of_planes("run on a plane")
     if image_cyx.ndim != 3:
         raise InputError(f"An image of shape {image_cyx.shape} is not one plane of channels, CYX.")
     check_image(image_cyx.shape, image_cyx.dtype, "CYX", model.config.in_channels)

@@ -42,7 +42,8 @@ class _Again:
 @contextmanager
 def _uncounted(block: nn.Module) -> Generator[None]:
     """Let batch norm leave its statistics alone."""
-    norms = [one for one in block.modules() if isinstance(one, nn.BatchNorm2d)]
+    kinds = (nn.BatchNorm2d, nn.BatchNorm3d)
+    norms = [one for one in block.modules() if isinstance(one, kinds)]
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:
@@ -57,7 +58,7 @@ def _blocks(module: nn.Module) -> Generator[nn.Module]:
     """The outermost sequences of layers that have a convolution."""
     for child in module.children():
         if isinstance(child, nn.Sequential):
-            if any(isinstance(one, nn.Conv2d) for one in child.modules()):
+            if any(isinstance(one, nn.Conv2d | nn.Conv3d) for one in child.modules()):
                 yield child
         else:
             yield from _blocks(child)

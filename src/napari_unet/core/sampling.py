@@ -27,6 +27,7 @@ from napari_unet.core.interest import Interest
 from napari_unet.core.normalize import normalize
 from napari_unet.core.rescale import rescale_image, resize_labels, scaled_shape
 from napari_unet.core.targets import labels_to_classes
+from napari_unet.core.tiling import mirrored
 from napari_unet.core.weight_map import touching_cell_weights
 
 __all__ = ["Batch", "PatchSampler", "WeightSettings", "prefetched"]
@@ -80,11 +81,11 @@ class Batch:
 
     Attributes
     ----------
-    image : Tensor of float32, shape (B, C, H, W)
+    image : Tensor of float32, shape (B, C, H, W), of volumes (B, C, D, H, W)
         Normalised and varied.
-    target : Tensor of int64, shape (B, H, W)
+    target : Tensor of int64, shape (B, H, W) or (B, D, H, W)
         Class of each pixel.
-    weight : Tensor of float32, shape (B, H, W)
+    weight : Tensor of float32, shape (B, H, W) or (B, D, H, W)
         Touching-cell weight, 0 outside the checked area.
     number : int
         Of the batch.
@@ -112,8 +113,8 @@ class _Source:
     labels: Tensor
     mask: Tensor
     zoom: float  # that the model's size of objects asks for still
-    objects: list[Tensor]  # of each checked object, or class, its pixels (n, 2)
-    squares: list[Tensor]  # of each square of the checked area, its checked pixels (n, 2)
+    objects: list[Tensor]  # of each checked object, or class, its pixels (n, axes)
+    squares: list[Tensor]  # of each square of the checked area, its checked pixels (n, axes)
     recent: Tensor  # of objects, then of squares: whether most was corrected since the last round
     area: float  # checked pixels
     replayed: bool
@@ -130,8 +131,8 @@ class PatchSampler:
     ----------
     examples : sequence of Example
         At least one must have something checked.
-    side : int
-        Side of the patches in pixels.
+    side : int or tuple of int
+        Side of the patches in pixels, or their shape: of volumes Z, Y and X.
     batch : int
         Patches a batch.
     percentiles : tuple of float
@@ -142,6 +143,9 @@ class PatchSampler:
         Of the weight map.
     diameter : float, optional
         Of the objects that the model knows: an example that names its own is rescaled to it.
+    spacing : sequence of float, optional
+        How far pixels lie apart along each axis, by default 1: distances between cells are
+        measured so.
     seed : int
         Of all that is random.
     """
@@ -150,12 +154,13 @@ class PatchSampler:
         self,
         examples: Sequence[Example],
         *,
-        side: int,
+        side: int | tuple[int, ...],
         batch: int,
         percentiles: tuple[float, float],
         augment: AugmentConfig,
         weights: WeightSettings,
         diameter: float | None = None,
+        spacing: Sequence[float] | None = None,
         seed: int = 0,
     ) -> None:
         sources = [
@@ -172,7 +177,8 @@ class PatchSampler:
         counts = [len(source.recent) for source in sources]
         self._places = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
         self._background = 1.0
-        self._side = side
+        self._shape = (side, side) if isinstance(side, int) else side
+        self._spacing = spacing
         self._batch = batch
         self._augment = augment
         self._weights = weights
@@ -203,12 +209,17 @@ class PatchSampler:
 
     def _patch(self, source: _Source, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         generator = self._generator
-        center = self._center(source, pixels)
-        warp = draw_warp((self._side, self._side), self._augment, generator, zoom=source.zoom)
-        image = apply_warp(source.image, warp, center)
+        *slow, row, column = self._center(source, pixels)
+        y, x = float(row), float(column)
+        height, width = self._shape[-2:]
+        if slow:  # what is not turned keeps whole voxels: the middle of an even side is between two
+            y, x = y + 0.5 * (1 - height % 2), x + 0.5 * (1 - width % 2)
+        warp = draw_warp((height, width), self._augment, generator, zoom=source.zoom)
+        whole = source if not slow else self._planes(source, slow[0])
+        image = apply_warp(whole.image, warp, (y, x))
         image = apply_intensity(image, draw_intensity(self._augment, generator))
-        labels = apply_warp(source.labels, warp, center, nearest=True)[0]
-        mask = apply_warp(source.mask, warp, center, nearest=True)[0]
+        labels = apply_warp(whole.labels, warp, (y, x), nearest=True)[0]
+        mask = apply_warp(whole.mask, warp, (y, x), nearest=True)[0]
         warped = labels.numpy().astype(np.int32)
         if source.semantic:
             weight = self._class_weights[warped] * (mask.numpy() > 0)
@@ -217,7 +228,11 @@ class PatchSampler:
         classes = labels_to_classes(warped)
         settings = self._weights
         weight = touching_cell_weights(
-            warped, w0=settings.w0, sigma=settings.sigma, class_weights=settings.class_weights
+            warped,
+            w0=settings.w0,
+            sigma=settings.sigma,
+            class_weights=settings.class_weights,
+            spacing=self._spacing,
         )
         if not settings.on_cells:
             weight[classes > 0] = settings.class_weights[1] if settings.class_weights else 1.0
@@ -225,6 +240,15 @@ class PatchSampler:
         weight *= _with_gaps(mask.numpy() > 0, warped, classes)
         target = torch.from_numpy(classes.astype(np.int64))
         return image, target, torch.from_numpy(weight)
+
+    def _planes(self, source: _Source, z: int) -> _Source:
+        """Return the planes of a patch, mirrored beyond the volume, in half of them upside down."""
+        first = z - self._shape[0] // 2
+        planes = mirrored(first, first + self._shape[0], source.image.shape[1])
+        if self._augment.flip and self._random(2):
+            planes = planes[::-1].copy()
+        image, labels, mask = (a[:, planes] for a in (source.image, source.labels, source.mask))
+        return replace(source, image=image, labels=labels, mask=mask)
 
     def _weigh_classes(self) -> NDArray[np.float32]:
         """Let a class that is rare in what will be seen weigh more: by the root of its rarity."""
@@ -274,10 +298,10 @@ class PatchSampler:
         number = self._drawn(sizes * torch.from_numpy(interest[places[count:]]))
         return source, source.squares[number], int(places[count + number])
 
-    def _center(self, source: _Source, pixels: Tensor) -> tuple[float, float]:
-        y, x = pixels[self._random(len(pixels))].tolist()
-        jitter = max(1, round(self._side / source.zoom / 4))
-        return y + self._random(2 * jitter) - jitter, x + self._random(2 * jitter) - jitter
+    def _center(self, source: _Source, pixels: Tensor) -> list[int]:
+        center = pixels[self._random(len(pixels))].tolist()
+        jitters = [max(1, round(side / source.zoom / 4)) for side in self._shape]
+        return [at + self._random(2 * j) - j for at, j in zip(center, jitters, strict=True)]
 
     def _drawn(self, chances: Tensor) -> int:
         return int(torch.multinomial(chances, 1, generator=self._generator))
@@ -316,19 +340,22 @@ def _prepare(example: Example, percentiles: tuple[float, float], diameter: float
 
 
 def _parted(mask: NDArray[np.bool_], names: NDArray[np.int32]) -> list[NDArray[np.intp]]:
-    """Return row and column of the pixels of a mask, shape (n, 2), for each name."""
-    ys, xs = np.nonzero(mask)
-    order = np.argsort(names[ys, xs], kind="stable")
-    pixels = np.stack([ys[order], xs[order]], axis=1)
-    named = names[ys[order], xs[order]]
+    """Return where the pixels of a mask are, shape (n, axes), for each name."""
+    there = np.nonzero(mask)
+    order = np.argsort(names[there], kind="stable")
+    pixels = np.stack([at[order] for at in there], axis=1)
+    named = names[there][order]
     starts = np.flatnonzero(np.diff(named)) + 1
     return [part for part in np.split(pixels, starts) if len(part)]
 
 
 def _squares(shape: tuple[int, ...], side: int) -> NDArray[np.int32]:
-    """Number the squares of a plane."""
-    rows, columns = (np.arange(size, dtype=np.int32) // side for size in shape)
-    return rows[:, None] * (int(columns[-1]) + 1) + columns
+    """Number the squares of a plane, or the cubes of a volume."""
+    steps = np.ix_(*(np.arange(size, dtype=np.int32) // side for size in shape))
+    number: NDArray[np.int32] = steps[0]
+    for along in steps[1:]:
+        number = number * (along.max() + 1) + along
+    return number
 
 
 def _with_replay(chance: Tensor, replayed: Sequence[bool]) -> Tensor:
@@ -346,7 +373,7 @@ def _with_gaps(
 ) -> NDArray[np.bool_]:
     """Add opened gaps beside a checked object: which of the two gave way is chance."""
     checked_cells = np.where(checked, classes, 0)
-    beside = ndimage.binary_dilation(checked_cells, np.ones((3, 3), bool))
+    beside = ndimage.binary_dilation(checked_cells, np.ones(labels.ndim * (3,), bool))
     gaps: NDArray[np.bool_] = (labels > 0) & (classes == 0) & beside
     return checked | gaps
 

@@ -18,21 +18,25 @@ halo as mirrored image, as in the paper.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any  # images come in any real dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.architectures import ARCHITECTURES
+from napari_unet.core.architectures import ARCHITECTURES, unet_reach
 from napari_unet.core.config import ModelConfig
 
 __all__ = [
     "NetworkGeometry",
     "Tile",
+    "axis_spans",
     "halve_tile",
     "input_lengths",
+    "mirrored",
     "nearest_first",
+    "network_geometries",
     "network_geometry",
     "plan_sample",
     "plan_tiles",
@@ -95,11 +99,22 @@ class NetworkGeometry:
 
 
 def network_geometry(config: ModelConfig) -> NetworkGeometry:
-    """Return the geometry of the network that a config describes."""
+    """Return the geometry of the network that a config describes, along Y and X."""
     network = ARCHITECTURES[config.architecture]
     grid, reach = network.window * 2**config.depth, network.reach(config.depth)
     halo = reach if network.is_valid else _ceil(reach, grid)
     return NetworkGeometry(grid, halo, network.is_valid, network.window)
+
+
+def network_geometries(config: ModelConfig) -> tuple[NetworkGeometry, ...]:
+    """Return the geometry along each spatial axis; along Z it is that of fewer poolings."""
+    if not config.is_volumetric:
+        return 2 * (network_geometry(config),)
+    geometries = []
+    for strides in zip(*config.strides, strict=True):
+        grid = math.prod(strides)
+        geometries.append(NetworkGeometry(grid, _ceil(unet_reach(strides), grid), valid=False))
+    return tuple(geometries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +157,8 @@ def plan_tiles(
         Row and column where the user is looking; None is the middle of the image.
     """
     most = (max_tile, max_tile) if isinstance(max_tile, int) else max_tile
-    rows = _axis_spans(shape_yx[0], geometry, most[0])
-    columns = _axis_spans(shape_yx[1], geometry, most[1])
+    rows = axis_spans(shape_yx[0], geometry, most[0])
+    columns = axis_spans(shape_yx[1], geometry, most[1])
     tiles = [_tile(row, column, shape_yx, geometry) for row in rows for column in columns]
     return nearest_first(tiles, center or (shape_yx[0] / 2, shape_yx[1] / 2))
 
@@ -175,11 +190,12 @@ def halve_tile(tile: Tile, shape_yx: tuple[int, int], geometry: NetworkGeometry)
 
 def input_lengths(size: int, geometry: NetworkGeometry, max_tile: int) -> list[int]:
     """Return how many pixels the tiles along an axis of the image read."""
-    spans = (geometry.input_span(*out, size) for out in _axis_spans(size, geometry, max_tile))
+    spans = (geometry.input_span(*out, size) for out in axis_spans(size, geometry, max_tile))
     return [stop - start for start, stop in spans]
 
 
-def _axis_spans(size: int, geometry: NetworkGeometry, max_tile: int) -> list[tuple[int, int]]:
+def axis_spans(size: int, geometry: NetworkGeometry, max_tile: int) -> list[tuple[int, int]]:
+    """Part an axis among tiles of at most so many pixels; return where each begins and ends."""
     most = max(geometry.grid, max_tile // geometry.grid * geometry.grid)
     count = -(-size // most)
     step = _ceil(-(-size // count), geometry.grid)
@@ -228,16 +244,16 @@ def _sample_spans(size: int, geometry: NetworkGeometry) -> list[tuple[int, int]]
 
 def read_mirrored(image_cyx: NDArray[Any], tile: Tile) -> NDArray[Any]:
     """Return what a tile reads, (C, h, w): the image continued by mirroring at its borders."""
-    rows = _mirror(*tile.y_span, image_cyx.shape[1])
-    columns = _mirror(*tile.x_span, image_cyx.shape[2])
+    rows = mirrored(*tile.y_span, image_cyx.shape[1])
+    columns = mirrored(*tile.x_span, image_cyx.shape[2])
     inside = np.asarray(
         image_cyx[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     )
     return inside[:, (rows - rows.min())[:, None], columns - columns.min()]
 
 
-def _mirror(start: int, stop: int, size: int) -> NDArray[np.intp]:
-    """Indices into an axis, reflected at both ends without repeating the edge pixel."""
+def mirrored(start: int, stop: int, size: int) -> NDArray[np.intp]:
+    """Return indices into an axis, reflected at both ends without repeating the edge pixel."""
     index = np.arange(start, stop)
     if size == 1:
         return np.zeros_like(index)

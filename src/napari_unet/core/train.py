@@ -43,6 +43,7 @@ from napari_unet.core.watch import Watch, loss_on
 __all__ = [
     "TEACH_SETTINGS",
     "TRAIN_SETTINGS",
+    "VOLUME_SETTINGS",
     "finetune",
     "iter_finetune",
     "iter_train",
@@ -79,6 +80,12 @@ TRAIN_SETTINGS = TrainSettings(
         blur=1.0,
         shade=0.3,
     ),
+)
+
+# For volumes: patches as large as memory and patience allow, bent in the plane as much as those of
+# planes are against their size (chosen).
+VOLUME_SETTINGS = replace(
+    TRAIN_SETTINGS, patch=64, batch=2, augment=replace(TRAIN_SETTINGS.augment, elastic_sigma=2.5)
 )
 
 # For seconds of training on a laptop: many small steps. Measured by tests/benchmarks/teaching.py
@@ -164,7 +171,7 @@ def iter_train(
     InputError
         If the model to start from has another shape, or the run to resume other settings.
     """
-    settings = settings or TRAIN_SETTINGS
+    settings = settings or (VOLUME_SETTINGS if config.is_volumetric else TRAIN_SETTINGS)
     model = Model.fresh(config, seed=seed)
     model = replace(model, card=card or ModelCard("trained"))
     if start is not None:
@@ -260,7 +267,7 @@ def _continued(model: Model, start: Model) -> Model:
     """Give a fresh model the weights of another, and its history."""
     start.must_be_ours("trained")
     shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
-    for name in shape:
+    for name in (*shape, "strides"):
         new, old = getattr(model.config, name), getattr(start.config, name)
         if new != old:
             raise InputError(
@@ -331,6 +338,7 @@ def iter_finetune(
     """
     settings = settings or TEACH_SETTINGS
     model.must_be_ours("taught")
+    model.must_be_of_planes("taught yet")
     check_examples(model, examples)
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")

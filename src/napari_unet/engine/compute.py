@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any  # images come in any real dtype
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError, NapariUnetError
-from napari_unet.core.events import KeptAsideScore, TeachSummary, TileResult, TrainProgress
+from napari_unet.core.events import (
+    KeptAsideScore,
+    TeachSummary,
+    TileResult,
+    TrainProgress,
+    VolumeResult,
+)
 from napari_unet.core.example import Example
 from napari_unet.core.library import find_model
 from napari_unet.core.rescale import to_model_size
@@ -28,6 +34,7 @@ from napari_unet.engine.tasks import (
     ProbeTask,
     SegmentDone,
     SegmentTask,
+    SegmentVolumeTask,
     TeachDone,
     TeachTask,
     Wishes,
@@ -49,6 +56,7 @@ __all__ = [
     "probe",
     "saved",
     "segment",
+    "segment_volume",
     "sized",
     "teach",
     "to_teach",
@@ -138,6 +146,36 @@ def segment(
         for tile in tiles:
             yield tile.quantised()
             if tile.index + 1 < tile.count:
+                _stop_if(cancelled)
+    finally:
+        give_back_gpu_memory()
+    seconds = time.monotonic() - start
+    return SegmentDone(seconds, info.device, info.precision, tuple(notes))
+
+
+def segment_volume(
+    task: SegmentVolumeTask, cancelled: Cancelled
+) -> Generator[VolumeResult, None, SegmentDone]:
+    """Yield quantised tiles; see `SegmentVolumeTask`."""
+    from napari_unet.core.predict_volume import predict_volume_tiles
+
+    start = time.monotonic()
+    info = _device_info(task.device, task.precision)
+    model = cached_model(task.model)
+    notes: list[str] = []
+    tiles = predict_volume_tiles(
+        task.image,
+        model,
+        device=task.device,
+        precision=info.precision,
+        quick=True,
+        tell=notes.append,
+    )
+    try:
+        _stop_if(cancelled)
+        for tile in tiles:
+            yield tile.quantised()
+            if tile.done < tile.count:
                 _stop_if(cancelled)
     finally:
         give_back_gpu_memory()

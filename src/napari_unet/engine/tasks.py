@@ -14,7 +14,13 @@ from typing import Any, ClassVar, Protocol, TypeVar  # Any: images come in any r
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.events import KeptAsideScore, TeachSummary, TileResult, TrainProgress
+from napari_unet.core.events import (
+    KeptAsideScore,
+    TeachSummary,
+    TileResult,
+    TrainProgress,
+    VolumeResult,
+)
 from napari_unet.core.example import Example
 from napari_unet.engine.errors import as_sentence
 
@@ -29,6 +35,7 @@ __all__ = [
     "ProbeTask",
     "SegmentDone",
     "SegmentTask",
+    "SegmentVolumeTask",
     "Task",
     "TeachDone",
     "TeachTask",
@@ -170,6 +177,37 @@ class SegmentTask:
         from napari_unet.engine.compute import segment  # weight: runs torch
 
         return segment(self, cancelled)
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentVolumeTask:
+    """Segment one volume with a model of volumes.
+
+    The events are `VolumeResult` with uint8 probabilities. Cancelled, it raises
+    `JobCancelledError` between two tiles; the tiles before stay true.
+
+    Attributes
+    ----------
+    image : ndarray, shape (C, Z, Y, X)
+        Any real dtype; leave it unchanged until the job is done.
+    model : str
+        Name or path.
+    device, precision : str
+        See `napari_unet.core.device`.
+    """
+
+    grace_s: ClassVar[float] = 5.0
+
+    image: NDArray[Any]
+    model: str
+    device: str = "auto"
+    precision: str = "auto"
+
+    def run(self, cancelled: Cancelled) -> Generator[VolumeResult, None, SegmentDone]:
+        """Yield tiles."""
+        from napari_unet.engine.compute import segment_volume  # weight: runs torch
+
+        return segment_volume(self, cancelled)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any  # what tifffile reads of ImageJ is a loose dict
 from xml.etree import ElementTree
@@ -11,7 +12,10 @@ import tifffile
 
 from napari_unet.formats.images import TIFF_SUFFIXES
 
-__all__ = ["read_spacing"]
+__all__ = ["are_unlike", "plane_distance", "read_spacing"]
+
+# Volumes whose planes lie this much farther apart than those of others are another kind (chosen).
+MOST_UNLIKE = 1.5
 
 # Micrometres in what ImageJ and OME call their units.
 MICROMETRES = {
@@ -47,6 +51,16 @@ def read_spacing(path: str | Path) -> dict[str, float] | None:
         return None
     usable = all(math.isfinite(step) and step > 0 for step in found.values())
     return found if usable and {"Y", "X"} <= set(found) else None
+
+
+def plane_distance(steps: Mapping[str, float]) -> float:
+    """Return how many pixels planes lie apart, of the sizes along Z, Y and X."""
+    return steps["Z"] / math.sqrt(steps["Y"] * steps["X"])
+
+
+def are_unlike(one: float, other: float) -> bool:
+    """Whether two distances of planes are those of volumes of another kind."""
+    return max(one, other) > MOST_UNLIKE * min(one, other)
 
 
 def _of_ome(text: str | None) -> dict[str, float]:

@@ -84,6 +84,22 @@ class Image:
         """Yield the place of each plane."""
         return itertools.product(*map(range, self.stack_shape))
 
+    def read_volume(self, place: Place) -> NDArray[Any]:
+        """Return one volume as (C, Z, Y, X): Z is the last axis that is not C, Y or X.
+
+        Parameters
+        ----------
+        place : tuple of int
+            One index for each axis of the stack but Z.
+
+        Raises
+        ------
+        InputError
+            If the values cannot be read.
+        """
+        planes = range(self.stack_shape[-1])
+        return np.stack([self.read_plane((*place, z)) for z in planes], axis=1)
+
     def read_plane(self, place: Place) -> NDArray[Any]:
         """Return one plane as (C, Y, X) with the chosen channels; slow where it is lazy.
 

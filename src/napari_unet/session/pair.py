@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any  # labels may be any integer dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, check_objects, keep_checked, uncheck_objects
+from napari_unet.core.checked import (
+    Box,
+    check_objects,
+    keep_checked,
+    keep_checked_through,
+    uncheck_objects,
+)
 from napari_unet.core.edit import joined_box
-from napari_unet.core.events import TileResult
+from napari_unet.core.events import TileResult, VolumeResult
 from napari_unet.core.example import Example
-from napari_unet.core.instances import PlaneObjects
+from napari_unet.core.instances import PlaneObjects, volume_to_labels
 from napari_unet.core.object_index import grow_near
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
@@ -35,6 +42,14 @@ SMALL = 2**24
 
 # Pixels of a plane of which is kept what sliders leave as it was: 20 bytes each (chosen: 0.7 GB).
 MOST_KEPT = 2**25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Volume:
+    """What a model of volumes said, (Z, Y, X); the pair has views of its planes."""
+
+    foreground: NDArray[np.uint8]
+    spacing: tuple[float, ...]
 
 
 class Pair(Edited):
@@ -70,6 +85,7 @@ class Pair(Edited):
         self._plane_shape: dict[Place, tuple[int, int]] = {}  # of what the network sees
         self._tiles = 0  # that have come
         self._objects: tuple[int, PlaneObjects] | None = None  # of the last proposal
+        self._volumes: dict[Place, _Volume] = {}  # by their place: without that along Z
         self.remade_by: Hashable = "Segment"
         """Labels that are made of probabilities with an equal one are one step of undo.
 
@@ -184,6 +200,7 @@ class Pair(Edited):
         What was found before stays until it is found anew.
         """
         self.used_diameter = diameter
+        self._volumes.pop(place[:-1], None)  # its planes are no longer of one piece
         old = self.probability.get(place)
         self._plane_shape[place] = shape_yx
         if old is not None and old.shape != shape_yx:
@@ -203,6 +220,52 @@ class Pair(Edited):
         height, width = background.shape
         plane[tile.y : tile.y + height, tile.x : tile.x + width] = 255 - background
         self._tiles += 1  # afterwards: whoever reads meanwhile will have read too early
+
+    def begin_volume(self, place: Place, spacing: Sequence[float]) -> None:
+        """Make room for the tiles of a volume; what was found before stays until it is found anew.
+
+        Parameters
+        ----------
+        place : tuple of int
+            As of its planes, without the last index, which is that along Z.
+        spacing : sequence of float
+            How far voxels lie apart along Z, Y and X for the model, in pixels of a plane.
+        """
+        self.used_diameter = None
+        shape = (self.image.stack_shape[-1], *self.image.plane_shape)
+        known = self._volumes.get(place)
+        foreground = np.zeros(shape, np.uint8) if known is None else known.foreground
+        self._volumes[place] = _Volume(foreground, tuple(spacing))
+        for z, plane in enumerate(foreground):
+            self.probability[*place, z] = plane
+
+    def place_part(self, place: Place, part: VolumeResult) -> None:
+        """Put the foreground probability of a tile of a volume where it belongs."""
+        self._volumes[place].foreground[part.place] = 255 - part.quantised().probability[0]
+
+    def volume_of(self, place: Place) -> Place | None:
+        """Return the place of the volume that a plane was segmented with; None if alone."""
+        return place[:-1] if place and place[:-1] in self._volumes else None
+
+    def propose_volume(self, volume: Place, settings: ObjectSettings) -> dict[Place, Proposal]:
+        """Make labels through all planes of a volume, as `propose` does; for a second thread."""
+        with self._lock:
+            edits, above, made_at = self.edits, self._in_users_hands, self.ledger.changes
+            current, checked = self.ledger.labels[volume].copy(), self.checked[volume] != 0
+        found = self._volumes[volume]
+        predicted = volume_to_labels(
+            found.foreground,
+            threshold=settings.threshold,
+            min_size=USUAL_MIN_SIZE if settings.min_size is None else settings.min_size,
+            split=settings.split,
+            spacing=found.spacing,
+        )
+        if above or checked.any():
+            predicted = keep_checked_through(current, predicted, checked, above=above)
+        return {
+            (*volume, z): proposal_of(current[z], plane, edits, made_at, checked[z])
+            for z, plane in enumerate(predicted)
+        }
 
     def propose(self, place: Place, settings: ObjectSettings) -> Proposal:
         """Make labels of a plane's probabilities around what is checked; for a second thread.

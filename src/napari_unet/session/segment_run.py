@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.core.events import TileResult
 from napari_unet.engine.runner import Job, Runner
-from napari_unet.engine.tasks import PlaneSize, SegmentDone, SegmentTask
+from napari_unet.engine.tasks import PlaneSize, SegmentDone, SegmentTask, Task
 from napari_unet.session.image import Place
 from napari_unet.session.object_size import SizeKey, size_text
 from napari_unet.session.pair import Pair
@@ -44,6 +44,7 @@ class SegmentRun:
     """
 
     WHAT = "Segment"  # as the button is called
+    PART = "slice"  # what is segmented in one piece
 
     def __init__(
         self,
@@ -93,7 +94,7 @@ class SegmentRun:
     def text(self) -> str:
         """What is being done, for the line under the progress bar."""
         done, count = self._tile
-        plane = f"slice {self._begun} of {self._planes}, " if self._planes > 1 else ""
+        plane = f"{self.PART} {self._begun} of {self._planes}, " if self._planes > 1 else ""
         if not count:
             return plane + self._before_tiles()
         left = self._seconds_left()
@@ -186,11 +187,18 @@ class SegmentRun:
         for event in job.poll():
             if isinstance(event, PlaneSize):
                 self._take_size(self._place, event)
-            elif isinstance(event, TileResult):
-                self.pair.place_tile(self._place, event)
-                self._tile = (event.index + 1, event.count)
-                any_came = self._any_tile_came = True
+            else:
+                any_came |= self._take_tile(self._place, event)
+        self._any_tile_came |= any_came
         return any_came
+
+    def _take_tile(self, place: Place, event: object) -> bool:
+        """Put a tile where it belongs; whether it was one."""
+        if not isinstance(event, TileResult):
+            return False
+        self.pair.place_tile(place, event)
+        self._tile = (event.index + 1, event.count)
+        return True
 
     def _take_size(self, place: Place, size: PlaneSize) -> None:
         self.pair.made_by = self.model
@@ -208,7 +216,14 @@ class SegmentRun:
             return
         self._place = self._waiting.pop(0)
         self._begun += 1
-        self._reading = self._reader.submit(self.pair.image.read_plane, self._place)
+        self._reading = self._reader.submit(self._read, self._place)
+
+    def _read(self, place: Place) -> NDArray[Any]:
+        """Read what is segmented in one piece, on the reader's thread."""
+        return self.pair.image.read_plane(place)
+
+    def _task(self, image: NDArray[Any]) -> Task[SegmentDone]:
+        return SegmentTask(image, self.model, center=self._center, diameter=self._diameter)
 
     def _send(self) -> None:
         assert self._reading is not None
@@ -216,10 +231,7 @@ class SegmentRun:
         if self.cancelled:
             self.finished = True
             return
-        task = SegmentTask(
-            reading.result(), self.model, center=self._center, diameter=self._diameter
-        )
-        self._job = self._runner.submit(task)
+        self._job = self._runner.submit(self._task(reading.result()))
 
     def _seconds_left(self) -> float:
         if self.fraction <= 0:

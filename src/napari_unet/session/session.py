@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -30,8 +31,12 @@ from napari_unet.session.segment_run import SegmentRun
 from napari_unet.session.sentences import error_sentence
 from napari_unet.session.teach_run import Curve, TeachRun
 from napari_unet.session.versions import Versions
+from napari_unet.session.volume_run import VolumeRun
 
 __all__ = ["Session"]
+
+# Labels of a volume are written for so long at a time, then the viewer draws (chosen).
+WRITE_S = 0.01
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -64,7 +69,8 @@ class Session(ModelShelf):
         super().__init__()
         self._runner = PreferredRunner(runner or ProcessRunner())
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
-        self._maker: LabelMaker[tuple[Pair, Place, Proposal]] = LabelMaker()
+        self._maker: LabelMaker[tuple[Pair, dict[Place, Proposal]]] = LabelMaker()
+        self._to_write: dict[tuple[int, Place], tuple[Pair, Proposal]] = {}
         self._run: SegmentRun | MeasureRun | ImportRun | TeachRun | LiveRun | None = None
         self._probe: Job[DeviceInfo] | None = None
         self._then: tuple[Pair, list[Place]] | None = None
@@ -159,8 +165,13 @@ class Session(ModelShelf):
         self._segmented += 1
         pair.remade_by = "Segment", self._segmented
         key = self.size_key(pair.image)
+        config = self.model[0]
         model = self.versions.current.model if model is None else model
-        self._run = SegmentRun(self._runner, self._reader, pair, model, key, places, center)
+        where = self._runner, self._reader, pair, model
+        if config.is_volumetric:
+            self._run = VolumeRun(*where, places, config.spacing)
+        else:
+            self._run = SegmentRun(*where, key, places, center)
         self._started("starting")
 
     def look_at(self, pair: Pair, place: Place, center: tuple[float, float]) -> None:
@@ -307,13 +318,15 @@ class Session(ModelShelf):
         self.guarded(self._pump_run, ends_run=True)
         for error in self._maker.take_errors():
             self._failed(error)
-        for _, (pair, place, proposal) in self._maker.take():
-            self.guarded(partial(self._write_labels, pair, place, proposal))
+        for _, (pair, proposals) in self._maker.take():
+            for place, proposal in proposals.items():
+                self._to_write[id(pair), place] = pair, proposal
+        self._write_some()
 
     @property
     def settled(self) -> bool:
         """Whether nothing runs and all labels are written."""
-        return self._run is None and not self._maker.busy
+        return self._run is None and not self._maker.busy and not self._to_write
 
     def guarded(self, step: Callable[[], None], *, ends_run: bool = False) -> None:
         """Do a step; what goes wrong is said in one sentence, and the rest goes on.
@@ -370,7 +383,9 @@ class Session(ModelShelf):
         place = run.pump()
         if run.take_news_of_size():
             self.size_changed.emit()
-        if place is not None:
+        if place is not None and isinstance(run, VolumeRun):
+            self._request_volume(run.pair, place)
+        elif place is not None:
             self._request_labels(run.pair, place)
         if run.take_news_of_progress():
             self.progress.emit(run.fraction, run.text)
@@ -449,15 +464,41 @@ class Session(ModelShelf):
             self._after_teaching = True  # its sentence stays to be read
 
     def _request_labels(self, pair: Pair, place: Place, *, first: bool = False) -> None:
+        volume = pair.volume_of(place)
+        if volume is not None:
+            self._request_volume(pair, volume)
+            return
+        settings = self._object_settings(pair)
+
+        def work() -> tuple[Pair, dict[Place, Proposal]]:
+            return pair, {place: pair.propose(place, settings)}
+
+        self._maker.request((id(pair), place), work, first=first)
+
+    def _request_volume(self, pair: Pair, volume: Place) -> None:
+        settings = self._object_settings(pair)
+
+        def work() -> tuple[Pair, dict[Place, Proposal]]:
+            return pair, pair.propose_volume(volume, settings)
+
+        self._maker.request((id(pair), "volume", volume), work)
+
+    def _object_settings(self, pair: Pair) -> ObjectSettings:
         live = self._run.saved if isinstance(self._run, LiveRun) else ""
         settings = replace(self.settings, score=self.object_score(live or pair.made_by))
         if settings.min_size is None:
             settings = replace(settings, min_size=self.usual_min_size(pair))
+        return settings
 
-        def work() -> tuple[Pair, Place, Proposal]:
-            return pair, place, pair.propose(place, settings)
-
-        self._maker.request((id(pair), place), work, first=first)
+    def _write_some(self) -> None:
+        """Write labels that are made: of a volume a few planes at a time, the viewer goes on."""
+        end = time.monotonic() + WRITE_S
+        while self._to_write:
+            key = next(iter(self._to_write))
+            pair, proposal = self._to_write.pop(key)
+            self.guarded(partial(self._write_labels, pair, key[1], proposal))
+            if pair.volume_of(key[1]) is not None and time.monotonic() > end:
+                return
 
     def _write_labels(self, pair: Pair, place: Place, proposal: Proposal) -> None:
         if pair.accept(place, proposal):

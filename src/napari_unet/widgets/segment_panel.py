@@ -174,10 +174,17 @@ class SegmentPanel(Panel):
         layer = workspace.chosen
         is_stack = False
         if layer is not None and not self._header.reason():
-            is_stack = len(workspace.image().stack_shape) > 0
+            # A model of volumes segments all slices of one in one go.
+            is_stack = len(workspace.image().stack_shape) > self._is_of_volumes()
         self.scope.visible = is_stack
         if not busy:
             self.note.say("")
+
+    def _is_of_volumes(self) -> bool:
+        try:
+            return self._bench.session.model[0].is_volumetric
+        except NapariUnetError:
+            return False  # the header says so
 
     def _show_progress(self, fraction: float, text: str) -> None:
         is_mine = self._bench.session.busy in MINE

@@ -1,4 +1,4 @@
-"""What every architecture must do, whichever it is."""
+"""What every architecture of planes must do, whichever it is; that of volumes: test_unet_3d.py."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_unet.core.architectures import ARCHITECTURES, NORMS
+from napari_unet.core.architectures import ARCHITECTURES, NORMS, OF_PLANES
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.classes import with_classes
 from napari_unet.core.config import ModelConfig
@@ -31,7 +31,7 @@ SETTINGS = TrainSettings(
 )
 CENTERS = [(14, 14), (14, 46), (32, 30), (48, 14), (48, 48)]
 
-every_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
+every_architecture = pytest.mark.parametrize("architecture", OF_PLANES)
 
 
 @pytest.fixture(autouse=True)

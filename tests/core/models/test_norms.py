@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_unet.core.architectures import ARCHITECTURES
+from napari_unet.core.architectures import OF_PLANES
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.model_file import Model, load_model
@@ -50,7 +50,7 @@ def uneven(shape, seed=0):
     ("norm", "kind"),
     [("batch", nn.BatchNorm2d), ("group", nn.GroupNorm), ("instance", nn.GroupNorm)],
 )
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OF_PLANES)
 def test_every_network_takes_every_norm(architecture, norm, kind):
     modules = list(a_model(norm, architecture).network.modules())
     all_norms = (nn.BatchNorm2d, nn.GroupNorm)
@@ -61,7 +61,7 @@ def test_every_network_takes_every_norm(architecture, norm, kind):
         assert all(module.num_groups == module.num_channels for module in norms)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OF_PLANES)
 def test_without_a_norm_convolutions_have_biases(architecture):
     modules = list(a_model("none", architecture).network.modules())
     assert not any(isinstance(module, nn.BatchNorm2d | nn.GroupNorm) for module in modules)
@@ -93,7 +93,7 @@ def test_measured_on_an_image_it_is_group_norm_and_then_holds(groups, channels):
 
 
 @pytest.mark.parametrize("norm", MEASURING)
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", OF_PLANES)
 @pytest.mark.parametrize("shape", [(45, 70), (20, 700)])
 def test_tiled_equals_untiled(architecture, norm, shape):
     """The second image is longer than what is measured whole."""

@@ -99,8 +99,9 @@ def apply_warp(
 
     Parameters
     ----------
-    array : Tensor of float, shape (C, H, W)
-        Image, or labels or mask with ``nearest=True``. Labels up to 2**24 stay exact.
+    array : Tensor of float, shape (C, H, W) or (C, D, H, W)
+        Image, or labels or mask with ``nearest=True``. Labels up to 2**24 stay exact. The planes
+        of a volume are warped alike.
     warp : Warp
         Drawn by `draw_warp`.
     center_yx : tuple of float
@@ -108,19 +109,20 @@ def apply_warp(
 
     Returns
     -------
-    Tensor, shape (C, h, w)
+    Tensor, shape (C, h, w) or (C, D, h, w)
     """
-    height, width = array.shape[1:]
+    height, width = array.shape[-2:]
     offset = warp.offset_yx.to(array.device)
     y = (offset[0] + center_yx[0] + 0.5) * (2 / height) - 1
     x = (offset[1] + center_yx[1] + 0.5) * (2 / width) - 1
-    return F.grid_sample(
-        array[None],
+    patch = F.grid_sample(
+        array.reshape(1, -1, height, width),
         torch.stack([x, y], dim=-1)[None],
         mode="nearest" if nearest else "bilinear",
         padding_mode="reflection",
         align_corners=False,
-    )[0]
+    )
+    return patch.reshape(*array.shape[:-2], *patch.shape[-2:])
 
 
 def _uniform(generator: torch.Generator) -> float:

@@ -71,14 +71,17 @@ def _draw_amount(largest: float, generator: torch.Generator) -> float:
 
 
 def apply_intensity(image: Tensor, drawn: Intensity) -> Tensor:
-    """Return a varied copy of a normalised patch, float32 (C, h, w)."""
+    """Return a varied copy of a normalised patch, float32 (C, h, w) or (C, d, h, w).
+
+    The planes of a volume are lit, blurred and so on alike.
+    """
     noise_from = torch.Generator(device=image.device).manual_seed(drawn.seed)
     if drawn.shade > 0:
         image = image * _shade(image, drawn.shade, noise_from)
     # Gamma bends intensities between 0 and 1; what lies outside keeps its place.
     inside = image.clamp(0, 1)
     image = image + inside**drawn.gamma - inside
-    mean = image.mean(dim=(1, 2), keepdim=True)
+    mean = image.mean(dim=tuple(range(1, image.ndim)), keepdim=True)
     image = (image - mean) * drawn.contrast + mean + drawn.brightness
     if drawn.blur > 0.2:  # narrower ones change nothing
         image = gaussian_blur(image, drawn.blur)
@@ -102,11 +105,11 @@ def _without_channels(image: Tensor, part: float, generator: torch.Generator) ->
     drawn = torch.rand(len(image), generator=generator, device=image.device)
     gone = drawn < part
     gone[drawn.argmax()] = False
-    return torch.where(gone[:, None, None], 0.0, image)
+    return torch.where(gone.view(-1, *[1] * (image.ndim - 1)), 0.0, image)
 
 
 def _shade(image: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
     """Return a smooth factor (1, h, w): uneven light and vignetting."""
     coarse = torch.randn(1, 1, 3, 3, generator=generator, device=image.device)
-    fine = F.interpolate(coarse, size=image.shape[1:], mode="bicubic", align_corners=True)
+    fine = F.interpolate(coarse, size=image.shape[-2:], mode="bicubic", align_corners=True)
     return (sigma * fine[0]).exp()

@@ -21,7 +21,7 @@ from napari_unet.core.losses.regions import dice_loss, generalised_dice_loss, tv
 
 __all__ = ["FUNCTIONS", "PixelLoss", "loss_of"]
 
-# From logits (B, C, H, W), target (B, H, W) and weight (B, H, W) to a scalar.
+# From logits (B, C, H, W), target (B, H, W) and weight (B, H, W) to a scalar; or of volumes.
 PixelLoss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 # The function of each name of `napari_unet.core.loss_config`.

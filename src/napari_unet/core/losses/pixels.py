@@ -20,11 +20,11 @@ def weighted_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Te
 
     Parameters
     ----------
-    logits : Tensor of float, shape (B, C, H, W)
+    logits : Tensor of float, shape (B, C, H, W), of volumes (B, C, D, H, W)
         Network output before the softmax.
-    target : Tensor of int64, shape (B, H, W)
+    target : Tensor of int64, shape (B, H, W) or (B, D, H, W)
         Class of each pixel.
-    weight : Tensor of float, shape (B, H, W)
+    weight : Tensor of float, shape (B, H, W) or (B, D, H, W)
         Weight of each pixel; 0 where nothing is known.
 
     Returns
@@ -49,8 +49,9 @@ def balanced_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Te
     """
     loss = F.cross_entropy(logits.float(), target, reduction="none") * weight
     member = F.one_hot(target, logits.shape[1])
-    weights = (weight.unsqueeze(-1) * member).sum(dim=(0, 1, 2))
-    losses = (loss.unsqueeze(-1) * member).sum(dim=(0, 1, 2))
+    every_pixel = tuple(range(target.ndim))
+    weights = (weight.unsqueeze(-1) * member).sum(dim=every_pixel)
+    losses = (loss.unsqueeze(-1) * member).sum(dim=every_pixel)
     occurs = weights > 0
     means = losses / torch.where(occurs, weights, 1.0)
     return means.sum() / occurs.sum().clamp(min=1)

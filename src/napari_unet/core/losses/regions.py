@@ -90,7 +90,7 @@ class _Sums:
 def _sums(logits: Tensor, target: Tensor, weight: Tensor) -> _Sums:
     probability = logits.float().softmax(dim=1)
     member = F.one_hot(target, logits.shape[1]).movedim(-1, 1) * weight.unsqueeze(1)
-    every_pixel = (0, 2, 3)
+    every_pixel = (0, *range(2, logits.ndim))
     return _Sums(
         (probability * member).sum(dim=every_pixel),
         (probability * weight.unsqueeze(1)).sum(dim=every_pixel),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from napari_unet.core.models.norms import normalization
 
 __all__ = [
+    "Strides",
     "contract",
     "contracting_path",
     "conv_block",
@@ -22,6 +24,10 @@ __all__ = [
 ]
 
 Block = Callable[[int, int], nn.Module]
+
+
+Strides = tuple[int, ...]
+"""By how much a pooling divides each spatial axis, slowest first."""
 
 
 def conv_block(
@@ -47,10 +53,15 @@ def conv_layers(
     groups: int = 1,
     dilation: int = 1,
     valid: bool = False,
+    axes: int = 2,
 ) -> list[nn.Module]:
-    """Return one convolution, its norm and ReLU; a norm takes the place of the bias."""
+    """Return one convolution, its norm and ReLU; a norm takes the place of the bias.
+
+    With three `axes` it is one of volumes.
+    """
+    convolution = nn.Conv2d if axes == 2 else nn.Conv3d
     return [
-        nn.Conv2d(
+        convolution(
             in_channels,
             out_channels,
             kernel,
@@ -59,7 +70,7 @@ def conv_layers(
             groups=groups,
             bias=norm == "none",
         ),
-        *normalization(norm, out_channels),
+        *normalization(norm, out_channels, axes=axes),
         nn.ReLU(inplace=True),
     ]
 
@@ -70,15 +81,20 @@ def contracting_path(in_channels: int, channels: Sequence[int], block: Block) ->
     return nn.ModuleList(block(i, o) for i, o in zip(inputs, channels, strict=True))
 
 
-def contract(down: nn.ModuleList, features: Tensor, dropout: nn.Dropout) -> list[Tensor]:
-    """Return what each level makes of an image, poolings 2x2 between them.
+def contract(
+    down: nn.ModuleList,
+    features: Tensor,
+    dropout: nn.Dropout,
+    strides: Sequence[Strides] | None = None,
+) -> list[Tensor]:
+    """Return what each level makes of an image, poolings between them, 2x2 if none are named.
 
     Dropout acts on the two deepest levels, as in the network that Ronneberger et al. released.
     """
     levels: list[Tensor] = []
     for level, block in enumerate(down):
         if level:
-            features = nn.functional.max_pool2d(features, 2)
+            features = _pooled(features, (2, 2) if strides is None else strides[level - 1])
         features = block(features)
         if level >= len(down) - 2:
             features = dropout(features)
@@ -86,9 +102,19 @@ def contract(down: nn.ModuleList, features: Tensor, dropout: nn.Dropout) -> list
     return levels
 
 
-def up_convolution(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
-    """Return the up-convolution 2x2 of stride 2."""
-    return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
+def _pooled(features: Tensor, strides: Strides) -> Tensor:
+    pool = nn.functional.max_pool2d if len(strides) == 2 else nn.functional.max_pool3d
+    return pool(features, strides)
+
+
+def up_convolution(
+    in_channels: int, out_channels: int, strides: Strides = (2, 2)
+) -> nn.ConvTranspose2d | nn.ConvTranspose3d:
+    """Return the up-convolution that undoes a pooling: 2x2 of stride 2."""
+    if len(strides) == 2:
+        return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
+    z, y, x = strides
+    return nn.ConvTranspose3d(in_channels, out_channels, kernel_size=(z, y, x), stride=(z, y, x))
 
 
 def enlarged(features: Tensor, scale: int) -> Tensor:
@@ -108,11 +134,11 @@ def initialize(network: nn.Module, generator: torch.Generator | None = None) -> 
             with torch.no_grad():
                 module.weight.normal_(0.0, module.in_features**-0.5, generator=generator)
                 module.bias.zero_()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
             # The fan-in of an up-convolution 2x2 of stride 2 is one weight an input channel.
             fan_in = module.in_channels // module.groups
-            if isinstance(module, nn.Conv2d):
-                fan_in *= module.kernel_size[0] * module.kernel_size[1]
+            if isinstance(module, nn.Conv2d | nn.Conv3d):
+                fan_in *= math.prod(module.kernel_size)
             with torch.no_grad():
                 module.weight.normal_(0.0, (2.0 / fan_in) ** 0.5, generator=generator)
                 if module.bias is not None:
@@ -125,7 +151,9 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
         if isinstance(module, nn.Sequential):
             for index in range(len(module) - 1):
                 first, second = module[index], module[index + 1]
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    module[index] = fuse_conv_bn_eval(first.eval(), second.eval())
+                is_convolution = isinstance(first, nn.Conv2d | nn.Conv3d)
+                if is_convolution and isinstance(second, nn.BatchNorm2d | nn.BatchNorm3d):
+                    fused = fuse_conv_bn_eval(first.eval(), second.eval())  # type: ignore[type-var]
+                    module[index] = fused
                     module[index + 1] = nn.Identity()
     return network

@@ -19,6 +19,7 @@ from napari_unet.core.models.segnet import SegNet
 from napari_unet.core.models.transformer_unet import TransformerUNet
 from napari_unet.core.models.unet import UNet
 from napari_unet.core.models.unet_3_plus import UNet3Plus
+from napari_unet.core.models.unet_3d import UNet3D
 from napari_unet.core.models.unet_plus_plus import UNetPlusPlus
 
 __all__ = ["NETWORKS", "build_network"]
@@ -33,6 +34,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "resunet": ResUNet,
     "unet-light": LightUNet,
     "unet-transformer": TransformerUNet,
+    "unet-3d": UNet3D,
     "fcn-8s": FCN8s,
     "segnet": SegNet,
     "deeplabv3+": DeepLabV3Plus,
@@ -49,6 +51,7 @@ def build_network(config: ModelConfig, generator: torch.Generator | None = None)
     generator : torch.Generator, optional
         Source of the initial weights; the same seed gives the same weights.
     """
+    of_volumes = {"strides": config.strides} if config.is_volumetric else {}
     network = NETWORKS[config.architecture](
         config.in_channels,
         len(config.classes),
@@ -57,6 +60,7 @@ def build_network(config: ModelConfig, generator: torch.Generator | None = None)
         dropout=config.dropout,
         compress=config.compress,
         norm=config.network_norm,
+        **of_volumes,
     )
     initialize(network, generator)
     return network

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,36 +11,45 @@ from torch import Tensor, nn
 __all__ = ["Box", "Network", "compressed"]
 
 
-@dataclass(frozen=True, slots=True)
 class Box:
-    """Rows and columns of a map of features, ``top:bottom, left:right``."""
+    """A part of a map of features: rows and columns, of a volume planes before them.
 
-    top: int
-    left: int
-    bottom: int
-    right: int
+    Parameters
+    ----------
+    *corners : int
+        Where it begins along each axis, and then where it ends: ``top, left, bottom, right``.
+    """
+
+    def __init__(self, *corners: int) -> None:
+        axes = len(corners) // 2
+        self.start, self.stop = corners[:axes], corners[axes:]
+
+    def __repr__(self) -> str:
+        return f"Box{(*self.start, *self.stop)}"
 
     def cut(self, features: Tensor) -> Tensor:
-        """Return the view of (B, C, H, W) that lies in the box."""
-        return features[:, :, self.top : self.bottom, self.left : self.right]
+        """Return the view of (B, C, [D,] H, W) that lies in the box."""
+        sides = [slice(a, b) for a, b in zip(self.start, self.stop, strict=True)]
+        return features[(slice(None), slice(None), *sides)]
 
     def within(self, other: Box) -> Box:
         """Return the same box, counted from the corner of another one."""
-        y, x = other.top, other.left
-        return Box(self.top - y, self.left - x, self.bottom - y, self.right - x)
+        corners = (*self.start, *self.stop)
+        return Box(*(c - o for c, o in zip(corners, 2 * other.start, strict=True)))
 
-    def grown(self, by: int, size_yx: tuple[int, int]) -> Box:
-        """Return it larger on each side, even numbers, within a map of an even size."""
-        return Box(
-            max(0, (self.top - by) // 2 * 2),
-            max(0, (self.left - by) // 2 * 2),
-            min(size_yx[0], -(-(self.bottom + by) // 2) * 2),
-            min(size_yx[1], -(-(self.right + by) // 2) * 2),
+    def grown(self, by: int, size: Sequence[int], strides: Sequence[int]) -> Box:
+        """Return it larger on each side, multiples of the strides, within a map of such a size."""
+        starts = (max(0, (a - by) // s * s) for a, s in zip(self.start, strides, strict=True))
+        stops = (
+            min(most, -(-(b + by) // s) * s)
+            for b, s, most in zip(self.stop, strides, size, strict=True)
         )
+        return Box(*starts, *stops)
 
-    def halved(self) -> Box:
-        """Return the box on the next coarser level; its numbers are even."""
-        return Box(self.top // 2, self.left // 2, self.bottom // 2, self.right // 2)
+    def pooled(self, strides: Sequence[int]) -> Box:
+        """Return the box on the next coarser level; its numbers are multiples of the strides."""
+        corners = (*self.start, *self.stop)
+        return Box(*(c // s for c, s in zip(corners, 2 * tuple(strides), strict=True)))
 
 
 class Network(nn.Module):
@@ -52,7 +61,7 @@ class Network(nn.Module):
     ----------
     down : nn.ModuleList
         The levels of the contracting path, from the image on: what `TrainSettings.frozen` counts.
-    head : nn.Conv2d
+    head : nn.Conv2d or nn.Conv3d
         Makes the output; it has a row for each class.
     side_heads : nn.ModuleList of nn.Conv2d
         Others that have a row for each class; empty for most.
@@ -61,7 +70,7 @@ class Network(nn.Module):
     """
 
     down: nn.ModuleList
-    head: nn.Conv2d
+    head: nn.Conv2d | nn.Conv3d
     side_heads: nn.ModuleList
 
     def __init__(self, compress: float = 0.0) -> None:
@@ -70,7 +79,7 @@ class Network(nn.Module):
         self.side_heads = nn.ModuleList()
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Return logits (B, classes, H, W) of an image (B, in_channels, H, W).
+        """Return logits (B, classes, [D,] H, W) of an image (B, in_channels, [D,] H, W).
 
         A network with deep supervision returns in training a tuple of them: its one output, and
         then those of its side heads, of the same shape.
@@ -79,13 +88,13 @@ class Network(nn.Module):
         return outputs if len(outputs) > 1 else outputs[0]
 
     def part(self, image: Tensor, box: Box) -> Tensor:
-        """Return the logits (B, classes, h, w) of a part of the output, to rounding.
+        """Return the logits (B, classes, [d,] h, w) of a part of the output, to rounding.
 
         What is around it may be left out; here it is computed too.
 
         Parameters
         ----------
-        image : Tensor, shape (B, in_channels, H, W)
+        image : Tensor, shape (B, in_channels, [D,] H, W)
             Of a legal size.
         box : Box
             In pixels of the output.

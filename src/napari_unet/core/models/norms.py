@@ -20,10 +20,10 @@ __all__ = ["MeasuredNorm", "measures_images", "normalization", "with_measured_no
 GROUPS = 8  # (chosen; fewer where the channels cannot be parted so)
 
 
-def normalization(kind: str, channels: int) -> list[nn.Module]:
+def normalization(kind: str, channels: int, *, axes: int = 2) -> list[nn.Module]:
     """Return the layers that a norm of that name is made of: one, or none."""
     if kind == "batch":
-        return [nn.BatchNorm2d(channels)]
+        return [nn.BatchNorm2d(channels) if axes == 2 else nn.BatchNorm3d(channels)]
     if kind == "group":
         return [nn.GroupNorm(math.gcd(channels, GROUPS), channels)]
     if kind == "instance":
@@ -48,12 +48,13 @@ class MeasuredNorm(nn.Module):
         self._deviation = torch.ones(())
 
     def forward(self, features: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) by what was measured; to measure, a batch is one image."""
+        """Normalise (B, C, [D,] H, W) by what was measured; to measure, a batch is one image."""
         if self.is_measuring:
             self._measure(features.float())
         scale = self.norm.weight / self._deviation
         shift = self.norm.bias - self._mean * scale
-        normalized = features * scale[:, None, None] + shift[:, None, None]
+        each = (-1, *[1] * (features.ndim - 2))
+        normalized = features * scale.view(each) + shift.view(each)
         return normalized.to(features.dtype)
 
     def _measure(self, features: Tensor) -> None:
@@ -76,7 +77,7 @@ def with_measured_norms(network: nn.Module, sample: Tensor) -> nn.Module:
     ----------
     network : nn.Module
         It is not changed.
-    sample : Tensor, shape (B, in_channels, H, W)
+    sample : Tensor, shape (B, in_channels, [D,] H, W)
         Parts of one image, or all of it; of a legal size.
     """
     network = copy.deepcopy(network)  # another image may be on its way through the same model

@@ -2,20 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from napari_unet.core.models.blocks import contract, contracting_path, conv_block, up_convolution
+from napari_unet.core.models.blocks import (
+    Strides,
+    contract,
+    contracting_path,
+    conv_block,
+    up_convolution,
+)
 from napari_unet.core.models.network import Box, Network, compressed
 
-__all__ = ["UNet"]
+__all__ = ["UNet", "UNetPath"]
 
-RIM = 2  # two convolutions 3x3
+RIM = 2  # two convolutions of 3 pixels a side
 
 
-class UNet(Network):
+class UNetPath(Network):
+    """The way down and up again, of planes and of volumes; a U-Net brings the layers.
+
+    Attributes
+    ----------
+    strides : sequence of tuple of int
+        By how much each pooling divides the spatial axes, the first pooling first.
+    valid : bool
+        Whether convolutions are valid ones.
+    up, merge : nn.ModuleList
+        For each level but the deepest its up-convolution, and its block of two convolutions.
+    dropout : nn.Dropout
+    """
+
+    strides: Sequence[Strides]
+    valid: bool
+    up: nn.ModuleList
+    merge: nn.ModuleList
+    dropout: nn.Dropout
+
+    def outputs(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Return logits."""
+        *skips, features = contract(self.down, features, self.dropout, self.strides)
+        for level in reversed(range(len(skips))):
+            features = self._merged(level, skips.pop(), features)
+        return (self.head(features),)
+
+    def part(self, image: Tensor, box: Box) -> Tensor:
+        """Return logits of a part of the output; the expanding path computes little else.
+
+        Only the contracting path needs all of the halo around a tile::
+
+            contracting path  |<- halo ->|<- box ->|<- halo ->|
+            expanding path          2 px |<- box ->| 2 px           on the first level
+        """
+        if self.valid:
+            return super().part(image, box)
+        image = compressed(image, self.compress)
+        *skips, features = contract(self.down, image, self.dropout, self.strides)
+        windows = _windows(box, [skip.shape[2:] for skip in skips], self.strides)
+        here = Box(*(0 for _ in box.start), *features.shape[2:])
+        for level in reversed(range(len(skips))):
+            window = windows[level]
+            features = window.pooled(self.strides[level]).within(here).cut(features)
+            features = self._merged(level, window.cut(skips.pop()), features)
+            here = window
+        return self.head(box.within(here).cut(features))  # type: ignore[no-any-return]
+
+    def _merged(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
+        features = self.up[level](features)
+        features = torch.cat([_crop(skip, features), features], dim=1)
+        del skip  # here it takes the most memory: what is not needed any more goes at once
+        for layer in self.merge[level]:  # type: ignore[attr-defined]  # a Sequential
+            features = layer(features)
+        return features
+
+
+class UNet(UNetPath):
     """A U-Net with `depth` poolings and `width` channels at the first level.
 
     With ``valid=True`` it is the network of the paper (section 2, figure 1): valid
@@ -49,64 +113,31 @@ class UNet(Network):
         self.valid = valid
         block = partial(conv_block, valid=valid, norm=norm)
         channels = [width * 2**level for level in range(depth + 1)]
+        self.strides = depth * [(2, 2)]
         self.down = contracting_path(in_channels, channels, block)
         self.up = nn.ModuleList(up_convolution(2 * c, c) for c in channels[:-1])
         self.merge = nn.ModuleList(block(2 * c, c) for c in channels[:-1])
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Conv2d(width, classes, kernel_size=1)
 
-    def outputs(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Return logits, see the class."""
-        *skips, features = contract(self.down, features, self.dropout)
-        for level in reversed(range(len(skips))):
-            features = self._merged(level, skips.pop(), features)
-        return (self.head(features),)
 
-    def part(self, image: Tensor, box: Box) -> Tensor:
-        """Return logits of a part of the output; the expanding path computes little else.
-
-        Only the contracting path needs all of the halo around a tile::
-
-            contracting path  |<- halo ->|<- box ->|<- halo ->|
-            expanding path          2 px |<- box ->| 2 px           on the first level
-        """
-        if self.valid:
-            return super().part(image, box)
-        *skips, features = contract(self.down, compressed(image, self.compress), self.dropout)
-        windows = _windows(box, [(skip.shape[2], skip.shape[3]) for skip in skips])
-        here = Box(0, 0, features.shape[2], features.shape[3])
-        for level in reversed(range(len(skips))):
-            window = windows[level]
-            features = window.halved().within(here).cut(features)
-            features = self._merged(level, window.cut(skips.pop()), features)
-            here = window
-        return self.head(box.within(here).cut(features))  # type: ignore[no-any-return]
-
-    def _merged(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
-        features = self.up[level](features)
-        features = torch.cat([_crop(skip, features), features], dim=1)
-        del skip  # here it takes the most memory: what is not needed any more goes at once
-        for layer in self.merge[level]:  # type: ignore[attr-defined]  # a Sequential
-            features = layer(features)
-        return features
-
-
-def _windows(box: Box, sizes: list[tuple[int, int]]) -> list[Box]:
+def _windows(box: Box, sizes: Sequence[torch.Size], strides: Sequence[Strides]) -> list[Box]:
     """Return what each level of the expanding path must compute so that a box comes out right.
 
     Its two convolutions look `RIM` pixels to each side; beyond the edge is what they pad with,
     and where a window is cut they are wrong by as much.
     """
     windows = []
-    for size in sizes:
-        box = box.grown(RIM, size)
+    for size, steps in zip(sizes, strides, strict=True):
+        box = box.grown(RIM, size, steps)
         windows.append(box)
-        box = box.halved()
+        box = box.pooled(steps)
     return windows
 
 
 def _crop(skip: Tensor, like: Tensor) -> Tensor:
     """Cut the middle of a skip connection to the size of what comes up from below."""
-    y = (skip.shape[2] - like.shape[2]) // 2
-    x = (skip.shape[3] - like.shape[3]) // 2
-    return skip[:, :, y : y + like.shape[2], x : x + like.shape[3]]
+    sizes = list(zip(skip.shape[2:], like.shape[2:], strict=True))
+    starts = [(large - small) // 2 for large, small in sizes]
+    stops = [start + small for start, (_, small) in zip(starts, sizes, strict=True)]
+    return Box(*starts, *stops).cut(skip)

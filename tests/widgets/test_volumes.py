@@ -1,0 +1,53 @@
+"""A stack and a model of volumes in the dock: objects reach through slices."""
+
+import numpy as np
+import pytest
+
+from brightness import brightness_model
+from napari_unet.engine.runner import InlineRunner
+from person import SCREEN, Shared, User, settle
+from small_volumes import BALLS, balls, volume_example
+
+
+@pytest.fixture
+def at_desk(make_napari_viewer, tmp_path):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(*SCREEN)
+    user = User(viewer, Shared(InlineRunner()))
+    path = tmp_path / "bright.safetensors"
+    brightness_model(architecture="unet-3d", min_size=20, split=0.3).save(path)
+    user.bench.session.load_model_file(str(path))
+    yield user
+    user.bench.close()
+    user.__dict__.clear()
+
+
+def test_one_press_finds_objects_through_all_slices_and_teaching_says_that_it_cannot(at_desk):
+    at_desk.viewer.add_image(volume_example().image, name="balls", scale=(2, 1, 1))
+    dock = at_desk.dock()
+    segment, _, teach = dock.steps
+    assert not segment.scope.visible  # there is nothing to choose
+    at_desk.press(segment.segment)
+    at_desk.wait()
+    labels = at_desk.bench.workspace.current.labels
+    found = [labels.data[center] for center in BALLS]
+    assert len(set(found)) == labels.data.max() == len(BALLS) and 0 not in found
+    np.testing.assert_array_equal(labels.data > 0, balls() > 0)
+    assert "Segmented in" in dock.status.value
+
+    at_desk.paint(labels, np.indices(labels.data.shape).max(axis=0) < 3, 9)
+    at_desk.press(segment.segment)
+    at_desk.wait()
+    assert (labels.data[:3, :3, :3] == 9).all()
+    at_desk.press(teach.teach)
+    settle(0.2)
+    assert "cannot be taught yet" in teach.note.value
+
+
+def test_a_single_plane_is_told_to_be_none(at_desk):
+    at_desk.viewer.add_image(volume_example().image[5])
+    dock = at_desk.dock()
+    segment = dock.steps[0]
+    at_desk.press(segment.segment)
+    settle(0.2)
+    assert "is a single plane; open a stack" in segment.note.value
