@@ -65,7 +65,9 @@ class Marks:
 
     def __init__(self, monkeypatch, *marks, cells=2):
         self.left = list(marks)
-        monkeypatch.setattr(KeptAside, "marks", lambda *_, **__: [self.left.pop(0)])
+        monkeypatch.setattr(
+            KeptAside, "marks", lambda cells, model, configs, **_: [self.left.pop(0)] * len(configs)
+        )
         monkeypatch.setattr(KeptAside, "cells", cells)
 
 
@@ -237,6 +239,30 @@ def test_of_another_kind_the_largest_size_is_taken_that_is_as_good(sees_all, bef
     expected = model.config.min_size if factor is None else round(factor * area)
     assert fitting.config.min_size == expected
     assert mark == cells.mark(model)
+
+
+@pytest.mark.parametrize(("crumb", "stays"), [(True, False), (False, True)])
+def test_a_smaller_smallest_object_than_the_model_has_must_be_proven(sees_all, crumb, stays):
+    """Cells of half the size that are as good are no reason; cells that would be lost are."""
+    labelled = example([(20, 20), (44, 44)])
+    area = np.count_nonzero(labelled.labels) / 2
+    model = small_model()
+    size = round(1.5 * area if crumb else area / 2)
+    model = replace(model, config=replace(model.config, min_size=size))
+    cells = all_checked([labelled])
+    fitting, _ = with_fitting_objects(model, cells, 0.5, device="cpu", precision="float32")
+    assert (fitting.config.min_size == size) == stays
+
+
+def test_what_must_be_proven_is_kept_beyond_the_noise_alone(monkeypatch):
+    for score, expected in ((0.6, 1), (0.9, 2)):  # of two cells the noise is 0.14
+        Marks(monkeypatch, Mark(0.2, 3), Mark(0.5, 1.0), Mark(score, 0.1))
+        judging = judge(KeptAside(()))
+        networks = [small_model(seed).network for seed in range(3)]
+        judging.judge(networks[0])
+        judging.judge(networks[1])
+        judging.judge(networks[2], proven=True)
+        assert judging.best.network is networks[expected]
 
 
 def test_smallest_sizes_are_parts_of_the_usual_cell_at_the_models_scale():

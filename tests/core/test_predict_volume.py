@@ -77,7 +77,7 @@ def test_flips_average_over_the_mirror_images():
         ],
         axis=0,
     )
-    found = predict_volume(image, model, flips=True, **CPU)
+    found = predict_volume(image, model, average="flips", **CPU)
     np.testing.assert_allclose(found, mean, atol=1e-6)
 
 

@@ -82,8 +82,15 @@ def with_fitting_objects(
     sizes = cells.min_sizes(model.config)
     configs += [replace(one, min_size=size) for one in configs for size in sizes]
     marks = cells.marks(model, configs, device=device, precision=precision)
-    good = max(mark.score for mark in marks) - (SAME if before < OTHER_KIND else 0.0)
-    fitting = [n for n, mark in enumerate(marks) if mark.score >= good]
+    # A smaller one than the model has must be proven: most crumbs lie where nothing is checked, and
+    # do not count here.
+    noise = NOISE / math.sqrt(max(1, cells.cells))
+    worth = [
+        mark.score - (noise if one.min_size < model.config.min_size else 0.0)
+        for one, mark in zip(configs, marks, strict=True)
+    ]
+    good = max(worth) - (SAME if before < OTHER_KIND else 0.0)
+    fitting = [n for n, score in enumerate(worth) if score >= good]
     best = fitting[0]
     if before < OTHER_KIND:
         best = max(fitting, key=lambda n: configs[n].min_size)
@@ -158,8 +165,11 @@ class Judge:
         """Whether it is time for another score."""
         return self._is_aside and self._budget.fraction >= self._judged_at + self._every
 
-    def judge(self, network: nn.Module) -> KeptAsideScore | None:
-        """Score a network; the first one judged is the model before teaching."""
+    def judge(self, network: nn.Module, *, proven: bool = False) -> KeptAsideScore | None:
+        """Score a network; the first one judged is the model before teaching.
+
+        With `proven` it is remembered only if it is better than the best beyond the noise.
+        """
         self._judged_at = self._budget.fraction
         model = replace(self._model, network=network)
         if self._cells is None:
@@ -172,7 +182,12 @@ class Judge:
         else:
             before = self._before.score
             model, mark = with_fitting_objects(model, self._cells, before, **self._where)
-            if self._best_mark is None or not is_worse(mark, self._best_mark, self._cells.cells):
+            best, noise = self._best_mark, NOISE / math.sqrt(max(1, self._cells.cells))
+            if best is None or (
+                mark.score > best.score + noise
+                if proven
+                else not is_worse(mark, best, self._cells.cells)
+            ):
                 self.best, self._best_mark = model, mark
         if not self._is_aside:
             return None

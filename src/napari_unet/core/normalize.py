@@ -51,7 +51,7 @@ def intensity_range(
     kind = image_cyx.dtype.kind
     if kind not in "buif":
         raise InputError(f"Images of {image_cyx.dtype} cannot be used; convert to real numbers.")
-    axes = image_cyx.ndim - 1
+    axes = len(image_cyx.shape) - 1
     step = max(1, int(np.ceil((np.prod(image_cyx.shape[1:]) / MAX_PIXELS) ** (1 / axes))))
     ranges = np.zeros((image_cyx.shape[0], 2))
     some = image_cyx[(slice(None), *axes * [slice(None, None, step)])]

@@ -36,6 +36,7 @@ from napari_unet.core.lesson import (
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
+from napari_unet.core.rounds import halfway, was_taught
 from napari_unet.core.sampling import WeightSettings
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.watch import Watch, loss_on
@@ -362,8 +363,10 @@ def iter_finetune(
     # Drawn once: when a score is due depends on the clock, and what is drawn must not.
     views = list(islice(sampler, BATCHES))
 
-    def learnt() -> nn.Module:
-        network = run.averaged()
+    is_later = not model.config.semantic and was_taught(model, base)
+
+    def learnt(*, whole: bool = not is_later) -> nn.Module:
+        network = run.averaged() if whole else halfway(run.averaged(), model.network)
         if teacher is not None and teacher.is_confirmed and not model.config.semantic:
             settle_outlines(network, views, rehearsal)
         return network
@@ -378,6 +381,8 @@ def iter_finetune(
                 if score is not None:
                     yield score
     last = judge.judge(learnt())
+    if is_later:  # all the way where half of it is not enough: another kind of image
+        judge.judge(learnt(whole=True), proven=True)
     if last is not None:
         yield last
     summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
