@@ -49,6 +49,7 @@ TORCH = {
     "prune",
     "recompute",
     "rehearsal",
+    "rounds",
     "sampling",
     "segmentation",
     "teacher",

@@ -265,6 +265,16 @@ def test_what_must_be_proven_is_kept_beyond_the_noise_alone(monkeypatch):
         assert judging.best.network is networks[expected]
 
 
+@pytest.mark.parametrize(("score", "little"), [(0.1, True), (0.4, False)])
+def test_little_is_found_where_the_best_so_far_knows_no_such_cells(monkeypatch, score, little):
+    Marks(monkeypatch, Mark(0.6, 1.0), Mark(score, 1.0))
+    judging = judge(KeptAside(()))
+    assert judging.finds_little  # nothing was learnt yet
+    for seed in range(2):
+        judging.judge(small_model(seed).network)
+    assert judging.finds_little == little
+
+
 def test_smallest_sizes_are_parts_of_the_usual_cell_at_the_models_scale():
     labels = np.zeros((64, 64), int)
     labels[:8, :8], labels[20:36, 20:36], labels[40:60, 40:60] = 1, 2, 3  # 64, 256, 400 px

@@ -12,9 +12,8 @@ from napari_unet.engine.tasks import (
     ProbeTask,
     SegmentDone,
     SegmentTask,
-    TeachDone,
-    TeachTask,
 )
+from napari_unet.engine.teach_tasks import TeachDone, TeachTask
 
 DIAMETERS = (None, 8.0, 14.0, 30.0)
 

@@ -73,7 +73,7 @@ def test_ome_xml_that_counts_or_unfolds_without_end_is_refused(tmp_path, how, se
         assert read_spacing(path) is None
 
 
-@pytest.mark.parametrize("name", ["../b.tif", "/tmp/b.tif", "&#46;./b.tif", "..\\b.tif", "C:b.tif"])
+@pytest.mark.parametrize("name", ["../b.tif", "/etc/b.tif", "&#46;./b.tif", "..\\b.tif", "C:b.tif"])
 def test_ome_xml_opens_no_file_of_another_folder(tmp_path, name):
     inside = tmp_path / "inside"
     inside.mkdir()

@@ -7,7 +7,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TileResult
 from napari_unet.engine import SegmentTask, TeachDone, TeachTask
-from napari_unet.engine.tasks import LearnTask
+from napari_unet.engine.teach_tasks import LearnTask
 from napari_unet.session.class_pair import BACKGROUND, ClassPair
 from napari_unet.session.pair import ObjectSettings
 from session.fakes import image_of, pair_of, pump_until, sent

@@ -13,7 +13,8 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.object_score import LOOKS
 from napari_unet.engine import JobCancelledError, SegmentDone, SegmentTask, WorkerDiedError
-from napari_unet.engine.tasks import KeepLiveTask, LearnTask, PlaneSize, TeachDone
+from napari_unet.engine.tasks import PlaneSize
+from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone
 from napari_unet.session.live_run import TURN_S, TURNS_AFTER
 from napari_unet.session.memory import Memory
 from session.fakes import pair_of, pump_until, sent, tile_of

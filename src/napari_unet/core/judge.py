@@ -165,6 +165,11 @@ class Judge:
         """Whether it is time for another score."""
         return self._is_aside and self._budget.fraction >= self._judged_at + self._every
 
+    @property
+    def finds_little(self) -> bool:
+        """Whether the best so far does not know this kind of cells."""
+        return self._best_mark is None or self._best_mark.score < OTHER_KIND
+
     def judge(self, network: nn.Module, *, proven: bool = False) -> KeptAsideScore | None:
         """Score a network; the first one judged is the model before teaching.
 

@@ -381,7 +381,7 @@ def iter_finetune(
                 if score is not None:
                     yield score
     last = judge.judge(learnt())
-    if is_later:  # all the way where half of it is not enough: another kind of image
+    if is_later and judge.finds_little:  # half of it is not enough: yet another kind of image
         judge.judge(learnt(whole=True), proven=True)
     if last is not None:
         yield last

@@ -5,8 +5,6 @@ from napari_unet.engine.process import ProcessRunner
 from napari_unet.engine.runner import InlineRunner, Job, Runner
 from napari_unet.engine.tasks import (
     DeviceInfo,
-    KeepLiveTask,
-    LearnTask,
     MeasureTask,
     PlaneSize,
     ProbeTask,
@@ -14,11 +12,10 @@ from napari_unet.engine.tasks import (
     SegmentTask,
     SegmentVolumeTask,
     Task,
-    TeachDone,
-    TeachTask,
     Wishes,
     run_task,
 )
+from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone, TeachTask
 
 __all__ = [
     "DeviceInfo",

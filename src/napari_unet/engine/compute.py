@@ -27,18 +27,15 @@ from napari_unet.engine.errors import JobCancelledError
 from napari_unet.engine.tasks import (
     Cancelled,
     DeviceInfo,
-    KeepLiveTask,
-    LearnTask,
     MeasureTask,
     PlaneSize,
     ProbeTask,
     SegmentDone,
     SegmentTask,
     SegmentVolumeTask,
-    TeachDone,
-    TeachTask,
     Wishes,
 )
+from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone, TeachTask
 
 if TYPE_CHECKING:
     from napari_unet.core.model_file import Model

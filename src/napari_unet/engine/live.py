@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from napari_unet.core.errors import ComputeError
 from napari_unet.core.events import TrainProgress
-from napari_unet.engine.tasks import Cancelled, KeepLiveTask, LearnTask, TeachDone
+from napari_unet.engine.tasks import Cancelled
+from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone
 
 if TYPE_CHECKING:
     from napari_unet.core.live import LiveTeaching

@@ -13,7 +13,7 @@ from napari_unet.core.events import TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.engine.errors import JobCancelledError
 from napari_unet.engine.runner import Job, Runner
-from napari_unet.engine.tasks import KeepLiveTask, LearnTask, TeachDone
+from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone
 from napari_unet.session.image import Place
 from napari_unet.session.memory import Memory
 from napari_unet.session.object_size import SizeKey

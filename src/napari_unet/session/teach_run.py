@@ -11,7 +11,7 @@ from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.engine.runner import Job, Runner
-from napari_unet.engine.tasks import TeachDone, TeachTask
+from napari_unet.engine.teach_tasks import TeachDone, TeachTask
 from napari_unet.session.memory import Memory, Remembered, name_of
 from napari_unet.session.object_size import ObjectSize, SizeKey, checked_diameter
 from napari_unet.session.pair import Pair
