@@ -98,6 +98,7 @@ def test_another_kind_of_image_is_learnt_and_what_was_known_stays(bright):
     assert known(0.2) > 0.7
 
 
+@pytest.mark.slow
 def test_in_a_later_round_it_is_the_base_that_is_rehearsed(bright):
     """A model that has forgotten cannot tell what there was to know; the one before it can.
 

@@ -19,6 +19,7 @@ TRIES = 3
 REPORTS = 110  # of the loss: as many steps at the least
 
 
+@pytest.mark.slow
 def test_what_is_taught_is_found_elsewhere(user):
     """A model for bright nuclei learns dark coins on the left half and finds those on the right."""
     image, truth = coins(negative=True)
