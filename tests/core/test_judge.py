@@ -1,5 +1,6 @@
 """Verdicts on few cells: which model is kept, and what is told."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -252,6 +253,37 @@ def test_a_smaller_smallest_object_than_the_model_has_must_be_proven(sees_all, c
     cells = all_checked([labelled])
     fitting, _ = with_fitting_objects(model, cells, 0.5, device="cpu", precision="float32")
     assert (fitting.config.min_size == size) == stays
+
+
+@pytest.mark.parametrize(("smallest", "stays"), [(math.inf, True), (3.0, False)])
+def test_few_cells_that_are_all_larger_do_not_lower_the_smallest_object(
+    monkeypatch, smallest, stays
+):
+    """Whatever the score says of so few: only a checked cell that would be lost is a reason."""
+    labelled = example([(20, 20), (44, 44)])
+    cells = all_checked([labelled])
+    monkeypatch.setattr(
+        KeptAside,
+        "marks",
+        lambda _, m, configs, **where: [Mark(float(c.min_size < 50), 1.0) for c in configs],
+    )
+    area = np.count_nonzero(labelled.labels) / 2
+    model = small_model()
+    model = replace(model, config=replace(model.config, min_size=round(area / 2)))
+    fitting, _ = with_fitting_objects(model, cells, 0.5, smallest=smallest)
+    assert (fitting.config.min_size == round(area / 2)) == stays
+
+
+def test_the_smallest_cell_is_a_whole_one_at_the_models_scale():
+    labels = np.zeros((160, 160), int)
+    labels[:3, :4], labels[70:80, 70:80], labels[90:110, 90:110] = 1, 2, 3  # 12, 100, 400 px
+    labels[158:, 60:90] = 4
+    config = small_model().config
+    image = np.zeros(labels.shape, np.float32)
+    for diameter, expected in ((None, 100.0), (20.0, 25.0)):
+        cells = all_checked([Example(image, labels, axes="YX", diameter=diameter)])
+        assert cells.smallest(replace(config, diameter=10.0)) == expected
+    assert KeptAside(()).smallest(config) == math.inf
 
 
 def test_what_must_be_proven_is_kept_beyond_the_noise_alone(monkeypatch):

@@ -107,6 +107,19 @@ class KeptAside:
         usual = float(np.median(areas)) if areas else 0.0
         return [round(part * usual) for part in CRUMBS if part * usual >= 1]
 
+    def smallest(self, config: ModelConfig) -> float:
+        """Return the area of the smallest cell in the model's pixels, infinite if there is none.
+
+        One that the image cuts off does not count.
+        """
+        areas = [
+            np.count_nonzero(region.labels == cell) / usual_area(config, region.diameter)
+            for region in self.regions
+            for cell in region.cells
+            if not _is_cut(region.labels, cell)
+        ]
+        return min(areas, default=np.inf)
+
     def mark(self, model: Model, *, device: str = "auto", precision: str = "auto") -> Mark:
         """Say how good a model is on these cells."""
         return self.marks(model, [model.config], device=device, precision=precision)[0]
@@ -276,6 +289,12 @@ def _weighted_loss(region: _Region, probability: NDArray[np.float32]) -> tuple[f
     probability = resize_image(probability[None], region.labels.shape)[0]
     right = np.where(classes > 0, probability, 1 - probability).astype(np.float64)
     return float((weight * np.square(1 - right)).sum()), float(weight.sum())
+
+
+def _is_cut(labels: NDArray[Any], cell: int) -> bool:
+    """Whether the image cuts an object off: elsewhere a region ends well beyond its cells."""
+    edges = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    return any(bool((edge == cell).any()) for edge in edges)
 
 
 def _found(

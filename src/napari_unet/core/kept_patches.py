@@ -55,6 +55,10 @@ class KeptPatches:
         """Return nothing: classes have no size."""
         return []
 
+    def smallest(self, config: ModelConfig) -> float:
+        """Return infinity: classes have no size."""
+        return np.inf
+
     def mark(self, model: Model, *, device: str = "auto", precision: str = "auto") -> Mark:
         """Say how good a model is: mean IoU of the classes that occur, and squared error."""
         return self.marks(model, [model.config], device=device, precision=precision)[0]

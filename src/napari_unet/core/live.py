@@ -13,7 +13,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.head import fit_head, settle_outlines
-from napari_unet.core.judge import everything_checked, is_worse, with_fitting_objects
+from napari_unet.core.judge import Where, everything_checked, is_worse, with_fitting_objects
 from napari_unet.core.kept_aside import KeptAside
 from napari_unet.core.kept_patches import KeptPatches
 from napari_unet.core.lesson import (
@@ -74,7 +74,7 @@ class LiveTeaching:
         self._config = model.config
         self._settings = settings or TEACH_SETTINGS
         self._seed = seed
-        self._where = {"device": device, "precision": precision}
+        self._where: Where = {"device": device, "precision": precision}
         self._budget = OpenEndedBudget()
         self._seconds = 0.0
         self._score_before: float | None = None  # of the first cells that were checked
