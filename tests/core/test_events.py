@@ -59,6 +59,28 @@ def summary(**changes):
             "so the model before stays; check a few more cells and teach again.",
         ),
         (
+            {"before": 0.2, "after": 0.1, "improved": False, "rehearsed": True},
+            "Teaching did not help on 9 corrected cells kept aside (before 0.20, after 0.10), so "
+            "the model before stays; check a few more cells, or move Keep to the left, and teach "
+            "again.",
+        ),
+        (
+            {"before": 0.2, "after": 0.4, "rehearsed": True},
+            "Learnt from 12 checked cells; on 9 corrected cells kept aside: "
+            "before 0.20, after 0.40; move Keep to the left to learn more freely.",
+        ),
+        (
+            {"before": 0.3, "after": 0.29, "rehearsed": True},
+            "Learnt from 12 checked cells; on 9 corrected cells kept aside: before 0.30, after "
+            "0.29 but closer; teach again for longer and move Keep to the left to learn more "
+            "freely.",
+        ),
+        (
+            {"rehearsed": True},
+            "Learnt from 12 checked cells; on 9 corrected cells kept aside: "
+            "before 0.52, after 0.84.",
+        ),
+        (
             {"before": None, "after": None, "cells_kept_aside": 0, "cells_taught": 2},
             "Learnt from 2 checked cells; too few were checked to keep any aside and test on them.",
         ),

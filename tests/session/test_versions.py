@@ -108,14 +108,14 @@ def teach(tiny_model):
 
 def test_what_was_taught_before_is_there_again(tiny_model, home, teach):
     first = teach(tiny_model, 1)
-    second = teach(first, 2, replace(SUMMARY, after=0.9))
+    second = teach(first, 2, replace(SUMMARY, after=0.9, noun="patch", rehearsed=True))
     third = teach(tiny_model, 3)
     teach(tiny_model, 4, origin="another model")
     (home / "versions" / "9-broken.safetensors").write_bytes(b"no model")
     versions = Versions.of(tiny_model)
     assert [item.model for item in versions.items] == [tiny_model, first, second, third]
     assert [item.title for item in versions.items] == ["tiny", "taught 1", "taught 2", "taught 3"]
-    assert versions.items[2].summary == replace(SUMMARY, after=0.9)
+    assert versions.items[2].summary == replace(SUMMARY, after=0.9, noun="patch", rehearsed=True)
     assert versions.index == 0 and versions.next_title == "taught 4"
 
 

@@ -255,7 +255,7 @@ class ModelCard:
     held_out: tuple[str, ...] = ()
     parent: str = ""
     origin: str = ""
-    taught: dict[str, float | None] = field(default_factory=dict)
+    taught: dict[str, float | str | None] = field(default_factory=dict)
     history: tuple[str, ...] = ()
     created: str = ""
     path: str = ""

@@ -66,6 +66,10 @@ class VolumeResult:
         return replace(self, probability=_in_bytes(self.probability))
 
 
+# A model that scores so much finds the cells, if not their outlines (chosen).
+FOUND = 0.5
+
+
 @dataclass(frozen=True, slots=True)
 class TrainProgress:
     """Where training stands, reported a few times a second at the most.
@@ -111,6 +115,8 @@ class TeachSummary:
         How many images of earlier rounds were learnt along.
     noun : str
         What was counted: "cell", or "patch" where classes were learnt.
+    rehearsed : bool
+        Whether it was held to what it knew; see `napari_unet.core.rehearsal`.
     """
 
     before: float | None
@@ -123,6 +129,12 @@ class TeachSummary:
     live: bool = False
     replayed: int = 0
     noun: str = "cell"
+    rehearsed: bool = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what it knew may be why it still finds less than half of what was checked."""
+        return self.rehearsed and self.after is not None and self.after < FOUND
 
     @property
     def sentence(self) -> str:
@@ -137,14 +149,19 @@ class TeachSummary:
         if self.cells_kept_aside:
             where = f"{_count(self.cells_kept_aside, f'corrected {self.noun}')} kept aside"
         if not self.improved:
+            more = f"check a few more {_plural(self.noun)}"
+            more += ", or move Keep to the left," if self.is_held else ""
             return (
                 f"Teaching did not help on {where} ({scores}), so the model before stays; "
-                f"check a few more {_plural(self.noun)} and teach again."
+                f"{more} and teach again."
             )
         closer = ""
         if self.after < self.before:  # within the noise of a few cells; the loss fell
-            is_found = self.after >= 0.5
+            is_found = self.after >= FOUND
             closer = ", about the same" if is_found else " but closer; teach again for longer"
+        if self.is_held:
+            closer += " and" if closer else ";"
+            closer += " move Keep to the left to learn more freely"
         if self.cells_kept_aside:
             return f"Learnt from {cells}; on {where}: {scores}{closer}."
         why = "none kept aside" if self.live else "too few to keep any aside"

@@ -169,6 +169,7 @@ class LiveTeaching:
             live=True,
             noun="patch" if config.semantic else "cell",
             replayed=len(examples) - len(fresh),
+            rehearsed=not self._rehearsal.is_empty,
         )
         return replace(model, config=knowing_size(model.config, fresh)), summary
 

@@ -206,9 +206,13 @@ def _taught_before(origin: str, base_title: str) -> list[Version]:
 
 
 def _summary(card: ModelCard) -> TeachSummary | None:
-    numbers = {key: n for key, n in card.taught.items() if n is None or isinstance(n, int | float)}
+    kept: dict[str, float | str | None] = {
+        key: n for key, n in card.taught.items() if n is None or isinstance(n, int | float)
+    }
+    if card.taught.get("noun") == "patch":  # of the two words that there are, not the usual one
+        kept["noun"] = "patch"
     try:
-        return TeachSummary(**numbers)  # type: ignore[arg-type]  # what is whole is whole in JSON
+        return TeachSummary(**kept)  # type: ignore[arg-type]  # what is whole is whole in JSON
     except TypeError:
         return None
 
