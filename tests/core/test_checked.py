@@ -385,14 +385,14 @@ def test_what_is_left_of_a_giant_is_not_vouched_for(usual, is_said):
     assert checked[after == 1].any() == is_said
 
 
-@pytest.mark.parametrize(("width", "is_said"), [(40, True), (39, False)])
+@pytest.mark.parametrize(("width", "is_said"), [(80, True), (79, False)])
 def test_the_rest_of_an_object_that_a_small_cell_was_painted_into_is_not_vouched_for(
     width, is_said
 ):
     before = np.zeros((20, 220), np.int32)
     before[5:15, 10:210] = 3
     after = before.copy()
-    after[5:15, 10 : 10 + width] = 4  # of 200 columns; 160 are four times 40
+    after[5:15, 10 : 10 + width] = 4  # of 200 columns; 120 are 1.5 times 80
     checked = np.zeros(before.shape, np.uint8)
     grow_checked(checked, before, after)
     assert checked[after == 4].all()

@@ -38,8 +38,9 @@ VAGUE = 0.05
 VAGUE_AREA = 0.45
 
 # Of an object into which a cell was painted, the rest is right if it is up to so many times as
-# large as that cell (chosen: two fused cells are cut so, a ground taken for a cell is not).
-REST = 4.0
+# large as that cell (chosen: two fused cells are cut so; of three or more, or a ground taken for a
+# cell, the rest is not one).
+REST = 1.5
 
 # What is so many times wider than objects usually are is not one of them.
 GIANT = 4.0
