@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet.core.checked import count_checked, grow_checked
+from napari_unet.core.checked import grow_checked
+from napari_unet.core.lay_around import count_checked
 from napari_unet.session.image import Image
 from napari_unet.session.journal import Journal
 from napari_unet.session.journal_file import read_records

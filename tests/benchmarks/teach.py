@@ -33,8 +33,10 @@ from pictures import DATA, NUCLEI, Picture, images_of, pictures
 from tally import Tally, pooled, tally_of
 
 from napari_unet.core import Example, Model, iter_finetune, load_model, segment
-from napari_unet.core.checked import Box, grow_checked, keep_checked
+from napari_unet.core.boxes import Box
+from napari_unet.core.checked import grow_checked
 from napari_unet.core.events import TeachSummary
+from napari_unet.core.lay_around import keep_checked
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.sampling import PatchSampler
 from napari_unet.core.size import median_diameter

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_unet.core.checked import count_checked, grow_checked
+from napari_unet.core.checked import grow_checked
 from napari_unet.core.edit import changed_box
+from napari_unet.core.lay_around import count_checked
 from napari_unet.core.object_index import ObjectIndex, grow_near
 
 SHAPE = (60, 70)

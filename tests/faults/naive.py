@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from napari_unet.core.checked import count_checked, grow_checked
+from napari_unet.core.checked import grow_checked
+from napari_unet.core.lay_around import count_checked
 
 
 class Wrong(Exception):

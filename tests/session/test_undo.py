@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from napari_unet.core.checked import count_checked
+from napari_unet.core.lay_around import count_checked
 from napari_unet.session.class_pair import BACKGROUND, ClassPair
 from napari_unet.session.pair import ObjectSettings
 from session.fakes import ALL_SIZES, image_of, pair_of, pump_until, tile_of

@@ -11,7 +11,7 @@ from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.view import visible_box
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.core import edits
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.edits import Change
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Place

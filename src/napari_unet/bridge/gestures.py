@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.workspace import Workspace
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.session.image import Place
 

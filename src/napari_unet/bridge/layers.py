@@ -12,7 +12,7 @@ from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_unet.bridge.units import pixel_size_of
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.errors import InputError
 from napari_unet.session.class_pair import BACKGROUND
 from napari_unet.session.image import Image, Place

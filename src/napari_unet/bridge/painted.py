@@ -8,7 +8,7 @@ from typing import Any  # napari's history of a stroke, whose form depends on it
 
 import numpy as np
 
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.edit import joined_box
 from napari_unet.session.image import Image, Place
 

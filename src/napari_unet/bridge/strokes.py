@@ -9,7 +9,7 @@ from napari.layers import Labels
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.painted import Painted, painted_in
 from napari_unet.bridge.view import shown_place
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.edit import joined_box
 from napari_unet.session.image import Place
 

@@ -16,7 +16,7 @@ from napari.layers import Labels
 from napari_unet.bridge.layers import layer_indices
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.view import go_to, in_layer, shown_place, visible_box
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.edit import Edit, joined_box, pixels_of
 from napari_unet.session.pair import Pair
 

@@ -8,7 +8,8 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, grow_checked, grow_inside, rim_of
+from napari_unet.core.boxes import Box
+from napari_unet.core.checked import grow_checked, grow_inside, rim_of
 from napari_unet.core.edit import joined_box
 from napari_unet.core.label_index import count_objects
 from napari_unet.core.packed import runs_of

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.errors import InputError
 from napari_unet.core.label_index import index_labels
 

@@ -8,7 +8,8 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box, checked_patches
+from napari_unet.core.boxes import Box
+from napari_unet.core.checked import checked_patches
 from napari_unet.core.class_labels import class_map
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult

@@ -11,7 +11,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.edit import Edit
 from napari_unet.session.history import History
 from napari_unet.session.image import Image, Place

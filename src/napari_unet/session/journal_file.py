@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO  # JSON values: their types are checked here
 
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.edit import Edit
 from napari_unet.core.packed import Packed
 from napari_unet.session.identity import ImageIdentity

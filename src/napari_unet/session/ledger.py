@@ -9,7 +9,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import Box
+from napari_unet.core.boxes import Box
 from napari_unet.core.edit import BeforeAfter, Edit, apply_edit, change_of, changed_box, joined_box
 from napari_unet.core.object_index import LARGE_PART, ObjectIndex
 from napari_unet.core.packed import Packed, pack

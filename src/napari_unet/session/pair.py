@@ -9,17 +9,13 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.core.checked import (
-    Box,
-    check_objects,
-    keep_checked,
-    keep_checked_through,
-    uncheck_objects,
-)
+from napari_unet.core.boxes import Box
+from napari_unet.core.checked import check_objects, uncheck_objects
 from napari_unet.core.edit import joined_box
 from napari_unet.core.events import TileResult, VolumeResult
 from napari_unet.core.example import Example
 from napari_unet.core.instances import PlaneObjects, volume_to_labels
+from napari_unet.core.lay_around import keep_checked, keep_checked_through
 from napari_unet.core.object_index import grow_near
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts

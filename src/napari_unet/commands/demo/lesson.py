@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_unet.core.checked import box_of
+from napari_unet.core.boxes import box_of
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.metrics import Scores, score
 
