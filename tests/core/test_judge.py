@@ -1,6 +1,5 @@
 """Verdicts on few cells: which model is kept, and what is told."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -255,11 +254,13 @@ def test_a_smaller_smallest_object_than_the_model_has_must_be_proven(sees_all, c
     assert (fitting.config.min_size == size) == stays
 
 
-@pytest.mark.parametrize(("smallest", "stays"), [(math.inf, True), (3.0, False)])
-def test_few_cells_that_are_all_larger_do_not_lower_the_smallest_object(
-    monkeypatch, smallest, stays
+@pytest.mark.parametrize(
+    ("others", "stays"), [([], True), ([3.0, 900.0, 900.0], True), ([3.0], False)]
+)
+def test_the_smallest_object_is_lowered_only_where_a_quarter_of_the_cells_is_lost(
+    monkeypatch, others, stays
 ):
-    """Whatever the score says of so few: only a checked cell that would be lost is a reason."""
+    """Whatever the score says of a few cells, it says nothing of crumbs elsewhere."""
     labelled = example([(20, 20), (44, 44)])
     cells = all_checked([labelled])
     monkeypatch.setattr(
@@ -270,20 +271,20 @@ def test_few_cells_that_are_all_larger_do_not_lower_the_smallest_object(
     area = np.count_nonzero(labelled.labels) / 2
     model = small_model()
     model = replace(model, config=replace(model.config, min_size=round(area / 2)))
-    fitting, _ = with_fitting_objects(model, cells, 0.5, smallest=smallest)
+    fitting, _ = with_fitting_objects(model, cells, 0.5, others=others)
     assert (fitting.config.min_size == round(area / 2)) == stays
 
 
-def test_the_smallest_cell_is_a_whole_one_at_the_models_scale():
+def test_areas_are_of_whole_cells_at_the_models_scale():
     labels = np.zeros((160, 160), int)
     labels[:3, :4], labels[70:80, 70:80], labels[90:110, 90:110] = 1, 2, 3  # 12, 100, 400 px
     labels[158:, 60:90] = 4
     config = small_model().config
     image = np.zeros(labels.shape, np.float32)
-    for diameter, expected in ((None, 100.0), (20.0, 25.0)):
+    for diameter, expected in ((None, [100, 400]), (20.0, [25, 100])):
         cells = all_checked([Example(image, labels, axes="YX", diameter=diameter)])
-        assert cells.smallest(replace(config, diameter=10.0)) == expected
-    assert KeptAside(()).smallest(config) == math.inf
+        assert sorted(cells.whole_areas(replace(config, diameter=10.0))) == expected
+    assert KeptAside(()).whole_areas(config) == []
 
 
 def test_what_must_be_proven_is_kept_beyond_the_noise_alone(monkeypatch):

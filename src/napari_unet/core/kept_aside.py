@@ -107,18 +107,14 @@ class KeptAside:
         usual = float(np.median(areas)) if areas else 0.0
         return [round(part * usual) for part in CRUMBS if part * usual >= 1]
 
-    def smallest(self, config: ModelConfig) -> float:
-        """Return the area of the smallest cell in the model's pixels, infinite if there is none.
-
-        One that the image cuts off does not count.
-        """
-        areas = [
+    def whole_areas(self, config: ModelConfig) -> list[float]:
+        """Return the areas in the model's pixels of the cells that the image does not cut off."""
+        return [
             np.count_nonzero(region.labels == cell) / usual_area(config, region.diameter)
             for region in self.regions
             for cell in region.cells
             if not _is_cut(region.labels, cell)
         ]
-        return min(areas, default=np.inf)
 
     def mark(self, model: Model, *, device: str = "auto", precision: str = "auto") -> Mark:
         """Say how good a model is on these cells."""

@@ -55,9 +55,9 @@ class KeptPatches:
         """Return nothing: classes have no size."""
         return []
 
-    def smallest(self, config: ModelConfig) -> float:
-        """Return infinity: classes have no size."""
-        return np.inf
+    def whole_areas(self, config: ModelConfig) -> list[float]:
+        """Return nothing: classes have no size."""
+        return []
 
     def mark(self, model: Model, *, device: str = "auto", precision: str = "auto") -> Mark:
         """Say how good a model is: mean IoU of the classes that occur, and squared error."""
