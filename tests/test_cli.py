@@ -406,6 +406,20 @@ def test_a_unet_plus_plus_is_trained_and_pruned(capsys, tmp_path, data):
     assert code == 2 and "cannot be pruned to 1" in said
 
 
+def test_channels_are_cut_and_what_that_costs_is_told(capsys, tmp_path, data):
+    model, cut = tmp_path / "wide.safetensors", tmp_path / "cut.safetensors"
+    tiny = ("--width", 8, "--depth", 1, "--patch", 32, "--device", "cpu", "--steps", 3)
+    assert _run(capsys, "train", data, "-o", model, *tiny, "--held-out", "n3")[0] == 0
+    words = ("models", "prune", model, "--width", 2, "-o", cut)
+    code, _, said = _run(capsys, *words)
+    assert code == 2 and "give --data, a folder with images/" in said
+    code, out, _ = _run(capsys, *words, "--data", data, "--device", "cpu")
+    assert code == 0 and "Cut from width 8 to 2" in out
+    assert "On 1 images that the model had not learnt from" in out
+    assert "AP 0.50: before" in out and "times as fast on 512 x 512" in out
+    assert load_model(cut).config.width == 2
+
+
 def test_an_architecture_has_the_depth_of_its_paper(capsys, tmp_path, data):
     model = tmp_path / "mine.safetensors"
     tiny = ("--width", 1, "--patch", 32, "--batch", 1, "--device", "cpu", "--steps", 1)

@@ -309,10 +309,19 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     take.add_argument("file", metavar="FILE", help="a .safetensors file, or a .zip of BioImage.IO")
     take.add_argument("--name", help="what to call it (the file's name)")
     take.add_argument("--force", action="store_true", help="replace one of that name")
-    prune = _command(actions, "prune", "cut a unet++ to a shallower, faster one", "models")
+    prune = _command(actions, "prune", "cut a model to a smaller, faster one", "models")
     prune.add_argument("model", metavar="MODEL", help="name or file")
-    prune.add_argument("--depth", type=whole(1, 6), required=True, help="poolings that are left")
+    size = prune.add_mutually_exclusive_group(required=True)
+    size.add_argument("--depth", type=whole(1, 6), help="poolings that are left of a unet++")
+    size.add_argument("--width", type=whole(1, 255), help="channels of level 1 left of a unet")
+    prune.add_argument(
+        "--data",
+        metavar="DATA",
+        help="folder with images/ and labels/: channels are chosen by it, and it is said what is "
+        "lost (none; needed for --width)",
+    )
     add_out(prune, "model file to write, ending in .safetensors")
+    add_device(prune)
     prune.set_defaults(action="prune")
     distil = _command(actions, "distill", "teach a small model what a large one says", "train")
     distil.add_argument("teacher", metavar="MODEL", help="the large one: name or file")

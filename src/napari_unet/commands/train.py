@@ -252,5 +252,6 @@ def _compare(
     told = ("mean IoU",) if student.config.semantic else ("AP 0.50", "AP 0.70")
     scores = {name: (before[name], after[name]) for name in told}
     images = [named.example for named in examples]
-    for line in compared(teacher, student, scores, images, args.device, args.precision):
+    pair, called = (teacher, student), ("teacher", "student")
+    for line in compared(pair, called, scores, images, args.device, args.precision):
         say(line)
