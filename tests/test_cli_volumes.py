@@ -117,15 +117,12 @@ def test_planes_for_a_model_of_volumes_are_told(capsys, tmp_path):
     assert code == 2 and "The model is of volumes, and of the axes YX none is Z" in said
 
 
-def test_a_model_of_volumes_is_not_taught_or_exported_yet(capsys, tmp_path, data):
+def test_a_model_of_volumes_is_not_taught_yet(capsys, tmp_path, data):
     model = tmp_path / "balls.safetensors"
     Model.fresh(ModelConfig("unet-3d", width=2, depth=1), "balls").save(model)
     words = ("finetune", model, data, "-o", tmp_path / "more.safetensors", "--steps", 1)
     code, _, said = _run(capsys, *words, *CPU)
     assert code == 2 and "it segments volumes, and cannot be taught yet" in said
-    words = ("models", "export", model, "-o", tmp_path / "m.pt", "--format", "torchscript")
-    code, _, said = _run(capsys, *words)
-    assert code == 2 and "cannot be exported" in said
 
 
 @pytest.mark.parametrize(("z", "is_told"), [(1.0, False), (1.4, False), (3.0, True)])

@@ -1,12 +1,13 @@
 """Distilling a network of width 64 to one of 16: what is lost and how much faster it is.
 
-There is no bundled network of width 64. The teacher is therefore the bundled one of width 16, widened
-so that it answers the same (Net2WiderNet: Chen, Goodfellow and Shlens 2016, arXiv:1511.05641: channels
-are doubled at random, and who reads them shares), with noise on its weights, and then trained on for
-some steps, so that its channels are no copies any more. It knows little more than the bundled one:
-this measures what cutting and distilling lose, and not what a network is worth that was wide from
-the start. The student is the teacher cut to width 16 (`core/narrow.py`), which then learns from it and
-from the labels. AP is that of `accuracy.py`, objects at their true size, on the images held out.
+There is no bundled network of width 64. The teacher is therefore the bundled one of width 16,
+widened so that it answers the same (Net2WiderNet: Chen, Goodfellow and Shlens 2016,
+arXiv:1511.05641: channels are doubled at random, and who reads them shares), with noise on its
+weights, and then trained on for some steps, so that its channels are no copies any more. It knows
+little more than the bundled one: this measures what cutting and distilling lose, and not what a
+network is worth that was wide from the start. The student is the teacher cut to width 16
+(`core/narrow.py`), which then learns from it and from the labels. AP is that of `accuracy.py`,
+objects at their true size and at the threshold alone, on the images held out.
 
 python tests/benchmarks/distil.py --out FOLDER
 python tests/benchmarks/distil.py --out FOLDER --scratch   # the student begins anew

@@ -1,9 +1,10 @@
 """A U-Net with fewer channels: those are kept of which the others can best be made.
 
 An interpolative decomposition of what each layer answers on images (Chee et al. 2022,
-arXiv:2108.00065): channels are chosen by Cholesky's method with pivots, one after the other, each time
-the one that those before it explain least. What they explain of the others, by least squares, is
-put into the layers that read them. Channels that say the same are thus merged without any loss.
+arXiv:2108.00065): channels are chosen by Cholesky's method with pivots, one after the other, each
+time the one that those before it explain least. What they explain of the others, by least
+squares, is put into the layers that read them. Channels that say the same are thus merged without
+any loss.
 """
 
 from __future__ import annotations
