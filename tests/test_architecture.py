@@ -48,6 +48,7 @@ TORCH = {
     "optimise",
     "predict",
     "predict_volume",
+    "pretrain",
     "prune",
     "recompute",
     "rehearsal",

@@ -574,3 +574,17 @@ def test_training_craft_is_chosen_on_the_command_line(capsys, tmp_path, data):
     code, said, _ = _run(capsys, *words, *craft.split(), "--device", "cpu")
     assert code == 0
     assert "Learnt from 3 planes" in said
+
+
+def test_images_without_labels_are_learnt_from_before_training(capsys, tmp_path, data):
+    first, out = tmp_path / "seen.safetensors", tmp_path / "m.safetensors"
+    shape = ["--width", 2, "--depth", 1, "--patch", 32, "--device", "cpu", "--steps", 2]
+    code, said, _ = _run(capsys, "pretrain", data / "images", "-o", first, *shape)
+    assert code == 0 and "Learnt the look of 4 images without their labels" in said
+    assert "restored 4 unlabelled images" in load_model(first).card.history[-1]
+    code, _, _ = _run(capsys, "train", data, "-o", out, "--start", first, *shape)
+    assert code == 0 and load_model(out).card.parent == "seen"
+    words = ("pretrain", data / "images", "-o", out, "--start", first, "--objects", 12)
+    assert _run(capsys, *words, "--steps", 1, "--device", "cpu")[0] == 0
+    code, _, said = _run(capsys, "pretrain", tmp_path / "none", "-o", out)
+    assert code == 2

@@ -45,6 +45,7 @@ __all__ = [
     "TEACH_SETTINGS",
     "TRAIN_SETTINGS",
     "VOLUME_SETTINGS",
+    "continued",
     "finetune",
     "iter_finetune",
     "iter_train",
@@ -176,7 +177,7 @@ def iter_train(
     model = Model.fresh(config, seed=seed)
     model = replace(model, card=card or ModelCard("trained"))
     if start is not None:
-        model = _continued(model, start)
+        model = continued(model, start)
     sampler = patch_sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
     run = Optimisation(model.network, settings, budget, device, precision, seed)
@@ -264,8 +265,14 @@ class _Keeper:
             self._state.unlink(missing_ok=True)
 
 
-def _continued(model: Model, start: Model) -> Model:
-    """Give a fresh model the weights of another, and its history."""
+def continued(model: Model, start: Model) -> Model:
+    """Give a fresh model the weights of another, and its history.
+
+    Raises
+    ------
+    InputError
+        If they have another shape.
+    """
     start.must_be_ours("trained")
     shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
     for name in (*shape, "strides"):
