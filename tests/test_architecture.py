@@ -53,9 +53,11 @@ TORCH = {
     "recompute",
     "rehearsal",
     "rounds",
+    "run_keeper",
     "sampling",
     "segmentation",
     "teacher",
+    "team",
     "train",
     "watch",
 }

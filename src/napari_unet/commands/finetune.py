@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet.commands.console import follow, say, say_aside
+from napari_unet.commands.console import follow, is_first_process, say, say_aside
 from napari_unet.commands.data import read_examples
 from napari_unet.commands.inputs import Reading
 from napari_unet.commands.learning import (
@@ -32,6 +32,8 @@ __all__ = ["run"]
 
 def run(args: argparse.Namespace) -> int:
     """Teach, and write the model if it became better on the cells kept aside."""
+    if not is_first_process():
+        raise InputError("Teaching takes one process; start it without torchrun.")
     target = checked_target(args.out)
     model = load_model(args.model)
     data, reading = Path(args.data), Reading(args.axes, args.channel)

@@ -13,7 +13,7 @@ from typing import Any  # labels come in any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.commands.console import follow, progress_bar, say
+from napari_unet.commands.console import follow, is_first_process, progress_bar, say
 from napari_unet.commands.data import (
     NamedExample,
     channels_of,
@@ -100,7 +100,10 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             cancelled=stop,
         )
-        model = follow(events, "Training").save(target)  # what follows may take long
+        model = follow(events, "Training")
+        if not is_first_process():
+            return 0
+        model = model.save(target)  # what follows may take long
         if is_of_volumes:
             model = calibrated(model, taught, args).save(target)
         elif not model.config.semantic:

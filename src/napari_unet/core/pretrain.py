@@ -72,13 +72,13 @@ class MaskedSampler:
         self._compress = compress
         self._seed = seed
 
-    def batches(self, first: int = 0) -> Iterator[Batch]:
+    def batches(self, first: int = 0, step: int = 1) -> Iterator[Batch]:
         """Yield batches from number `first` on; each depends on its number alone.
 
         The target is float32 (B, C, [D,] H, W), the weight 1 where something was hidden.
         """
         generator = torch.Generator()
-        for batch in self._sampler.batches(first):
+        for batch in self._sampler.batches(first, step):
             mixed = np.random.SeedSequence([self._seed, batch.number]).generate_state(1)
             generator.manual_seed(int(mixed[0]))
             image = batch.image

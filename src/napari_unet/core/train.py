@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import nn
 
 from napari_unet.core.augment import AugmentConfig
-from napari_unet.core.checkpoint import describe_run, load_checkpoint, save_checkpoint
+from napari_unet.core.checkpoint import describe_run
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.distil import taught_loss
 from napari_unet.core.errors import InputError
@@ -37,8 +37,10 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.rounds import halfway, was_taught
+from napari_unet.core.run_keeper import RunKeeper
 from napari_unet.core.sampling import WeightSettings
 from napari_unet.core.teacher import Teacher
+from napari_unet.core.team import join_team, leave_team
 from napari_unet.core.watch import Watch, loss_on
 
 __all__ = [
@@ -52,7 +54,6 @@ __all__ = [
     "timestamp",
 ]
 
-CHECKPOINT_EVERY_S = 120.0
 LOOKS_BEFORE_A_DROP = 5  # of the schedule "plateau" (chosen)
 
 # Patches that are watched are always the same.
@@ -180,12 +181,15 @@ def iter_train(
         model = continued(model, start)
     sampler = patch_sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
-    run = Optimisation(model.network, settings, budget, device, precision, seed)
+    team = join_team(device)
+    run = Optimisation(model.network, settings, budget, device, precision, seed, team)
     length = f"{seconds} seconds, {steps} steps"
     origin = "" if start is None else start.card.name
     origin += "" if teacher is None else f", taught by {teacher.card.name}"
-    keeper = _Keeper(
-        checkpoint, describe_run(config, settings, seed, examples, f"{length}, from {origin}")
+    keeper = RunKeeper(
+        checkpoint,
+        describe_run(config, settings, seed, examples, f"{length}, from {origin}"),
+        writes=team.rank == 0,
     )
     loss = checked_loss(settings.loss)
     _watch(run, config, settings, watched, seed)
@@ -203,6 +207,7 @@ def iter_train(
         keeper.remove()
     else:
         keeper.save(run, model)
+    leave_team(team)
     history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
     finished = replace(model.card, history=history, created=timestamp())
     return replace(model, card=finished, network=run.averaged())
@@ -232,37 +237,6 @@ def _watch(
             measure=measure,
         )
     )
-
-
-class _Keeper:
-    """Keeps a run on disk: the model so far, and what is needed to go on."""
-
-    def __init__(self, path: Path | None, run: str) -> None:
-        self._path = path
-        self._state = None if path is None else path.with_suffix(".resume")
-        self._run = run
-        self._saved_at = 0.0
-
-    def take_up(self, run: Optimisation) -> None:
-        """Go on where the run on disk was, if there is one."""
-        if self._state is not None and self._state.is_file():
-            run.restore(load_checkpoint(self._state, self._run))
-
-    def is_due(self, budget: Budget) -> bool:
-        """Whether it is time to save."""
-        return self._path is not None and budget.elapsed - self._saved_at > CHECKPOINT_EVERY_S
-
-    def save(self, run: Optimisation, model: Model) -> None:
-        """Write both files."""
-        if self._path is not None and self._state is not None:
-            self._saved_at = run.elapsed
-            replace(model, network=run.averaged()).save(self._path)
-            save_checkpoint(self._state, self._run, run.state())
-
-    def remove(self) -> None:
-        """Forget what there is to go on from: the run is over."""
-        if self._state is not None:
-            self._state.unlink(missing_ok=True)
 
 
 def continued(model: Model, start: Model) -> Model:
