@@ -147,6 +147,23 @@ OTHERS = {
         "tests/test_cli.py::test_channels_are_cut_and_what_that_costs_is_told"
     ),
     ("smaller", "distillation"): "tests/test_cli.py::test_a_small_model_is_taught_by_a_large_one",
+    ("smaller", "fewer channels: nothing is lost of copies"): (
+        "tests/core/test_narrow.py::test_copies_are_merged_without_loss"
+    ),
+    ("unlabelled images", "every network restores what was hidden"): (
+        "tests/core/test_pretrain.py::"
+        "test_every_network_learns_to_restore_and_keeps_its_output_layer"
+    ),
+    ("unlabelled images", "before training, on the command line"): (
+        "tests/test_cli.py::test_images_without_labels_are_learnt_from_before_training"
+    ),
+    ("craft", "several graphics cards or processes"): (
+        "tests/core/test_team.py::test_two_processes_learn_what_one_learns_from_twice_the_batches"
+    ),
+    (
+        "export",
+        "ONNX, each network",
+    ): "tests/core/test_export.py::test_onnx_gives_the_same_at_any_size",
     ("volumes", "weights between touching cells"): (
         "tests/core/test_volumes.py::"
         "test_weights_are_the_equation_s_with_distances_in_physical_units"

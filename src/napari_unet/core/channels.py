@@ -108,7 +108,10 @@ def channel_groups(model: Model) -> list[Group]:
     for level in range(depth + 1):
         name, width = f"down.{level}", config.width * 2**level
         below = Reader(_convolution(network, f"down.{level + 1}", FIRST), pooled=True)
-        readers = (Reader(_convolution(network, f"merge.{level}", FIRST)), below)
+        readers: tuple[Reader, ...] = (
+            Reader(_convolution(network, f"merge.{level}", FIRST)),
+            below,
+        )
         if level == depth:
             readers = (Reader(f"up.{depth - 1}"),)
         groups += _block(network, name, width, readers)
@@ -163,7 +166,8 @@ def _mixed(weight: Tensor, offset: int, mix: Tensor, axis: int) -> Tensor:
     """Return the part of a weight that reads a group, for the new channels of the group."""
     part = weight.narrow(axis, offset, mix.shape[1])
     mixed = torch.tensordot(mix.to(torch.float64), part.to(torch.float64), dims=([1], [axis]))
-    return mixed.movedim(0, axis).to(weight.dtype)
+    moved: Tensor = mixed.movedim(0, axis).to(weight.dtype)
+    return moved
 
 
 def _vectors(group: Group, weights: Mapping[str, Tensor]) -> Iterator[str]:

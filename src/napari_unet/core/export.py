@@ -105,7 +105,7 @@ def to_torchscript(model: Model) -> bytes:
     with warnings.catch_warnings():  # torch would have us use torch.export, which others cannot
         warnings.simplefilter("ignore", DeprecationWarning)
         # Of shapes that a trace might fix: whether it did is checked at another size.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         example = torch.from_numpy(_noise(model, 0))
         traced = torch.jit.trace(_folded(model), example)  # type: ignore[no-untyped-call]
         extra = {"napari_unet.json": json.dumps(model.config.to_json())}

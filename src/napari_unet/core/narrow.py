@@ -130,4 +130,5 @@ def _fit(products: Tensor, kept: Tensor) -> Tensor:
     among = products[kept][:, kept]
     ridge = RIDGE * products.diagonal().mean().clamp(min=1e-12)
     among = among + ridge * torch.eye(len(kept), dtype=among.dtype)
-    return torch.linalg.solve(among, products[kept])
+    mix: Tensor = torch.linalg.solve(among, products[kept])
+    return mix

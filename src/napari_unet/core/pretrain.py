@@ -171,6 +171,7 @@ def iter_pretrain(
     ]
     sampler = patch_sampler(unlabelled, config, settings, seed)
     network = copy.deepcopy(model.network)
+    assert isinstance(network, Network)
     kept = network.head, network.side_heads
     _let_restore(network, config.in_channels, seed)
     budget = Budget(seconds, steps)
@@ -189,8 +190,12 @@ def iter_pretrain(
 def _let_restore(network: Network, channels: int, seed: int) -> None:
     """Give a network output layers that say intensities in place of classes."""
 
-    def restoring(layer: nn.Conv2d | nn.Conv3d) -> nn.Conv2d | nn.Conv3d:
-        other = type(layer)(layer.in_channels, channels, layer.kernel_size, padding=layer.padding)
+    def restoring(layer: nn.Module) -> nn.Conv2d | nn.Conv3d:
+        assert isinstance(layer, nn.Conv2d | nn.Conv3d)
+        other = copy.deepcopy(layer)
+        other.out_channels = channels
+        other.weight = nn.Parameter(torch.empty(channels, *layer.weight.shape[1:]))
+        other.bias = nn.Parameter(torch.empty(channels))
         initialize(other, torch.Generator().manual_seed(seed))
         return other
 

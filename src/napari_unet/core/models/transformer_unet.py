@@ -109,7 +109,7 @@ class _Layer(nn.Module):
         mask = bias.expand(*query.shape[:-1], WINDOW * WINDOW)
         # Windows are taken for images, since ONNX knows attention of four axes alone.
         out = nn.functional.scaled_dot_product_attention(
-            *(part.flatten(0, 1) for part in (query, key, value)), attn_mask=mask.flatten(0, 1)
+            query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), mask.flatten(0, 1)
         ).reshape(query.shape)
         whole = _joined(
             self.project(out.transpose(2, 3).flatten(-2)), height + 2 * self.shift, channels
