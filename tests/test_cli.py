@@ -588,3 +588,13 @@ def test_images_without_labels_are_learnt_from_before_training(capsys, tmp_path,
     assert _run(capsys, *words, "--steps", 1, "--device", "cpu")[0] == 0
     code, _, said = _run(capsys, "pretrain", tmp_path / "none", "-o", out)
     assert code == 2
+
+
+def test_what_is_not_said_is_chosen_and_told(capsys, tmp_path, data):
+    out = tmp_path / "m.safetensors"
+    words = ["train", data, "-o", out, "--steps", 1, "--width", 2, "--device", "cpu"]
+    code, said, _ = _run(capsys, *words, "--automatic", "--batch", 1)
+    assert code == 0 and "Objects are" in said and "poolings, with which" in said
+    assert load_model(out).config.depth in (2, 3, 4)
+    assert _run(capsys, *words, "--automatic", "--depth", 1)[0] == 0
+    assert load_model(out).config.depth == 1

@@ -190,6 +190,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     _add_network(parser)
     parser.add_argument("--dropout", type=number(0, 0.95), default=0.0, help="(%(default)s)")
     add_settings(parser)
+    parser.add_argument(
+        "--automatic",
+        action="store_true",
+        help="choose depth, patch, batch and norm, where they are not said, from the size of "
+        "objects and images and the memory that is free, and say why",
+    )
     add_watch(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with the same run if it was stopped"

@@ -13,6 +13,7 @@ from typing import Any  # labels come in any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.commands.automatic import automatic
 from napari_unet.commands.console import follow, is_first_process, progress_bar, say
 from napari_unet.commands.data import (
     NamedExample,
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         _config(args, taught, channels_of(examples), teacher, names),
     )
     learnt = [named.example for named in taught]
+    if args.automatic:
+        config, settings = automatic(args, config, settings, learnt)
     with stop_key() as stop:
         events = iter_train(
             learnt,
