@@ -172,6 +172,12 @@ OTHERS = {
         "tests/test_cli_volumes.py::"
         "test_volumes_are_learnt_tested_and_segmented_into_objects_that_go_through_slices"
     ),
+    ("volumes", "teaching, export"): (
+        "tests/test_cli_volumes.py::test_a_model_of_volumes_is_taught_and_exported"
+    ),
+    ("choice", "depth, patch, batch and norm, in words"): (
+        "tests/core/test_recipe.py::test_nuclei_of_24_pixels_by_hand"
+    ),
     ("volumes", "tiled equals untiled"): (
         "tests/core/test_predict_volume.py::test_tiled_equals_untiled"
     ),

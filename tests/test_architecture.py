@@ -56,6 +56,7 @@ TORCH = {
     "run_keeper",
     "sampling",
     "segmentation",
+    "teach_volumes",
     "teacher",
     "team",
     "train",

@@ -113,7 +113,8 @@ def _on_grid(config: ModelConfig, side: float) -> int:
 def _patch_bytes(config: ModelConfig, patch: int) -> int:
     """Return about how many bytes a patch takes in training."""
     known = ARCHITECTURES[config.architecture]
-    return max(1, TRAINING * known.pixel_bytes * config.width * patch**known.axes)
+    pixels: int = patch**known.axes
+    return max(1, TRAINING * known.pixel_bytes * config.width * pixels)
 
 
 def _sentence(

@@ -39,12 +39,14 @@ from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.rounds import halfway, was_taught
 from napari_unet.core.run_keeper import RunKeeper
 from napari_unet.core.sampling import WeightSettings
+from napari_unet.core.teach_volumes import iter_teach_volumes
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.team import join_team, leave_team
 from napari_unet.core.watch import Watch, loss_on
 
 __all__ = [
     "TEACH_SETTINGS",
+    "TEACH_VOLUME_SETTINGS",
     "TRAIN_SETTINGS",
     "VOLUME_SETTINGS",
     "continued",
@@ -103,6 +105,9 @@ TEACH_SETTINGS = TrainSettings(
     weights=WeightSettings(on_cells=False, balance=True),
     augment=AugmentConfig(brightness=0.05, gamma=(0.8, 1.25), noise=0.02, blur=0.5),
 )
+
+# For volumes: as in training, with the step and the average of a short run (chosen).
+TEACH_VOLUME_SETTINGS = replace(VOLUME_SETTINGS, learning_rate=1e-3, average=0.99, side_weight=0.0)
 
 
 def iter_train(
@@ -318,9 +323,18 @@ def iter_finetune(
     InputError
         If nothing is checked, or the channels are not the model's.
     """
-    settings = settings or TEACH_SETTINGS
     model.must_be_ours("taught")
-    model.must_be_of_planes("taught yet")
+    if model.config.is_volumetric:
+        settings = settings or TEACH_VOLUME_SETTINGS
+        rounds = iter_teach_volumes(
+            model, examples, settings, seconds=seconds, steps=steps, keep=keep, seed=seed,
+            device=device, precision=precision, cancelled=cancelled,
+        )  # fmt: skip
+        learnt_model, told = yield from rounds
+        past = (*model.card.history, f"{timestamp()}: {told.sentence} ({told.steps} steps)")
+        card = replace(model.card, parent=model.card.name, history=past, created=timestamp())
+        return replace(learnt_model, card=card), told
+    settings = settings or TEACH_SETTINGS
     check_examples(model, examples)
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
