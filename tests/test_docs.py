@@ -176,6 +176,7 @@ def test_set_up_of_the_readme_is_what_the_scripts_do():
         assert install and install[1] in readme
 
 
+@pytest.mark.slow  # the tests are collected
 def test_the_page_of_methods_is_that_of_the_code_and_names_tests_that_are_there():
     """The tests are collected, so that a name that pytest does not know fails."""
     written = runpy.run_path(str(ROOT / "docs" / "make_methods.py"))
