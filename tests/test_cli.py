@@ -406,6 +406,20 @@ def test_a_unet_plus_plus_is_trained_and_pruned(capsys, tmp_path, data):
     assert code == 2 and "cannot be pruned to 1" in said
 
 
+def test_channels_are_cut_and_what_that_costs_is_told(capsys, tmp_path, data):
+    model, cut = tmp_path / "wide.safetensors", tmp_path / "cut.safetensors"
+    tiny = ("--width", 8, "--depth", 1, "--patch", 32, "--device", "cpu", "--steps", 3)
+    assert _run(capsys, "train", data, "-o", model, *tiny, "--held-out", "n3")[0] == 0
+    words = ("models", "prune", model, "--width", 2, "-o", cut)
+    code, _, said = _run(capsys, *words)
+    assert code == 2 and "give --data, a folder with images/" in said
+    code, out, _ = _run(capsys, *words, "--data", data, "--device", "cpu")
+    assert code == 0 and "Cut from width 8 to 2" in out
+    assert "On 1 images that the model had not learnt from" in out
+    assert "AP 0.50: before" in out and "times as fast on 512 x 512" in out
+    assert load_model(cut).config.width == 2
+
+
 def test_an_architecture_has_the_depth_of_its_paper(capsys, tmp_path, data):
     model = tmp_path / "mine.safetensors"
     tiny = ("--width", 1, "--patch", 32, "--batch", 1, "--device", "cpu", "--steps", 1)
@@ -560,3 +574,27 @@ def test_training_craft_is_chosen_on_the_command_line(capsys, tmp_path, data):
     code, said, _ = _run(capsys, *words, *craft.split(), "--device", "cpu")
     assert code == 0
     assert "Learnt from 3 planes" in said
+
+
+def test_images_without_labels_are_learnt_from_before_training(capsys, tmp_path, data):
+    first, out = tmp_path / "seen.safetensors", tmp_path / "m.safetensors"
+    shape = ["--width", 2, "--depth", 1, "--patch", 32, "--device", "cpu", "--steps", 2]
+    code, said, _ = _run(capsys, "pretrain", data / "images", "-o", first, *shape)
+    assert code == 0 and "Learnt the look of 4 images without their labels" in said
+    assert "restored 4 unlabelled images" in load_model(first).card.history[-1]
+    code, _, _ = _run(capsys, "train", data, "-o", out, "--start", first, *shape)
+    assert code == 0 and load_model(out).card.parent == "seen"
+    words = ("pretrain", data / "images", "-o", out, "--start", first, "--objects", 12)
+    assert _run(capsys, *words, "--steps", 1, "--device", "cpu")[0] == 0
+    code, _, said = _run(capsys, "pretrain", tmp_path / "none", "-o", out)
+    assert code == 2
+
+
+def test_what_is_not_said_is_chosen_and_told(capsys, tmp_path, data):
+    out = tmp_path / "m.safetensors"
+    words = ["train", data, "-o", out, "--steps", 1, "--width", 2, "--device", "cpu"]
+    code, said, _ = _run(capsys, *words, "--automatic", "--batch", 1)
+    assert code == 0 and "Objects are" in said and "poolings, with which" in said
+    assert load_model(out).config.depth in (2, 3, 4)
+    assert _run(capsys, *words, "--automatic", "--depth", 1)[0] == 0
+    assert load_model(out).config.depth == 1

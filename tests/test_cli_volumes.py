@@ -117,15 +117,22 @@ def test_planes_for_a_model_of_volumes_are_told(capsys, tmp_path):
     assert code == 2 and "The model is of volumes, and of the axes YX none is Z" in said
 
 
-def test_a_model_of_volumes_is_not_taught_or_exported_yet(capsys, tmp_path, data):
-    model = tmp_path / "balls.safetensors"
-    Model.fresh(ModelConfig("unet-3d", width=2, depth=1), "balls").save(model)
-    words = ("finetune", model, data, "-o", tmp_path / "more.safetensors", "--steps", 1)
-    code, _, said = _run(capsys, *words, *CPU)
-    assert code == 2 and "it segments volumes, and cannot be taught yet" in said
-    words = ("models", "export", model, "-o", tmp_path / "m.pt", "--format", "torchscript")
-    code, _, said = _run(capsys, *words)
-    assert code == 2 and "cannot be exported" in said
+def test_a_model_of_volumes_is_taught_and_exported(capsys, tmp_path, data):
+    model, more = tmp_path / "balls.safetensors", tmp_path / "more.safetensors"
+    words = ("train", data, "-o", model, "--volumes", "--steps", 10, *SMALL, "--width", 4)
+    words = (*words, "--batch", 2, "--learning-rate", "2e-2", "--average", 0.5)
+    assert _run(capsys, *words)[0] == 0
+    words = ("finetune", model, data, "-o", more, "--steps", 40, "--patch", 16, "--average", 0.9)
+    words = (*words, "--learning-rate", "2e-2", *CPU)
+    code, said, told = _run(capsys, *words)
+    assert code == 0, told
+    assert "kept aside: before" in said
+    card = load_model(more).card
+    assert card.parent == "balls" and "Learnt from" in card.history[-1]
+    code, _, said = _run(capsys, *words, "--classes", "a")
+    assert code == 2 and "leave --classes out" in said
+    words = ("models", "export", more, "-o", tmp_path / "m.pt", "--format", "torchscript")
+    assert _run(capsys, *words)[0] == 0 and (tmp_path / "m.pt").is_file()
 
 
 @pytest.mark.parametrize(("z", "is_told"), [(1.0, False), (1.4, False), (3.0, True)])

@@ -7,6 +7,8 @@ import ast
 import re
 import runpy
 import shlex
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -172,3 +174,19 @@ def test_set_up_of_the_readme_is_what_the_scripts_do():
         text = (ROOT / ".ci" / script).read_text(encoding="utf-8")
         install = re.search(r"python -m (pip install .*)", text)
         assert install and install[1] in readme
+
+
+@pytest.mark.slow  # the tests are collected
+def test_the_page_of_methods_is_that_of_the_code_and_names_tests_that_are_there():
+    """The tests are collected, so that a name that pytest does not know fails."""
+    written = runpy.run_path(str(ROOT / "docs" / "make_methods.py"))
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert written["page"]() == page, "run python docs/make_methods.py"
+    named = {method.test for method in written["WHOLE_WAY"]} | set(written["OTHERS"].values())
+    files = sorted({name.partition("::")[0] for name in named})
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", "-m", "", *files]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False)
+    there = set(done.stdout.splitlines())
+    # Of a test with cases its name alone is enough.
+    there |= {name.partition("[")[0] for name in there}
+    assert named <= there, sorted(named - there)

@@ -17,7 +17,8 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.model_file import Model
 from napari_unet.core.predict import predict_plane
-from napari_unet.core.tiling import network_geometry
+from napari_unet.core.predict_volume import predict_volume
+from napari_unet.core.tiling import network_geometries, network_geometry
 from napari_unet.formats.bioimageio import network_arguments
 
 KINDS = {
@@ -31,16 +32,7 @@ KINDS = {
     for name in OF_PLANES
     if not name.startswith("unet-v") and name != "unet"
 }
-traced = pytest.mark.parametrize(
-    "model", [name for name in KINDS if name not in export.SIZED], indirect=True
-)
-
-
-@pytest.mark.parametrize("model", export.SIZED, indirect=True)
-@pytest.mark.parametrize("write", [export.to_torchscript, export.to_onnx])
-def test_a_network_whose_steps_depend_on_the_size_is_refused(model, write):
-    with pytest.raises(InputError, match="cannot be exported, since its steps"):
-        write(model)
+KINDS["volumes"] = ModelConfig(architecture="unet-3d", width=2, depth=2, anisotropy=2.0)
 
 
 @pytest.fixture(params=KINDS)
@@ -49,7 +41,7 @@ def model(request):
     model = Model.fresh(KINDS[request.param])
     generator = torch.Generator().manual_seed(1)
     for module in model.network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
+        if isinstance(module, torch.nn.BatchNorm2d | torch.nn.BatchNorm3d):
             module.running_mean.normal_(0, 0.1, generator=generator)
             module.running_var.uniform_(0.5, 2, generator=generator)
     return model
@@ -57,10 +49,12 @@ def model(request):
 
 def images(model):
     """Of three sizes, alone and two at a time."""
-    geometry = network_geometry(model.config)
     rng = np.random.default_rng(0)
+    *slow, geometry, _ = network_geometries(model.config)
     for count, about in ((1, 50), (1, 90), (2, 70)):
-        sides = geometry.patch_side(about), geometry.patch_side(about + 30)
+        sides = [one.patch_side(about // 4) for one in slow]
+        about = about // 2 if slow else about
+        sides += [geometry.patch_side(about), geometry.patch_side(about + 30)]
         yield rng.random((count, model.config.in_channels, *sides)).astype(np.float32)
 
 
@@ -69,13 +63,13 @@ def test_what_is_to_be_computed_is_what_segmenting_computes(model):
     found = export.probabilities(model, image)
     assert np.allclose(found.sum(axis=1), 1, atol=1e-5)
     as_it_is = np.array([[0.0, 1.0]] * model.config.in_channels)
-    ours = predict_plane(image[0], model, precision="float32", ranges=as_it_is)
+    predict = predict_volume if model.config.is_volumetric else predict_plane
+    ours = predict(image[0], model, precision="float32", ranges=as_it_is)
     halo = network_geometry(model.config).halo if "valid" in model.config.architecture else 0
-    inside = np.s_[:, halo : ours.shape[1] - halo, halo : ours.shape[2] - halo]
+    inside = np.s_[..., halo : ours.shape[-2] - halo, halo : ours.shape[-1] - halo]
     assert np.allclose(found[0], ours[inside], atol=export.MAX_ERROR)
 
 
-@traced
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # of loading it
 def test_torchscript_gives_the_same_at_any_size(model):
     content = io.BytesIO(export.to_torchscript(model))
@@ -101,7 +95,6 @@ def test_the_source_and_the_state_dict_give_the_same_with_torch_alone(model, mon
         assert np.abs(found - export.probabilities(model, image)).max() < export.MAX_ERROR
 
 
-@traced
 @pytest.mark.slow  # torch's exporter takes ten seconds
 def test_onnx_gives_the_same_at_any_size(model):
     pytest.importorskip("onnxscript")
@@ -113,7 +106,6 @@ def test_onnx_gives_the_same_at_any_size(model):
     assert "napari_unet" in session.get_modelmeta().custom_metadata_map
 
 
-@traced
 def test_what_does_not_compute_the_same_is_not_written(monkeypatch, model):
     original = export._folded
 
@@ -127,7 +119,6 @@ def test_what_does_not_compute_the_same_is_not_written(monkeypatch, model):
         export.to_torchscript(model)
 
 
-@traced
 def test_without_onnx_a_sentence_says_how_to_get_it(monkeypatch, model):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(InputError, match=r"pip install .*\[export\]"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_unet.core import optimise
+from napari_unet.core import budget, optimise
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
@@ -33,7 +33,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 100.0
-        monkeypatch.setattr(optimise.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(budget.time, "monotonic", lambda: self.now)
 
 
 def a_sampler(seed=0):

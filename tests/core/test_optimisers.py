@@ -66,7 +66,7 @@ def test_momentum_of_the_paper_and_its_step_by_hand():
 class Halves:
     """Gives the batches of a sampler patch by patch."""
 
-    def batches(self, first):
+    def batches(self, first, step):
         for batch in sampler().batches(first // 2):
             for patch in (slice(0, 1), slice(1, 2)):
                 yield Batch(batch.image[patch], batch.target[patch], batch.weight[patch])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_unet.core import score, segment
-from napari_unet.core import train as train_module
+from napari_unet.core import run_keeper, score, segment
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.config import ModelCard
 from napari_unet.core.errors import InputError
@@ -71,7 +70,7 @@ def test_cancelling_returns_the_model_so_far():
 
 
 def test_the_model_so_far_is_saved_from_time_to_time(monkeypatch, tmp_path):
-    monkeypatch.setattr(train_module, "CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr(run_keeper, "CHECKPOINT_EVERY_S", 0.0)
     path = tmp_path / "so_far.safetensors"
     trained(5, checkpoint=path)
     assert load_model(path).config == SMALL

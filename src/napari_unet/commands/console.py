@@ -13,15 +13,22 @@ if TYPE_CHECKING:
 
     from napari_unet.core.events import KeptAsideScore, TrainProgress
 
-__all__ = ["follow", "progress_bar", "say", "say_aside", "table"]
+__all__ = ["follow", "is_first_process", "progress_bar", "say", "say_aside", "table"]
 
 Result = TypeVar("Result")
 
 OFTEN = "NAPARI_UNET_PROGRESS_S"  # how often the dock wants to hear of progress, in seconds
 
 
+def is_first_process() -> bool:
+    """Whether this process speaks and writes: of those that torchrun started the first one does."""
+    return os.environ.get("RANK", "0") == "0" or os.environ.get("WORLD_SIZE", "1") == "1"
+
+
 def say(text: str = "", bar: tqdm[object] | None = None) -> None:
     """Write a line to standard output; above a bar, if one is being shown."""
+    if not is_first_process():
+        return
     if bar is not None and sys.stderr.isatty():
         bar.write(text, sys.stdout)
     else:
@@ -59,6 +66,7 @@ def progress_bar(
         mininterval=0.1 if is_terminal else float(os.environ.get(OFTEN, 10)),
         miniters=0,  # by time alone: a run that goes on begins with a jump
         leave=not is_terminal,
+        disable=not is_first_process(),
         file=sys.stderr,
     )
     with bar:

@@ -1,4 +1,4 @@
-"""What a small model that a large one has taught lost, and how much faster it is."""
+"""What a small model lost against the large one that it comes from, and how much faster it is."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ Image = NDArray[np.float32]
 
 
 def compared(
-    teacher: Model,
-    student: Model,
+    models: tuple[Model, Model],
+    names: tuple[str, str],
     scores: dict[str, tuple[float, float]],
     images: Sequence[Example],
     device: str,
     precision: str,
 ) -> list[str]:
-    """Say what a student lost and won.
+    """Say what a small model lost and won.
 
     Parameters
     ----------
-    teacher, student : Model
+    models : tuple of Model
+        The large one and the small one.
+    names : tuple of str
+        What they are called, such as "teacher" and "student".
     scores : dict
-        By the name of a measure, what the teacher and the student have.
+        By the name of a measure, what the large and the small one have.
     images : sequence of Example
         The first of them is what time is taken on, tiled to 512 by 512 pixels.
     device, precision : str
@@ -45,17 +48,16 @@ def compared(
         Sentences.
     """
     lost = [
-        f"{name}: teacher {before:.3f}, student {after:.3f} ({after - before:+.3f})."
+        f"{name}: {names[0]} {before:.3f}, {names[1]} {after:.3f} ({after - before:+.3f})."
         for name, (before, after) in scores.items()
     ]
-    slow, fast = seconds_of((teacher, student), _filled(images[0]), device, precision)
+    slow, fast = seconds_of(models, _filled(images[0]), device, precision)
     large, small = (
-        sum(weight.numel() for weight in model.network.parameters()) / 1e6
-        for model in (teacher, student)
+        sum(weight.numel() for weight in model.network.parameters()) / 1e6 for model in models
     )
     return [
         *lost,
-        f"The student is {slow / fast:.1f} times as fast on {SIDE} x {SIDE} pixels, with "
+        f"The small model is {slow / fast:.1f} times as fast on {SIDE} x {SIDE} pixels, with "
         f"{small:.3f} instead of {large:.3f} million parameters.",
     ]
 

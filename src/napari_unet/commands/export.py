@@ -92,13 +92,17 @@ def _contents(model: Model, source: Path) -> Contents:
 
 
 def _test_image(model: Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return drawn nuclei of a legal size, (1, C, Y, X), as they come and normalised."""
+    """Return drawn nuclei of a legal size, (1, C, [Z,] Y, X), as they come and normalised."""
     from napari_unet.core.drawn import nuclei
     from napari_unet.core.normalize import normalize
-    from napari_unet.core.tiling import network_geometry
+    from napari_unet.core.tiling import network_geometries
 
-    geometry = network_geometry(model.config)
-    side = geometry.patch_side(max(256, 2 * geometry.halo + 1))
+    *slow, along_y, along_x = network_geometries(model.config)
+    least = 64 if slow else 256
+    side = along_y.patch_side(max(least, 2 * max(along_y.halo, along_x.halo) + 1))
     channels = [nuclei((side, side), seed)[0] for seed in range(model.config.in_channels)]
     image = np.stack(channels).astype(np.float32)
+    for geometry in slow:  # of a volume: brightest in the middle plane
+        depth = geometry.patch_side(2 * geometry.halo + 1)
+        image = image[:, None] * np.hanning(depth + 2)[1:-1, None, None].astype(np.float32)
     return image[None], normalize(image, model.config.percentiles)[None]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_unet.commands.console import follow, say, say_aside
+from napari_unet.commands.console import follow, is_first_process, say, say_aside
 from napari_unet.commands.data import read_examples
 from napari_unet.commands.inputs import Reading
 from napari_unet.commands.learning import (
@@ -24,7 +24,7 @@ from napari_unet.core.classes import with_classes
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.model_file import load_model
-from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
+from napari_unet.core.train import TEACH_SETTINGS, TEACH_VOLUME_SETTINGS, iter_finetune
 from napari_unet.session.saved_folder import find_session
 
 __all__ = ["run"]
@@ -32,15 +32,23 @@ __all__ = ["run"]
 
 def run(args: argparse.Namespace) -> int:
     """Teach, and write the model if it became better on the cells kept aside."""
+    if not is_first_process():
+        raise InputError("Teaching takes one process; start it without torchrun.")
     target = checked_target(args.out)
     model = load_model(args.model)
     data, reading = Path(args.data), Reading(args.axes, args.channel)
     session = find_session(data)
+    is_of_volumes = model.config.is_volumetric
+    if is_of_volumes and (args.classes or session == data):
+        raise InputError(
+            "A model of volumes is taught objects, from a folder with images/ and labels/; leave "
+            "--classes out and give such a folder."
+        )
     if session is not None and (session == data or not (data / "labels").is_dir()):
         examples = session_examples(data, reading, args.classes or ())
     else:
-        examples = read_examples(data, reading)
-    settings = settings_of(args, TEACH_SETTINGS)
+        examples = read_examples(data, reading, model.config.spatial_axes)
+    settings = settings_of(args, TEACH_VOLUME_SETTINGS if is_of_volumes else TEACH_SETTINGS)
     learnt = [replace(named.example, semantic=bool(args.classes)) for named in examples]
     if args.classes:
         model = with_classes(model, args.classes)

@@ -8,12 +8,11 @@ import json
 import os
 import shutil
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 from napari_unet.commands.console import say, table
 from napari_unet.commands.export import export_model
-from napari_unet.commands.learning import checked_target
+from napari_unet.commands.pruning import prune_model
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.library import (
@@ -38,28 +37,12 @@ def run(args: argparse.Namespace) -> int:
         path = import_model(Path(args.file), args.name, force=args.force)
         say(f"The model is now called {path.stem}; it was copied to {path}.")
     elif args.action == "prune":
-        _prune(args.model, args.depth, args.out)
+        prune_model(args)
     elif args.action == "export":
         export_model(args)
     else:
         _list(args.json)
     return 0
-
-
-def _prune(name: str, depth: int, out: str) -> None:
-    from napari_unet.core.model_file import load_model  # brings torch
-    from napari_unet.core.prune import pruned
-
-    target = checked_target(out)
-    model = load_model(name)
-    cut = pruned(model, depth)
-    card = replace(cut.card, name=target.stem, title=target.stem)
-    replace(cut, card=card).save(target)
-    before, after = (sum(p.numel() for p in m.network.parameters()) / 1e6 for m in (model, cut))
-    say(
-        f"Cut from depth {model.config.depth} to {depth}: {before:.2f} to {after:.2f} million "
-        f"parameters; written to {target}. Test it with napari-unet evaluate before you rely on it."
-    )
 
 
 def import_model(file: Path, name: str | None = None, *, force: bool = False) -> Path:

@@ -59,6 +59,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="UM",
         help="of volumes: micrometres along Z, Y and X, such as 2,0.5,0.5 (the files' own)",
     )
+    _add_pretrain(
+        _command(commands, "pretrain", "learn the look of images that nobody has labelled")
+    )
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
     _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
@@ -184,6 +187,32 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         default=(),
         help="the labels are classes, not objects: their names in order, separated by commas",
     )
+    _add_network(parser)
+    parser.add_argument("--dropout", type=number(0, 0.95), default=0.0, help="(%(default)s)")
+    add_settings(parser)
+    parser.add_argument(
+        "--automatic",
+        action="store_true",
+        help="choose depth, patch, batch and norm, where they are not said, from the size of "
+        "objects and images and the memory that is free, and say why",
+    )
+    add_watch(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the same run if it was stopped"
+    )
+    for name, purpose in (
+        ("title", "what lists show"),
+        ("purpose", "what it is for"),
+        ("source", "which data it learnt from"),
+        ("licence", "of the data"),
+        ("failures", "where it is known to fail"),
+    ):
+        parser.add_argument(f"--{name}", default="", help=f"for the model's card: {purpose}")
+    add_device(parser)
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    """Let the user choose the shape of the network."""
     parser.add_argument(
         "--architecture",
         choices=tuple(ARCHITECTURES),
@@ -210,20 +239,24 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth", type=whole(1, 7), help="poolings (as many as in the architecture's paper)"
     )
-    parser.add_argument("--dropout", type=number(0, 0.95), default=0.0, help="(%(default)s)")
-    add_settings(parser)
-    add_watch(parser)
+
+
+def _add_pretrain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("inputs", metavar="IMAGE", nargs="+", help="files, folders or patterns")
+    add_out(parser, "model file to write, ending in .safetensors")
+    add_budget(parser, seconds=600.0)
+    add_reading(parser)
+    parser.add_argument("--start", metavar="MODEL", help="go on from this model")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the same run if it was stopped"
+        "--objects",
+        type=number(1, 10_000),
+        help="how wide the objects of the images are, in pixels: images are then rescaled to "
+        "--diameter (as they are)",
     )
-    for name, purpose in (
-        ("title", "what lists show"),
-        ("purpose", "what it is for"),
-        ("source", "which data it learnt from"),
-        ("licence", "of the data"),
-        ("failures", "where it is known to fail"),
-    ):
-        parser.add_argument(f"--{name}", default="", help=f"for the model's card: {purpose}")
+    _add_network(parser)
+    parser.add_argument("--patch", type=whole(16, 4096), help="side of a patch in pixels")
+    parser.add_argument("--batch", type=whole(1, 4096), help="patches a step")
+    parser.add_argument("--learning-rate", type=number(1e-8, 1), help="highest of the run")
     add_device(parser)
 
 
@@ -309,10 +342,19 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     take.add_argument("file", metavar="FILE", help="a .safetensors file, or a .zip of BioImage.IO")
     take.add_argument("--name", help="what to call it (the file's name)")
     take.add_argument("--force", action="store_true", help="replace one of that name")
-    prune = _command(actions, "prune", "cut a unet++ to a shallower, faster one", "models")
+    prune = _command(actions, "prune", "cut a model to a smaller, faster one", "models")
     prune.add_argument("model", metavar="MODEL", help="name or file")
-    prune.add_argument("--depth", type=whole(1, 6), required=True, help="poolings that are left")
+    size = prune.add_mutually_exclusive_group(required=True)
+    size.add_argument("--depth", type=whole(1, 6), help="poolings that are left of a unet++")
+    size.add_argument("--width", type=whole(1, 255), help="channels of level 1 left of a unet")
+    prune.add_argument(
+        "--data",
+        metavar="DATA",
+        help="folder with images/ and labels/: channels are chosen by it, and it is said what is "
+        "lost (none; needed for --width)",
+    )
     add_out(prune, "model file to write, ending in .safetensors")
+    add_device(prune)
     prune.set_defaults(action="prune")
     distil = _command(actions, "distill", "teach a small model what a large one says", "train")
     distil.add_argument("teacher", metavar="MODEL", help="the large one: name or file")

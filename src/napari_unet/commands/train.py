@@ -13,7 +13,8 @@ from typing import Any  # labels come in any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_unet.commands.console import follow, progress_bar, say
+from napari_unet.commands.automatic import automatic
+from napari_unet.commands.console import follow, is_first_process, progress_bar, say
 from napari_unet.commands.data import (
     NamedExample,
     channels_of,
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         _config(args, taught, channels_of(examples), teacher, names),
     )
     learnt = [named.example for named in taught]
+    if args.automatic:
+        config, settings = automatic(args, config, settings, learnt)
     with stop_key() as stop:
         events = iter_train(
             learnt,
@@ -100,7 +103,10 @@ def run(args: argparse.Namespace) -> int:
             resume=args.resume,
             cancelled=stop,
         )
-        model = follow(events, "Training").save(target)  # what follows may take long
+        model = follow(events, "Training")
+        if not is_first_process():
+            return 0
+        model = model.save(target)  # what follows may take long
         if is_of_volumes:
             model = calibrated(model, taught, args).save(target)
         elif not model.config.semantic:
@@ -252,5 +258,6 @@ def _compare(
     told = ("mean IoU",) if student.config.semantic else ("AP 0.50", "AP 0.70")
     scores = {name: (before[name], after[name]) for name in told}
     images = [named.example for named in examples]
-    for line in compared(teacher, student, scores, images, args.device, args.precision):
+    pair, called = (teacher, student), ("teacher", "student")
+    for line in compared(pair, called, scores, images, args.device, args.precision):
         say(line)

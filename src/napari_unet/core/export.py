@@ -1,9 +1,10 @@
 """The network for other programs: TorchScript, ONNX, or a state dict with its source.
 
-What is exported takes an image that was normalised, (B, C, Y, X) float32, and returns the
-probability of each class, (B, classes, y, x). Its sizes are free, so long as the network can take
-them: see `napari_unet.core.models.unet`. A same-padded network mirrors the border of its input as
-`napari_unet.core.tiling` does, so that an image gives what `predict_plane` gives.
+What is exported takes an image that was normalised, (B, C, Y, X) float32, of a model of volumes
+(B, C, Z, Y, X), and returns the probability of each class, (B, classes, y, x). Its sizes are
+free, so long as the network can take them: see `napari_unet.core.models.unet`. A same-padded
+network mirrors the border of its input as `napari_unet.core.tiling` does, so that an image gives
+what `predict_plane` gives.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any  # onnxruntime is optional
 
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.blocks import fold_batch_norm
-from napari_unet.core.tiling import network_geometry
+from napari_unet.core.tiling import border_of, network_geometries
 
 __all__ = [
     "MAX_ERROR",
@@ -51,44 +52,43 @@ WITH_PROBABILITIES = '''
 class ProbabilityNetwork({base}):
     """Returns probabilities of the classes; the image is continued by mirroring."""
 
-    def __init__(self, *args, border: int = 0, **kwargs) -> None:
+    def __init__(self, *args, border: Sequence[int] = (), **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.border = border
+        self.border = border  # along each axis of space
 
     def forward(self, image: Tensor) -> Tensor:
         if not self.border:
             return super().forward(image).softmax(dim=1)
-        image = nn.functional.pad(image, (self.border,) * 4, mode="reflect")
-        inside = slice(self.border, -self.border)
-        return super().forward(image)[:, :, inside, inside].softmax(dim=1)
+        around = [width for width in reversed(self.border) for _ in range(2)]
+        image = nn.functional.pad(image, around, mode="reflect")
+        inside = tuple(slice(width, -width) for width in self.border)
+        return super().forward(image)[(slice(None), slice(None), *inside)].softmax(dim=1)
 '''
-
-
-# Their steps depend on the size of the image, which a trace fixes.
-SIZED = ("unet-transformer", "segnet")
 
 
 class _Probabilities(nn.Module):
     """As the source above, round a network that is there."""
 
-    def __init__(self, network: nn.Module, border: int) -> None:
+    def __init__(self, network: nn.Module, border: Sequence[int]) -> None:
         super().__init__()
         self.network = network
         self.border = border
 
     def forward(self, image: Tensor) -> Tensor:
         if self.border:
-            image = nn.functional.pad(image, (self.border,) * 4, mode="reflect")
+            around = [width for width in reversed(self.border) for _ in range(2)]
+            image = nn.functional.pad(image, around, mode="reflect")
         logits: Tensor = self.network(image)
         if self.border:
-            logits = logits[:, :, self.border : -self.border, self.border : -self.border]
+            inside = tuple(slice(width, -width) for width in self.border)
+            logits = logits[(slice(None), slice(None), *inside)]
         return logits.softmax(dim=1)
 
 
 def probabilities(model: Model, image_bcyx: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what an exported network is to return, of an image of a legal size."""
+    """Return what an exported network is to return, of an image or volume of a legal size."""
     with torch.inference_mode():
-        network = _Probabilities(model.network.eval(), _border(model))
+        network = _Probabilities(model.network.eval(), border_of(model.config))
         found = network(torch.from_numpy(image_bcyx))
         return found.numpy()  # type: ignore[no-any-return]  # numpy() is untyped
 
@@ -98,15 +98,14 @@ def to_torchscript(model: Model) -> bytes:
 
     Raises
     ------
-    InputError
-        If it is one of `SIZED`.
     ComputeError
         If it does not compute the same.
     """
-    _check_can_be_traced(model)
     content = io.BytesIO()
     with warnings.catch_warnings():  # torch would have us use torch.export, which others cannot
         warnings.simplefilter("ignore", DeprecationWarning)
+        # Of shapes that a trace might fix: whether it did is checked at another size.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         example = torch.from_numpy(_noise(model, 0))
         traced = torch.jit.trace(_folded(model), example)  # type: ignore[no-untyped-call]
         extra = {"napari_unet.json": json.dumps(model.config.to_json())}
@@ -128,11 +127,10 @@ def to_onnx(model: Model) -> bytes:
     Raises
     ------
     InputError
-        If onnx or onnxscript is missing, or it is one of `SIZED`.
+        If onnx or onnxscript is missing.
     ComputeError
         If it does not compute the same.
     """
-    _check_can_be_traced(model)
     try:
         import onnx  # noqa: F401  # optional, as is the next
         import onnxscript  # noqa: F401
@@ -141,7 +139,8 @@ def to_onnx(model: Model) -> bytes:
             "ONNX needs onnx and onnxscript; "
             'install them with: pip install "napari-unet-interactive[export]".'
         ) from error
-    free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    axes = range(2, 2 + len(model.config.spatial_axes))
+    free = dict.fromkeys((0, *axes), torch.export.Dim.DYNAMIC)
     example = np.concatenate([_noise(model, 0)] * 2)  # a batch of one would be taken for fixed
     with warnings.catch_warnings(), _quiet("torch.onnx"):
         warnings.simplefilter("ignore")  # torch's own, of its own parts
@@ -168,7 +167,6 @@ def to_onnx(model: Model) -> bytes:
 
 def to_state_dict(model: Model) -> bytes:
     """Return the weights as torch.save writes them, for `architecture_source`."""
-    model.must_be_of_planes("exported")
     content = io.BytesIO()
     torch.save(model.network.state_dict(), content)
     return content.getvalue()
@@ -218,32 +216,20 @@ def _quiet(name: str) -> Generator[None]:
         logger.setLevel(level)
 
 
-def _check_can_be_traced(model: Model) -> None:
-    model.must_be_of_planes("exported")
-    if model.config.architecture in SIZED:
-        raise InputError(
-            f"The network {model.config.architecture} cannot be exported, since its steps depend "
-            "on the size of the image; train another, such as unet."
-        )
-
-
-def _border(model: Model) -> int:
-    geometry = network_geometry(model.config)
-    return 0 if geometry.valid else geometry.border
-
-
 def _folded(model: Model) -> nn.Module:
     network = fold_batch_norm(copy.deepcopy(model.network).eval())
-    return _Probabilities(network, _border(model)).eval()
+    return _Probabilities(network, border_of(model.config)).eval()
 
 
 def _noise(model: Model, more: int) -> NDArray[np.float32]:
     """Normalised values of a legal size; `more` makes it longer than it is wide."""
-    geometry = network_geometry(model.config)
-    width = geometry.patch_side(2 * geometry.halo + 4 * geometry.grid)
-    height = geometry.patch_side(width + more * geometry.grid)
+    geometries = network_geometries(model.config)
+    halos = 0 if model.config.is_volumetric else 2  # volumes are dear, and need not be so large
+    sides = [one.patch_side(halos * one.halo + 4 * one.grid) for one in geometries]
+    longer = geometries[-2]
+    sides[-2] = longer.patch_side(sides[-2] + more * longer.grid)
     rng = np.random.default_rng(0)
-    shape = (1, model.config.in_channels, height, width)
+    shape = (1, model.config.in_channels, *sides)
     return rng.normal(0.3, 0.5, shape).astype(np.float32)
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from napari_unet.core.augment import AugmentConfig
+from napari_unet.core.budget import Budget, OpenEndedBudget
 from napari_unet.core.device import (
     autocast_dtype,
     channels_last,
@@ -25,8 +25,9 @@ from napari_unet.core.events import TrainProgress
 from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.optimisers import OPTIMISERS, build_optimiser
 from napari_unet.core.recompute import recompute_activations
-from napari_unet.core.sampling import Batch, PatchSampler, WeightSettings, prefetched
-from napari_unet.core.schedules import SCHEDULES, rate_of
+from napari_unet.core.sampling import Batch, WeightSettings, prefetched
+from napari_unet.core.schedules import SCHEDULES
+from napari_unet.core.team import Team
 
 if TYPE_CHECKING:
     from napari_unet.core.watch import Watch
@@ -44,6 +45,13 @@ __all__ = [
 REPORT_EVERY_S = 0.3
 Cancelled = Callable[[], bool]
 Loss = Callable[[Tensor, Batch], Tensor]
+
+
+class Batches(Protocol):
+    """What draws the batches of a run, such as `PatchSampler`."""
+
+    def batches(self, first: int = 0, step: int = 1) -> Iterator[Batch]:
+        """Yield batches from number `first` on, each so many after the one before."""
 
 
 @dataclass(frozen=True)
@@ -117,99 +125,6 @@ class TrainSettings:
             raise InputError("Batches a step and steps a look are 1 or more, patience 0 or more.")
 
 
-class Budget:
-    """How long to train: seconds, steps, or the one that is over first.
-
-    Attributes
-    ----------
-    step : int
-        Steps done.
-    seconds : float or None
-        Time for training, from when the budget was made.
-    """
-
-    def __init__(self, seconds: float | None, steps: int | None) -> None:
-        if seconds is None and steps is None:
-            raise InputError("Say how long to train: give seconds or steps.")
-        if (seconds is not None and seconds <= 0) or (steps is not None and steps <= 0):
-            raise InputError("Training takes more than 0 seconds and more than 0 steps.")
-        self.step = 0
-        self.seconds = seconds
-        self._steps = steps
-        self._start = time.monotonic()
-        self._pace = 0.0  # seconds a step
-        self._stepped_at: float | None = None
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the budget was made."""
-        return time.monotonic() - self._start
-
-    @property
-    def fraction(self) -> float:
-        """What part of the budget is used, 0 to 1."""
-        used = 0.0 if self.seconds is None else self.elapsed / self.seconds
-        if self._steps is not None:
-            used = max(used, self.step / self._steps)
-        return min(1.0, used)
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether one more step would go over the budget; the first never does."""
-        if self.step == 0:
-            return False
-        next_step = 1 / self._steps if self._steps is not None else 0.0
-        if self.seconds is not None:
-            next_step = max(next_step, self._pace / self.seconds / 2)
-        return self.fraction + next_step > 1 + 1e-9
-
-    def go_on(self, step: int, seconds: float) -> None:
-        """Count what an earlier run did and took."""
-        self.step = step
-        self._start -= seconds
-
-    def keep_back(self, seconds: float) -> None:
-        """Leave so much of the time for what comes after the last step, at most a quarter."""
-        if self.seconds is not None:
-            self.seconds -= min(seconds, self.seconds / 4)
-
-    def count_step(self) -> None:
-        """Note that a step was done."""
-        now = time.monotonic()
-        if self._stepped_at is not None:
-            self._pace = now - self._stepped_at
-        self._stepped_at = now
-        self.step += 1
-
-    def learning_rate(self, highest: float, schedule: str = "cosine") -> float:
-        """Return the rate for the next step."""
-        return highest * rate_of(schedule, self.fraction)
-
-
-class OpenEndedBudget(Budget):
-    """Some seconds at a time, nobody knows how often: the rate rises and then stays."""
-
-    RISE = 10  # steps (chosen)
-
-    def __init__(self) -> None:
-        super().__init__(1.0, None)
-        self._first = 0
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether this time is over; it has one step at the least."""
-        return self.step > self._first and self.fraction >= 1
-
-    def begin(self, seconds: float) -> None:
-        """Begin another time of so many seconds."""
-        self._start = time.monotonic()
-        self.seconds, self._first = seconds, self.step
-
-    def learning_rate(self, highest: float, schedule: str = "constant") -> float:
-        """Return the rate for the next step; whatever the schedule, it rises and stays."""
-        return highest * min(1.0, (self.step + 1) / self.RISE)
-
-
 class Optimisation:
     """One network being optimised, with the running average of its weights."""
 
@@ -221,6 +136,7 @@ class Optimisation:
         device: str,
         precision: str,
         seed: int,
+        team: Team | None = None,
     ) -> None:
         self.device = choose_device(device)
         self.precision = choose_precision(precision, self.device)
@@ -231,6 +147,9 @@ class Optimisation:
         self._average = copy.deepcopy(self.network)
         if settings.recompute:
             recompute_activations(self.network)  # not the average: it is copied and saved
+        self._team = Team() if team is None else team
+        sides_count = settings.side_weight > 0 or not len(getattr(network, "side_heads", ()))
+        self._shared = self._team.shared(self.network, all_used=sides_count)
         self._settings = settings
         self._budget = budget
         self._watch: Watch | None = None
@@ -307,7 +226,7 @@ class Optimisation:
         """Run the network in training, in the chosen precision: its output, then side outputs."""
         with self.autocast():
             order = memory_order(image.ndim - 2)
-            outputs = self.network(image.contiguous(memory_format=order))
+            outputs = self._shared(image.contiguous(memory_format=order))
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
     def autocast(self) -> torch.autocast:
@@ -315,15 +234,15 @@ class Optimisation:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
     def steps(
-        self, sampler: PatchSampler, loss: Loss, cancelled: Cancelled | None
+        self, sampler: Batches, loss: Loss, cancelled: Cancelled | None
     ) -> Generator[TrainProgress, None, None]:
         """Train until the budget is spent or it is cancelled."""
         budget, total, count, reported = self._budget, torch.zeros(()), 0, 0.0
-        each = self._settings.accumulate
-        first = budget.step * each
-        with failures_in_words(), closing(prefetched(sampler.batches(first))) as batches:
-            while not self.is_over and not (cancelled is not None and cancelled()):
-                value = self._step([next(batches) for _ in range(each)], loss).cpu()
+        each, team = self._settings.accumulate, self._team
+        mine = sampler.batches(budget.step * each * team.size + team.rank, team.size)
+        with failures_in_words(), closing(prefetched(mine)) as batches:
+            while not team.any(self.is_over or (cancelled is not None and cancelled())):
+                value = team.mean(self._step([next(batches) for _ in range(each)], loss)).cpu()
                 total = total + value
                 budget.count_step()
                 if self._watch is not None:
@@ -344,15 +263,22 @@ class Optimisation:
             group["lr"] = rate * (1.0 if self._watch is None else self._watch.factor)
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
-        for batch in batches:
-            value = self._value(batch.to(self.device), loss) / len(batches)
-            value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        for number, batch in enumerate(batches, start=1):
+            with self._averaging(number == len(batches)):
+                value = self._value(batch.to(self.device), loss) / len(batches)
+                value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
             total = total + value.detach()
         if settings.clip > 0:
             nn.utils.clip_grad_norm_(self._learning, settings.clip)
         self._optimizer.step()
         self._update_average()
         return total
+
+    def _averaging(self, is_last: bool) -> AbstractContextManager[None]:
+        """Gradients of a team are averaged once, with those of the last batch of a step."""
+        if self._team.size == 1 or is_last:
+            return nullcontext()
+        return self._shared.no_sync()  # type: ignore[operator, no-any-return]  # of torch's wrapper
 
     def _value(self, batch: Batch, loss: Loss) -> Tensor:
         """The loss of a batch, with that of side outputs."""

@@ -193,9 +193,12 @@ class PatchSampler:
     def __iter__(self) -> Generator[Batch, None, None]:
         return self.batches()
 
-    def batches(self, first: int = 0) -> Generator[Batch, None, None]:
-        """Yield batches from number `first` on; without notes each depends on its number alone."""
-        for number in itertools.count(first):
+    def batches(self, first: int = 0, step: int = 1) -> Generator[Batch, None, None]:
+        """Yield batches from number `first` on, all or every so many of them.
+
+        Without notes each depends on its number alone.
+        """
+        for number in itertools.count(first, step):
             mixed = np.random.SeedSequence([self._seed, number]).generate_state(1)
             self._generator.manual_seed(int(mixed[0]))
             drawn = self._places_of_batch(number)

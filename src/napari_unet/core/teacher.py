@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from napari_unet.core.device import channels_last
+from napari_unet.core.device import channels_last, memory_order
 from napari_unet.core.losses import agreement, distillation_loss
 from napari_unet.core.optimise import Optimisation
 
@@ -62,9 +62,9 @@ class Teacher:
     def loss(self, logits: Tensor, image: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """How far a batch of logits has moved from what it says where the weight is 0."""
         with torch.no_grad(), self._run.autocast():
-            known = self._network(image.contiguous(memory_format=torch.channels_last))
+            known = self._network(image.contiguous(memory_format=memory_order(image.ndim - 2)))
         agreed = agreement(known, target, weight)
         self._agreed += float(agreed.mean())
         self._steps += 1
-        unchecked = (weight == 0) * agreed[:, None, None]
+        unchecked = (weight == 0) * agreed.view(-1, *[1] * (weight.ndim - 1))
         return self._strength * distillation_loss(logits, known, unchecked)

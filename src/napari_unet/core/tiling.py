@@ -32,6 +32,7 @@ __all__ = [
     "NetworkGeometry",
     "Tile",
     "axis_spans",
+    "border_of",
     "halve_tile",
     "input_lengths",
     "mirrored",
@@ -115,6 +116,12 @@ def network_geometries(config: ModelConfig) -> tuple[NetworkGeometry, ...]:
         grid = math.prod(strides)
         geometries.append(NetworkGeometry(grid, _ceil(unet_reach(strides), grid), valid=False))
     return tuple(geometries)
+
+
+def border_of(config: ModelConfig) -> list[int]:
+    """Return by how much an image is continued along each axis; [] for valid convolutions."""
+    geometries = network_geometries(config)
+    return [] if geometries[0].valid else [geometry.border for geometry in geometries]
 
 
 @dataclass(frozen=True, slots=True)

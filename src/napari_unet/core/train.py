@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import nn
 
 from napari_unet.core.augment import AugmentConfig
-from napari_unet.core.checkpoint import describe_run, load_checkpoint, save_checkpoint
+from napari_unet.core.checkpoint import describe_run
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.distil import taught_loss
 from napari_unet.core.errors import InputError
@@ -37,21 +37,25 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.rounds import halfway, was_taught
+from napari_unet.core.run_keeper import RunKeeper
 from napari_unet.core.sampling import WeightSettings
+from napari_unet.core.teach_volumes import iter_teach_volumes
 from napari_unet.core.teacher import Teacher
+from napari_unet.core.team import join_team, leave_team
 from napari_unet.core.watch import Watch, loss_on
 
 __all__ = [
     "TEACH_SETTINGS",
+    "TEACH_VOLUME_SETTINGS",
     "TRAIN_SETTINGS",
     "VOLUME_SETTINGS",
+    "continued",
     "finetune",
     "iter_finetune",
     "iter_train",
     "timestamp",
 ]
 
-CHECKPOINT_EVERY_S = 120.0
 LOOKS_BEFORE_A_DROP = 5  # of the schedule "plateau" (chosen)
 
 # Patches that are watched are always the same.
@@ -101,6 +105,9 @@ TEACH_SETTINGS = TrainSettings(
     weights=WeightSettings(on_cells=False, balance=True),
     augment=AugmentConfig(brightness=0.05, gamma=(0.8, 1.25), noise=0.02, blur=0.5),
 )
+
+# For volumes: as in training, with the step and the average of a short run (chosen).
+TEACH_VOLUME_SETTINGS = replace(VOLUME_SETTINGS, learning_rate=1e-3, average=0.99, side_weight=0.0)
 
 
 def iter_train(
@@ -176,15 +183,18 @@ def iter_train(
     model = Model.fresh(config, seed=seed)
     model = replace(model, card=card or ModelCard("trained"))
     if start is not None:
-        model = _continued(model, start)
+        model = continued(model, start)
     sampler = patch_sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
-    run = Optimisation(model.network, settings, budget, device, precision, seed)
+    team = join_team(device)
+    run = Optimisation(model.network, settings, budget, device, precision, seed, team)
     length = f"{seconds} seconds, {steps} steps"
     origin = "" if start is None else start.card.name
     origin += "" if teacher is None else f", taught by {teacher.card.name}"
-    keeper = _Keeper(
-        checkpoint, describe_run(config, settings, seed, examples, f"{length}, from {origin}")
+    keeper = RunKeeper(
+        checkpoint,
+        describe_run(config, settings, seed, examples, f"{length}, from {origin}"),
+        writes=team.rank == 0,
     )
     loss = checked_loss(settings.loss)
     _watch(run, config, settings, watched, seed)
@@ -202,6 +212,7 @@ def iter_train(
         keeper.remove()
     else:
         keeper.save(run, model)
+    leave_team(team)
     history = (*model.card.history, _history(f"trained on {len(examples)} images", budget))
     finished = replace(model.card, history=history, created=timestamp())
     return replace(model, card=finished, network=run.averaged())
@@ -233,39 +244,14 @@ def _watch(
     )
 
 
-class _Keeper:
-    """Keeps a run on disk: the model so far, and what is needed to go on."""
+def continued(model: Model, start: Model) -> Model:
+    """Give a fresh model the weights of another, and its history.
 
-    def __init__(self, path: Path | None, run: str) -> None:
-        self._path = path
-        self._state = None if path is None else path.with_suffix(".resume")
-        self._run = run
-        self._saved_at = 0.0
-
-    def take_up(self, run: Optimisation) -> None:
-        """Go on where the run on disk was, if there is one."""
-        if self._state is not None and self._state.is_file():
-            run.restore(load_checkpoint(self._state, self._run))
-
-    def is_due(self, budget: Budget) -> bool:
-        """Whether it is time to save."""
-        return self._path is not None and budget.elapsed - self._saved_at > CHECKPOINT_EVERY_S
-
-    def save(self, run: Optimisation, model: Model) -> None:
-        """Write both files."""
-        if self._path is not None and self._state is not None:
-            self._saved_at = run.elapsed
-            replace(model, network=run.averaged()).save(self._path)
-            save_checkpoint(self._state, self._run, run.state())
-
-    def remove(self) -> None:
-        """Forget what there is to go on from: the run is over."""
-        if self._state is not None:
-            self._state.unlink(missing_ok=True)
-
-
-def _continued(model: Model, start: Model) -> Model:
-    """Give a fresh model the weights of another, and its history."""
+    Raises
+    ------
+    InputError
+        If they have another shape.
+    """
     start.must_be_ours("trained")
     shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
     for name in (*shape, "strides"):
@@ -337,9 +323,18 @@ def iter_finetune(
     InputError
         If nothing is checked, or the channels are not the model's.
     """
-    settings = settings or TEACH_SETTINGS
     model.must_be_ours("taught")
-    model.must_be_of_planes("taught yet")
+    if model.config.is_volumetric:
+        settings = settings or TEACH_VOLUME_SETTINGS
+        rounds = iter_teach_volumes(
+            model, examples, settings, seconds=seconds, steps=steps, keep=keep, seed=seed,
+            device=device, precision=precision, cancelled=cancelled,
+        )  # fmt: skip
+        learnt_model, told = yield from rounds
+        past = (*model.card.history, f"{timestamp()}: {told.sentence} ({told.steps} steps)")
+        card = replace(model.card, parent=model.card.name, history=past, created=timestamp())
+        return replace(learnt_model, card=card), told
+    settings = settings or TEACH_SETTINGS
     check_examples(model, examples)
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.files import write_beside
 from napari_unet.core.normalize import HIGHEST, LOWEST
-from napari_unet.core.tiling import network_geometry
+from napari_unet.core.tiling import border_of, network_geometries
 
 __all__ = ["Contents", "network_arguments", "write_package"]
 
@@ -52,9 +52,9 @@ class Contents:
     torch_version : str
         That wrote the weights.
     onnx_opset : int
-    test_input : ndarray of float32, shape (1, C, Y, X)
+    test_input : ndarray of float32, shape (1, C, [Z,] Y, X)
         An image as it comes, not normalised.
-    test_output : ndarray of float32, shape (1, classes, y, x)
+    test_output : ndarray of float32, shape (1, classes, [z,] y, x)
         Probabilities.
     cover : bytes or None
         A PNG picture.
@@ -152,7 +152,14 @@ def _description(
         "description": (card.purpose or card.title or card.name)[:1024],
         "documentation": "README.md",
         "cite": [U_NET],
-        "tags": ["unet", "2d", "pytorch", "segmentation", "napari-unet", *config.classes[1:]],
+        "tags": [
+            "unet",
+            "3d" if config.is_volumetric else "2d",
+            "pytorch",
+            "segmentation",
+            "napari-unet",
+            *config.classes[1:],
+        ],
         "inputs": [_input(config, file("test_input.npy"))],
         "outputs": [_output(config, file("test_output.npy"))],
         "weights": weights,
@@ -168,10 +175,9 @@ def _description(
 
 def network_arguments(config: ModelConfig) -> dict[str, Any]:
     """Return what `ProbabilityNetwork` of the exported source is called with."""
-    geometry = network_geometry(config)
     is_unet = config.architecture in ("unet", "unet-valid")  # one class for both
     return {
-        "border": 0 if geometry.valid else geometry.border,
+        "border": border_of(config),
         "in_channels": config.in_channels,
         "classes": len(config.classes),
         "width": config.width,
@@ -179,31 +185,40 @@ def network_arguments(config: ModelConfig) -> dict[str, Any]:
         "dropout": config.dropout,
         "compress": config.compress,
         "norm": config.network_norm,
-        **({"valid": geometry.valid} if is_unet else {}),
+        **({"valid": config.architecture == "unet-valid"} if is_unet else {}),
+        **({"strides": config.strides} if config.is_volumetric else {}),
     }
 
 
 def _input(config: ModelConfig, test: dict[str, str]) -> dict[str, Any]:
-    geometry = network_geometry(config)
-    least = geometry.patch_side(2 * geometry.halo + 1)
     low, high = config.percentiles
     channels = [f"channel{number}" for number in range(config.in_channels)]
-    space = {"type": "space", "size": {"min": least, "step": geometry.grid}}
+    space = [
+        {
+            "type": "space",
+            "id": name.lower(),
+            "size": {"min": one.patch_side(2 * one.halo + 1), "step": one.grid},
+        }
+        for name, one in zip(config.spatial_axes, network_geometries(config), strict=True)
+    ]
     return {
         "id": "image",
         "description": "As it comes; it is normalised by its percentiles.",
         "axes": [
             {"type": "batch"},
             {"type": "channel", "channel_names": channels},
-            space | {"id": "y"},
-            space | {"id": "x"},
+            *space,
         ],
         "data": {"type": "float32"},
         "test_tensor": test,
         "preprocessing": [
             {
                 "id": "scale_range",
-                "kwargs": {"axes": ["y", "x"], "min_percentile": low, "max_percentile": high},
+                "kwargs": {
+                    "axes": list(config.spatial_axes.lower()),
+                    "min_percentile": low,
+                    "max_percentile": high,
+                },
             },
             {"id": "clip", "kwargs": {"min": LOWEST, "max": HIGHEST}},
         ],
@@ -211,12 +226,12 @@ def _input(config: ModelConfig, test: dict[str, str]) -> dict[str, Any]:
 
 
 def _output(config: ModelConfig, test: dict[str, str]) -> dict[str, Any]:
-    geometry = network_geometry(config)
     axes: list[dict[str, Any]] = [
         {"type": "batch"},
         {"type": "channel", "channel_names": list(config.classes)},
     ]
-    for name in "yx":
+    space = zip(config.spatial_axes.lower(), network_geometries(config), strict=True)
+    for name, geometry in space:
         size = {"tensor_id": "image", "axis_id": name}
         axis: dict[str, Any] = {"type": "space", "id": name, "size": size}
         if geometry.valid:

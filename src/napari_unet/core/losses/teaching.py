@@ -36,8 +36,9 @@ def agreement(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     probability = logits.float().softmax(dim=1)
     classes = probability.shape[1]
     known = F.one_hot(target, classes).movedim(-1, 1) * (weight > 0).unsqueeze(1)
-    pixels = known.sum(dim=(2, 3))
-    right = (probability * known).sum(dim=(2, 3)) / pixels.clamp(min=1)
+    every_pixel = tuple(range(2, logits.ndim))
+    pixels = known.sum(dim=every_pixel)
+    right = (probability * known).sum(dim=every_pixel) / pixels.clamp(min=1)
     occurring = (pixels > 0).sum(dim=1)
     mean = right.sum(dim=1) / occurring.clamp(min=1)
     above_chance = (classes * mean - 1) / (classes - 1)

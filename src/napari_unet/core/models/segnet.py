@@ -51,9 +51,17 @@ class SegNet(Network):
             features, where = nn.functional.max_pool2d(features, 2, return_indices=True)
             places.append(where)
         for level in reversed(range(len(self.up))):
-            features = nn.functional.max_unpool2d(features, places[level], [2, 2])
+            features = _unpooled(features, places[level])
             features = self.up[level](features)
         return (self.head(features),)
+
+
+def _unpooled(features: Tensor, places: Tensor) -> Tensor:
+    """Put values back where pooling 2x2 took them from: torch's max_unpool2d, untraceable."""
+    batch, channels, height, width = features.shape
+    empty = features.new_zeros(batch, channels, 4 * height * width)
+    filled = empty.scatter(2, places.flatten(2), features.flatten(2))
+    return filled.reshape(batch, channels, 2 * height, 2 * width)
 
 
 def _decoder_level(level: int, channels: list[int], norm: str) -> nn.Sequential:

@@ -99,15 +99,18 @@ class _Layer(nn.Module):
         around = (0, 0, self.shift, self.shift, self.shift, self.shift)
         windows = _windows(nn.functional.pad(features, around))  # (B, windows, pixels, C)
         parts = self.query_key_value(windows).unflatten(-1, (3, self.heads, -1))
-        query, key, value = parts.movedim(3, 0).transpose(3, 4)  # (3, B, windows, heads, pixels, c)
+        # Each (B, windows, heads, pixels, c)
+        query, key, value = parts.movedim(3, 0).transpose(3, 4).unbind(0)
         bias = self.bias[:, _relative_places(features.device)].to(query.dtype)
         if self.shift:  # nobody looks at what was put around
             inside = nn.functional.pad(features.new_ones(1, height, width, 1), around)
             hidden = _windows(inside)[0, :, None, None, :, 0] == 0  # (windows, 1, 1, pixels)
             bias = bias.masked_fill(hidden, -math.inf)
+        mask = bias.expand(*query.shape[:-1], WINDOW * WINDOW)
+        # Windows are taken for images, since ONNX knows attention of four axes alone.
         out = nn.functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=bias.expand(*query.shape[:-1], -1)
-        )
+            query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), mask.flatten(0, 1)
+        ).reshape(query.shape)
         whole = _joined(
             self.project(out.transpose(2, 3).flatten(-2)), height + 2 * self.shift, channels
         )
@@ -123,8 +126,9 @@ def _windows(features: Tensor) -> Tensor:
 
 def _joined(windows: Tensor, height: int, channels: int) -> Tensor:
     """Undo `_windows`."""
-    parts = windows.reshape(len(windows), height // WINDOW, -1, WINDOW, WINDOW, channels)
-    return parts.transpose(2, 3).reshape(len(windows), height, -1, channels)
+    batch = windows.shape[0]
+    parts = windows.reshape(batch, height // WINDOW, -1, WINDOW, WINDOW, channels)
+    return parts.transpose(2, 3).reshape(batch, height, -1, channels)
 
 
 def _relative_places(device: torch.device) -> Tensor:
