@@ -14,6 +14,7 @@ from napari_unet.core.belief import belief_of, foreground_of
 from napari_unet.core.draw_labels import Cut, Grids, draw_labels
 from napari_unet.core.errors import InputError
 from napari_unet.core.object_score import ObjectScore, choose_objects, upper_threshold
+from napari_unet.core.runs import runs_of_background, runs_of_foreground
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.split_volume import split_volume
 from napari_unet.core.targets import fill_gaps
@@ -264,6 +265,8 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Texture inside large objects leaves holes, which would also make `split` cut there. What is
     more than `HOLE` of its object is left: rings are rings.
     """
+    if foreground.ndim == 2:
+        return _fill_holes_of_plane(foreground)
     background = np.empty(foreground.shape, np.int32)
     count = ndimage.label(~foreground, output=background)
     if count <= 1:
@@ -292,6 +295,33 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     filled[holes] = area[holes] <= HOLE * size[around]
     filled_in = foreground.copy()
     filled_in.ravel()[inside[filled[hole]]] = True
+    return filled_in
+
+
+def _fill_holes_of_plane(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Do the same by the runs of rows, which are far fewer than pixels."""
+    runs = runs_of_foreground(foreground)
+    around = runs_of_background(runs)
+    rows, columns = foreground.shape
+    count, piece = around.pieces(by_corners=False)
+    at_border = (around.starts < columns) | (around.ends > (rows - 1) * columns)
+    at_border |= (around.starts % max(1, columns) == 0) | (around.ends % max(1, columns) == 0)
+    is_hole = np.ones(count, bool)
+    is_hole[piece[at_border]] = False
+    if not is_hole.any():
+        return foreground
+    area = np.bincount(piece, around.ends - around.starts, count)
+    first = np.empty(count, np.int64)
+    first[piece[::-1]] = around.starts[::-1]
+    holes = np.flatnonzero(is_hole)
+    # A hole is within one object alone: the one above its topmost pixel.
+    above = np.searchsorted(runs.starts, first[holes] - columns, side="right") - 1
+    number, of_object = runs.pieces(by_corners=True)
+    size = np.bincount(of_object, runs.ends - runs.starts, number)
+    is_filled = np.zeros(count, bool)
+    is_filled[holes] = area[holes] <= HOLE * size[of_object[above]]
+    filled_in = foreground.copy()
+    filled_in.ravel()[around.pixels(is_filled[piece])] = True
     return filled_in
 
 
