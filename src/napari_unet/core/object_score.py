@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any  # whole numbers of any dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.packed import runs_of
+from napari_unet.core.runs import runs_in_rows
 from napari_unet.core.threads import in_threads
 
 __all__ = ["LOOKS", "ObjectScore", "choose_objects", "fit_score", "looks_of", "upper_threshold"]
@@ -53,6 +54,7 @@ FARTHEST = 3.0
 AROUND = 2  # pixels from the rim to what is around
 SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 RIDGE = 1e-3
+BAND = 32  # rows that are gone through at a time: they stay in the cache (chosen)
 ROUNDS = 30  # of Newton's method, at most
 
 Floats = NDArray[np.float64]
@@ -126,23 +128,30 @@ def looks_of(
     count = int(labels.max(initial=0))
     if not count:
         return np.zeros((0, len(LOOKS)))
-    inside = np.flatnonzero(labels > 0)
-    rows, columns = (part.astype(np.float64) for part in np.divmod(inside, labels.shape[1]))
-    number = labels.ravel()[inside] - 1
+    runs = runs_in_rows(labels)
+    row, left = np.divmod(runs.starts, labels.shape[1])
+    length, of_run = runs.ends - runs.starts, runs.values - 1
+    right = left + length - 1
 
-    def mean(values: Floats) -> Floats:
-        """Mean of the pixels of each object."""
-        total: Floats = np.bincount(number, weights=values, minlength=count) / area
-        return total
+    def total(values: NDArray[Any]) -> Floats:
+        """Sum over the runs of each object; whole numbers, so that it is exact."""
+        each: Floats = np.bincount(of_run, weights=values, minlength=count)
+        return each
 
-    area = np.bincount(number, minlength=count).astype(np.float64)
-    y, x = mean(rows), mean(columns)
+    # Sums of x and of x^2 from left to right.
+    sum_x = (left + right) * length // 2
+    sum_xx = length * left * right + (length - 1) * length * (2 * length - 1) // 6
+    area = total(length)
+    y, x = total(row * length) / area, total(sum_x) / area
     # A pixel is a square, and has a spread of its own.
-    yy, xx = mean(rows**2) - y**2 + 1 / 12, mean(columns**2) - x**2 + 1 / 12
-    yx = mean(rows * columns) - y * x
+    yy = total(row**2 * length) / area - y**2 + 1 / 12
+    xx = total(sum_xx) / area - x**2 + 1 / 12
+    yx = total(row * sum_x) / area - y * x
     determinant = np.maximum(yy * xx - yx**2, 1e-6)
     spread = np.sqrt(np.maximum((yy + xx) ** 2 / 4 - determinant, 0))
     size = _limited_log(area / (math.pi / 4 * diameter**2))
+    inside = probability.ravel()[np.flatnonzero(labels)]
+    belief = np.bincount(np.repeat(of_run, length), weights=inside, minlength=count) / area
     rim = _Rim(labels, probability, count)
     cut = np.zeros(count + 1)
     cut[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 1
@@ -150,7 +159,7 @@ def looks_of(
         [
             size,
             np.full(count, float(is_upper)),
-            mean(probability.ravel()[inside].astype(np.float64)),
+            belief,
             np.minimum(area / (4 * math.pi * np.sqrt(determinant)), 1.5),
             2 * spread / (yy + xx),
             rim.shared,
@@ -170,16 +179,14 @@ class _Rim:
     def __init__(
         self, labels: NDArray[np.int32], probability: NDArray[np.float32], count: int
     ) -> None:
-        is_rim = labels > 0
-        inner = is_rim[1:-1, 1:-1]
-        own = labels[1:-1, 1:-1]
-        same = own == labels[:-2, 1:-1]
-        for there in (labels[2:, 1:-1], labels[1:-1, :-2], labels[1:-1, 2:]):
-            same &= own == there
-        inner &= ~same
-        self._labels, self._probability = labels, probability
-        self._y, self._x = np.divmod(np.flatnonzero(is_rim), labels.shape[1])
-        own = labels[self._y, self._x]
+        self._shape = rows, columns = (labels.shape[0], labels.shape[1])
+        self._labels, self._probability = labels.ravel(), probability.ravel()
+        self._rim = _rim_pixels(labels)
+        y, x = np.divmod(self._rim, columns)
+        is_near = (np.minimum(y, rows - 1 - y) < AROUND) | (np.minimum(x, columns - 1 - x) < AROUND)
+        self._near = np.flatnonzero(is_near)  # to the border of the image
+        self._y, self._x = y[self._near], x[self._near]
+        own = self._labels[self._rim]
         is_shared = np.zeros(len(own), bool)
         for step in SIDES:
             beside = self._labels_at(step)
@@ -205,20 +212,46 @@ class _Rim:
             np.concatenate([own[f] for f in is_free]),
         )
 
-    def _at(self, step: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Where the rim is, moved; what leaves the image stays on its edge."""
-        rows, columns = self._labels.shape
+    def _at(self, step: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where the rim is, moved; what leaves the image stays on its edge, and which that are."""
+        rows, columns = self._shape
+        at = self._rim + (step[0] * columns + step[1])
         y, x = self._y + step[0], self._x + step[1]
-        return np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
+        inside_y, inside_x = np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
+        at[self._near] = inside_y * columns + inside_x
+        return at, (inside_y != y) | (inside_x != x)
 
     def _belief_at(self, step: tuple[int, int]) -> NDArray[np.float32]:
-        return self._probability[self._at(step)]
+        return self._probability[self._at(step)[0]]
 
     def _labels_at(self, step: tuple[int, int]) -> NDArray[np.int32]:
         """Labels at a step from the rim; outside of the image is background."""
-        y, x = self._at(step)
-        is_inside = (y == self._y + step[0]) & (x == self._x + step[1])
-        return np.where(is_inside, self._labels[y, x], 0)
+        at, has_left = self._at(step)
+        labels = self._labels[at]
+        labels[self._near[has_left]] = 0
+        return labels
+
+
+def _rim_pixels(labels: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Return the places of pixels of objects beside other ones, or on the border of the image."""
+    rows, columns = labels.shape
+    found = [np.zeros(0, np.intp)]
+    for top in range(0, rows, BAND):
+        band = labels[top : top + BAND]
+        is_rim = band > 0
+        first, last = max(1, top), min(rows - 1, top + len(band))
+        inner = is_rim[first - top : last - top, 1:-1]
+        own = labels[first:last, 1:-1]
+        same = own == labels[first - 1 : last - 1, 1:-1]
+        for there in (
+            labels[first + 1 : last + 1, 1:-1],
+            labels[first:last, :-2],
+            labels[first:last, 2:],
+        ):
+            same &= own == there
+        inner &= ~same
+        found.append(np.flatnonzero(is_rim) + top * columns)
+    return np.concatenate(found)
 
 
 def choose_objects(
@@ -265,33 +298,52 @@ def choose_objects(
     looks = in_threads(looks_at, (0, 1), probability.size)
     scores = score.score(np.concatenate(looks))
     first = len(looks[0])
-    taken = _take_best(scores, LEAST * threshold, _rivals(lower, upper, first))
+    both = _Both.of(lower, upper)
+    taken = _take_best(scores, LEAST * threshold, _rivals(both, first, len(looks[1])))
     order = np.flatnonzero(taken)
     number = np.zeros(len(scores) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    inside = np.flatnonzero((lower > 0) | (upper > 0))
     none = np.zeros(1, np.int32)
-    below = np.concatenate([none, number[1 : first + 1]])[lower.ravel()[inside]]
-    above = np.concatenate([none, number[first + 1 :]])[upper.ravel()[inside]]
+    below = np.concatenate([none, number[1 : first + 1]])[both.low]
+    above = np.concatenate([none, number[first + 1 :]])[both.high]
     rank = np.concatenate([[-1.0], scores[order]])
     labels = np.zeros(lower.shape, np.int32)
-    labels.ravel()[inside] = np.where(rank[above] > rank[below], above, below)
+    chosen = np.where(rank[above] > rank[below], above, below)
+    labels.ravel()[both.pixels] = np.repeat(chosen, both.lengths)
     return labels, np.concatenate([[False], order >= first])
 
 
-def _rivals(lower: NDArray[np.int32], upper: NDArray[np.int32], first: int) -> list[list[int]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Both:
+    """The pixels of objects of either threshold, in runs of the same lower and upper object."""
+
+    pixels: NDArray[np.intp]
+    lengths: NDArray[np.int64]
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, lower: NDArray[np.int32], upper: NDArray[np.int32]) -> _Both:
+        """Find them; there are far fewer runs to sort and to look up than pixels."""
+        pixels = np.flatnonzero(lower | upper)
+        low, high = lower.ravel()[pixels], upper.ravel()[pixels]
+        ends = np.flatnonzero((low[1:] != low[:-1]) | (high[1:] != high[:-1])) + 1
+        ends = np.append(ends, len(pixels)) if len(pixels) else ends
+        return cls(pixels, np.diff(ends, prepend=0), low[ends - 1], high[ends - 1])
+
+
+def _rivals(both: _Both, first: int, second: int) -> list[list[int]]:
     """For each object those of the other threshold that cannot be there with it."""
-    both = np.flatnonzero((lower > 0) & (upper > 0))
-    low, high = lower.ravel()[both] - 1, upper.ravel()[both] - 1
-    size_low, size_high = (np.bincount(labels[labels > 0])[1:] for labels in (lower, upper))
-    rivals: list[list[int]] = [[] for _ in range(len(size_low) + len(size_high))]
-    if not len(both):
+    size_low = np.bincount(both.low, both.lengths, first + 1)[1:]
+    size_high = np.bincount(both.high, both.lengths, second + 1)[1:]
+    rivals: list[list[int]] = [[] for _ in range(first + second)]
+    is_both = (both.low > 0) & (both.high > 0)
+    if not is_both.any():
         return rivals
-    # Runs of equal pairs: there are far fewer of them to sort than pixels.
-    ends, runs = runs_of(low.astype(np.int64) * len(size_high) + high)
-    pairs, which = np.unique(runs, return_inverse=True)
-    shared = np.bincount(which, np.diff(ends, prepend=0))
-    low, high = np.divmod(pairs, len(size_high))
+    low, high = both.low[is_both].astype(np.int64) - 1, both.high[is_both] - 1
+    pairs, which = np.unique(low * second + high, return_inverse=True)
+    shared = np.bincount(which, both.lengths[is_both])
+    low, high = np.divmod(pairs, second)
     is_rival = shared > SHARED * np.minimum(size_low[low], size_high[high])
     for one, other in zip(low[is_rival].tolist(), (first + high[is_rival]).tolist(), strict=True):
         rivals[one].append(other)

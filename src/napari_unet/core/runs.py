@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any  # labels may be any integer dtype
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["Runs", "runs_of_background", "runs_of_foreground"]
+from napari_unet.core.packed import runs_of
+
+__all__ = ["LabelRuns", "Runs", "runs_in_rows", "runs_of_background", "runs_of_foreground"]
 
 Places = NDArray[np.int64]
 
@@ -80,3 +83,32 @@ def runs_of_background(foreground: Runs) -> Runs:
     ends = np.sort(np.concatenate([foreground.starts, borders[1:]]), kind="stable")
     is_there = starts < ends
     return Runs(foreground.shape, starts[is_there], ends[is_there])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelRuns:
+    """Runs of one object each within one row, in reading order; see `Runs`."""
+
+    starts: Places
+    ends: Places
+    values: NDArray[Any]
+
+
+def runs_in_rows(labels: NDArray[Any]) -> LabelRuns:
+    """Return the runs of objects of a plane of labels, where 0 is background."""
+    ends, values = runs_of(labels)
+    starts = np.append(np.zeros(min(len(ends), 1), np.int64), ends[:-1])
+    is_object = values != 0
+    starts, ends, values = starts[is_object], ends[is_object], values[is_object]
+    width = max(1, labels.shape[1])
+    pieces = (ends - 1) // width - starts // width + 1
+    if (pieces == 1).all():
+        return LabelRuns(starts, ends, values)
+    which = np.repeat(np.arange(len(starts)), pieces)
+    step = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    row = starts[which] // width + step
+    return LabelRuns(
+        np.maximum(starts[which], row * width),
+        np.minimum(ends[which], (row + 1) * width),
+        values[which],
+    )
