@@ -35,7 +35,7 @@ PROBABILITY_POWER = 1.5
 RATIO_AT_ZERO = 0.5
 
 # Rows whose relief is made at a time: they stay in the processor's cache (chosen).
-BAND = 64
+BAND = 128
 
 # Neighbours in reading order.
 AROUND = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1))
@@ -163,7 +163,8 @@ def _relief(foreground: NDArray[np.bool_], belief: Floats) -> tuple[Floats, Indi
         # Objects thinner than the smoothing keep some height.
         inside = foreground[first:last]
         high = np.maximum(deep[inside], 0.5)
-        high *= np.maximum(belief[first:last][inside], 0.01) ** PROBABILITY_POWER
+        sure = np.maximum(belief[first:last][inside], 0.01)
+        high *= sure * np.sqrt(sure)  # its power of 1.5; a general power takes ten times as long
         begin = first - top + 1
         here = np.s_[begin : begin + last - first, 1:-1]
         relief.fill(-np.inf)
