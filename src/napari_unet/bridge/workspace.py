@@ -25,7 +25,8 @@ from napari_unet.bridge.layers import (
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.strokes import StrokeWatch
 from napari_unet.bridge.undo import UndoKeys
-from napari_unet.bridge.view import shown_place, visible_center
+from napari_unet.bridge.view import shown_place, visible_box, visible_center
+from napari_unet.core.checked import Box
 from napari_unet.core.errors import InputError
 from napari_unet.session.class_pair import ClassPair
 from napari_unet.session.image import Image, Place
@@ -165,6 +166,10 @@ class Workspace(ImageChoice):
     def center(self, item: OpenPair) -> tuple[float, float]:
         """Return the row and column in the middle of what is seen."""
         return visible_center(self.viewer, item.image, item.pair.image)
+
+    def seen(self, item: OpenPair) -> Box:
+        """Return the rows and columns that are seen."""
+        return visible_box(self.viewer, item.image, item.pair.image)
 
     def size(self, layer: ImageLayer) -> ObjectSize:
         """Return what is known of how wide the objects of an image layer are."""

@@ -25,6 +25,7 @@ __all__ = [
     "check_settings",
     "components",
     "fill_holes",
+    "model_size",
     "objects_at",
     "probability_to_labels",
     "remove_small",
@@ -96,10 +97,16 @@ class PlaneObjects:
     ----------
     probability : ndarray of float (0 to 1) or uint8 (255 is 1.0), shape (Y, X)
         Probability of the foreground; it must not change.
+
+    Attributes
+    ----------
+    typical_areas : tuple of float or None
+        Medians of the objects that were judged last, at both thresholds; see `choose_objects`.
     """
 
     def __init__(self, probability: NDArray[Any]) -> None:
         self.probability = probability
+        self.typical_areas: tuple[float, float] | None = None
         self._belief: NDArray[np.float32] | None = None
         self._smoothed: NDArray[np.float32] | None = None
         self._bases: dict[float, _Base] = {}
@@ -122,7 +129,7 @@ class PlaneObjects:
         is_rescaled = shape is not None and shape != probability.shape
         size = min_size
         if shape is not None and is_rescaled:
-            size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
+            size = model_size(min_size, probability, shape)
         labels, is_upper = self.scored(threshold, size, split, score, typical_areas)
         if shape is None or not is_rescaled:
             return labels
@@ -146,7 +153,10 @@ class PlaneObjects:
             (labels,) = self.at([threshold], min_size, split)
             return labels, np.zeros(int(labels.max(initial=0)) + 1, bool)
         lower, higher = self.at([threshold, upper_threshold(threshold)], min_size, split)
-        return choose_objects(lower, higher, self._as_belief(), score, threshold, typical_areas)
+        labels, is_upper, self.typical_areas = choose_objects(
+            lower, higher, self._as_belief(), score, threshold, typical_areas
+        )
+        return labels, is_upper
 
     def at(
         self, thresholds: Sequence[float], min_size: int, split: float
@@ -344,6 +354,11 @@ def check_settings(threshold: float, split: float) -> None:
         raise InputError(f"The threshold is {threshold}; it must be from 0 to 1.")
     if not 0 <= split <= 1:
         raise InputError(f"Split is {split}; it must be from 0 to 1.")
+
+
+def model_size(min_size: int, probability: NDArray[Any], shape: tuple[int, int]) -> int:
+    """Return a number of the image's pixels in those of the probabilities, which are rescaled."""
+    return int(min_size * probability.size / max(1, shape[0] * shape[1]))
 
 
 def remove_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:

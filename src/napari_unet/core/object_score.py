@@ -125,24 +125,38 @@ def looks_of(
     ndarray of float, shape (objects, looks)
         In the order of `LOOKS`.
     """
+    return _looks(labels, probability, diameter, is_upper, typical_area)[0]
+
+
+def _looks(
+    labels: NDArray[np.int32],
+    probability: NDArray[np.float32],
+    diameter: float,
+    is_upper: bool,
+    typical_area: float | None,
+) -> tuple[Floats, float]:
+    """Return the looks of `looks_of`, and the typical area against which they are."""
     count = int(labels.max(initial=0))
     if not count:
-        return np.zeros((0, len(LOOKS)))
+        return np.zeros((0, len(LOOKS))), typical_area or 1.0
     runs = runs_in_rows(labels)
-    row, left = np.divmod(runs.starts, labels.shape[1])
-    length, of_run = runs.ends - runs.starts, runs.values - 1
+    row = runs.starts // labels.shape[1]
+    left: NDArray[np.int64] = runs.starts - row * labels.shape[1]
+    length: NDArray[np.int64] = runs.ends - runs.starts
+    of_run = runs.values - 1
     right = left + length - 1
 
     def total(values: NDArray[Any]) -> Floats:
         """Sum over the runs of each object; whole numbers, so that it is exact."""
-        each: Floats = np.bincount(of_run, weights=values, minlength=count)
+        each: Floats = np.bincount(of_run, values, count).astype(np.float64, copy=False)
         return each
 
     # Sums of x and of x^2 from left to right.
     sum_x = (left + right) * length // 2
     sum_xx = length * left * right + (length - 1) * length * (2 * length - 1) // 6
     area = total(length)
-    y, x = total(row * length) / area, total(sum_x) / area
+    y = total(row * length) / area
+    x = total(sum_x) / area
     # A pixel is a square, and has a spread of its own.
     yy = total(row**2 * length) / area - y**2 + 1 / 12
     xx = total(sum_xx) / area - x**2 + 1 / 12
@@ -151,15 +165,16 @@ def looks_of(
     spread = np.sqrt(np.maximum((yy + xx) ** 2 / 4 - determinant, 0))
     size = _limited_log(area / (math.pi / 4 * diameter**2))
     inside = probability.ravel()[np.flatnonzero(labels)]
-    belief = np.bincount(np.repeat(of_run, length), weights=inside, minlength=count) / area
+    mean_belief = np.bincount(np.repeat(of_run, length), weights=inside, minlength=count) / area
     rim = _Rim(labels, probability, count)
     cut = np.zeros(count + 1)
     cut[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 1
-    return np.stack(
+    typical = float(np.median(area)) if typical_area is None else typical_area
+    looks = np.stack(
         [
             size,
             np.full(count, float(is_upper)),
-            belief,
+            mean_belief,
             np.minimum(area / (4 * math.pi * np.sqrt(determinant)), 1.5),
             2 * spread / (yy + xx),
             rim.shared,
@@ -167,10 +182,11 @@ def looks_of(
             rim.probability,
             rim.around,
             cut[1:],
-            _limited_log(area / (np.median(area) if typical_area is None else typical_area)),
+            _limited_log(area / typical),
         ],
         axis=1,
     )
+    return looks, typical
 
 
 class _Rim:
@@ -261,7 +277,7 @@ def choose_objects(
     score: ObjectScore,
     threshold: float,
     typical_areas: tuple[float, float] | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], tuple[float, float]]:
     """Choose among the objects of two thresholds those that look most like true ones.
 
     Parameters
@@ -283,34 +299,42 @@ def choose_objects(
         The chosen objects, numbered from 1 without holes.
     is_upper : ndarray of bool, shape (objects + 1,)
         By number, whether an object is of the upper threshold.
+    typical_areas : tuple of float
+        What was given, or else the medians of these objects.
     """
-    typical = typical_areas or (None, None)
+    given = typical_areas or (None, None)
 
-    def looks_at(number: int) -> Floats:
-        return looks_of(
-            (lower, upper)[number],
-            probability,
-            score.diameter,
-            is_upper=number == 1,
-            typical_area=typical[number],
-        )
+    def looks_at(number: int) -> tuple[Floats, float]:
+        labels, is_upper = (lower, upper)[number], number == 1
+        return _looks(labels, probability, score.diameter, is_upper, given[number])
 
-    looks = in_threads(looks_at, (0, 1), probability.size)
+    (lower_looks, typical_low), (upper_looks, typical_high) = in_threads(
+        looks_at, (0, 1), probability.size
+    )
+    looks, typical = [lower_looks, upper_looks], (typical_low, typical_high)
     scores = score.score(np.concatenate(looks))
     first = len(looks[0])
-    both = _Both.of(lower, upper)
-    taken = _take_best(scores, LEAST * threshold, _rivals(both, first, len(looks[1])))
+    half = len(lower) // 2
+    halves = [slice(0, half), slice(half, len(lower))]
+    parts = in_threads(lambda rows: _Both.of(lower[rows], upper[rows]), halves, probability.size)
+    taken = _take_best(scores, LEAST * threshold, _rivals(parts, first, len(looks[1])))
     order = np.flatnonzero(taken)
     number = np.zeros(len(scores) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
     none = np.zeros(1, np.int32)
-    below = np.concatenate([none, number[1 : first + 1]])[both.low]
-    above = np.concatenate([none, number[first + 1 :]])[both.high]
+    below = np.concatenate([none, number[1 : first + 1]])
+    above = np.concatenate([none, number[first + 1 :]])
     rank = np.concatenate([[-1.0], scores[order]])
     labels = np.zeros(lower.shape, np.int32)
-    chosen = np.where(rank[above] > rank[below], above, below)
-    labels.ravel()[both.pixels] = np.repeat(chosen, both.lengths)
-    return labels, np.concatenate([[False], order >= first])
+
+    def write(number: int) -> None:
+        one, other = below[parts[number].low], above[parts[number].high]
+        chosen = np.where(rank[other] > rank[one], other, one)
+        part = labels[halves[number]].ravel()  # a view
+        part[parts[number].pixels] = np.repeat(chosen, parts[number].lengths)
+
+    in_threads(write, (0, 1), probability.size)
+    return labels, np.concatenate([[False], order >= first]), typical
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -332,17 +356,21 @@ class _Both:
         return cls(pixels, np.diff(ends, prepend=0), low[ends - 1], high[ends - 1])
 
 
-def _rivals(both: _Both, first: int, second: int) -> list[list[int]]:
+def _rivals(parts: Sequence[_Both], first: int, second: int) -> list[list[int]]:
     """For each object those of the other threshold that cannot be there with it."""
-    size_low = np.bincount(both.low, both.lengths, first + 1)[1:]
-    size_high = np.bincount(both.high, both.lengths, second + 1)[1:]
+    all_low, all_high, lengths = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("low", "high", "lengths")
+    )
+    size_low = np.bincount(all_low, lengths, first + 1)[1:]
+    size_high = np.bincount(all_high, lengths, second + 1)[1:]
     rivals: list[list[int]] = [[] for _ in range(first + second)]
-    is_both = (both.low > 0) & (both.high > 0)
+    is_both = (all_low > 0) & (all_high > 0)
     if not is_both.any():
         return rivals
-    low, high = both.low[is_both].astype(np.int64) - 1, both.high[is_both] - 1
-    pairs, which = np.unique(low * second + high, return_inverse=True)
-    shared = np.bincount(which, both.lengths[is_both])
+    key = (all_low[is_both].astype(np.int64) - 1) * second + all_high[is_both] - 1
+    pairs, which = np.unique(key, return_inverse=True)
+    shared = np.bincount(which, lengths[is_both])
     low, high = np.divmod(pairs, second)
     is_rival = shared > SHARED * np.minimum(size_low[low], size_high[high])
     for one, other in zip(low[is_rival].tolist(), (first + high[is_rival]).tolist(), strict=True):

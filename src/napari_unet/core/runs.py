@@ -59,7 +59,8 @@ class Runs:
         """Return the places of the pixels of some runs."""
         starts, lengths = self.starts[chosen], (self.ends - self.starts)[chosen]
         before = np.cumsum(lengths) - lengths
-        return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+        places: Places = np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+        return places
 
 
 def runs_of_foreground(plane: NDArray[np.bool_]) -> Runs:

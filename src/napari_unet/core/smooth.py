@@ -63,7 +63,8 @@ def _weights(sigma: float, reach: int) -> Floats:
     """Weights of the pixel itself and of those at 1, 2 ... pixels on either side."""
     away = np.arange(-reach, reach + 1)
     bell = np.exp(-0.5 * (away / sigma) ** 2)
-    return (bell / bell.sum()).astype(np.float32)[reach:]
+    weights: Floats = (bell / bell.sum()).astype(np.float32)[reach:]
+    return weights
 
 
 def _mirrored(size: int, reach: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,6 +9,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.blocks import BlockSettings
 from napari_unet.core.checked import (
     Box,
     check_objects,
@@ -19,8 +20,10 @@ from napari_unet.core.checked import (
 from napari_unet.core.edit import joined_box
 from napari_unet.core.events import TileResult, VolumeResult
 from napari_unet.core.example import Example
+from napari_unet.core.glimpse import MOST_MARGIN, labels_of_part, widened
 from napari_unet.core.instances import PlaneObjects, volume_to_labels
 from napari_unet.core.object_index import grow_near
+from napari_unet.core.packed import pack
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
 from napari_unet.session.edited import Edited
@@ -286,6 +289,33 @@ class Pair(Edited):
             predicted = keep_checked(current, predicted, checked, above=above)
         return proposal_of(current, predicted, edits, made_at, checked)
 
+    def glimpse(self, place: Place, settings: ObjectSettings, seen: Box) -> Proposal:
+        """Make labels of what is seen of a plane, soon; `propose` makes those of all of it.
+
+        Objects get numbers above all that there are. For a second thread.
+        """
+        shape = self.image.plane_shape
+        box = widened(seen, shape)
+        with self._lock:
+            edits, above, made_at = self.edits, self._in_users_hands, self.ledger.changes
+            known = self.ledger.labels[place]
+            current, checked = known[box].copy(), self.checked[place][box] != 0
+            above = max(above, int(known.max(initial=0)))
+        objects = self._objects
+        is_known = objects is not None and objects[1].probability is self.probability[place]
+        how = BlockSettings(
+            settings.threshold,
+            USUAL_MIN_SIZE if settings.min_size is None else settings.min_size,
+            settings.split,
+            settings.score,
+            most_margin=MOST_MARGIN,
+        )
+        typical = objects[1].typical_areas if is_known and objects is not None else None
+        predicted = labels_of_part(self.probability[place], box, how, shape, typical)
+        predicted = keep_checked(current, predicted, checked, above=above)
+        packed = pack(current), pack(predicted)
+        return Proposal(predicted, edits, made_at, packed, box=box)
+
     def _objects_of(self, place: Place) -> PlaneObjects:
         """Return what makes objects of a plane, with what it knows if no tile came since."""
         tiles, known, probability = self._tiles, self._objects, self.probability[place]
@@ -321,14 +351,17 @@ class Pair(Edited):
         if proposal.packed is None and proposal.made_at == self.ledger.changes:
             return True
         with self._lock:
-            np.copyto(self.labels[place], proposal.labels, casting="same_kind")
+            live = self.labels[place]
+            to = live if proposal.box is None else live[proposal.box]
+            np.copyto(to, proposal.labels, casting="same_kind")
             self.ledger.note_remade(
                 place,
-                self.labels[place],
+                live,
                 proposal.packed,
                 index=proposal.index,
                 made_at=proposal.made_at,
                 join=self.remade_by,
+                box=proposal.box,
             )
         self._counts.pop(place, None)
         return True

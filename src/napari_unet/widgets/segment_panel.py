@@ -127,7 +127,7 @@ class SegmentPanel(Panel):
             self._bench.session.set_objects(settings, None, ())
             return
         shown = workspace.shown(item)
-        self._bench.session.set_objects(settings, item.pair, shown)
+        self._bench.session.set_objects(settings, item.pair, shown, workspace.seen(item))
 
     def _on_settings(self) -> None:
         self._own_smallest = False
