@@ -4,12 +4,11 @@ from scipy import ndimage
 
 from napari_unet.core.runs import runs_in_rows, runs_of_background, runs_of_foreground
 
+SHAPES = [(9, 11), (12, 7), (7, 12), (1, 9), (9, 1), (30, 40), (30, 41), (0, 4)]
 PLANES = [
     np.random.default_rng(seed).random(shape) < part
-    for seed, (shape, part) in enumerate(
-        [((9, 11), 0.5), ((12, 7), 0.2), ((7, 12), 0.85), ((1, 9), 0.5), ((9, 1), 0.5)]
-        + [((5, 5), 0.0), ((5, 5), 1.1), ((30, 40), 0.6), ((30, 41), 0.4), ((0, 4), 0.5)]
-    )
+    for seed, shape in enumerate(SHAPES)
+    for part in (0.0, 0.2, 0.5, 0.85, 1.1)
 ]
 
 

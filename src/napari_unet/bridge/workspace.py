@@ -14,6 +14,7 @@ from psygnal import Signal
 from napari_unet.bridge.image_choice import ImageChoice
 from napari_unet.bridge.layers import (
     CLASSES,
+    COMPARED,
     add_checked,
     add_classes,
     add_labels,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["COMPARED", "Workspace"]
 
 REFRESH_EVERY_S = 0.1
-COMPARED = "napari_unet compared"  # in the metadata of a layer that only shows something
 
 
 class Workspace(ImageChoice):
@@ -384,7 +384,7 @@ class Workspace(ImageChoice):
         layer = getattr(event, "value", None)
         if event.type == "inserted" and isinstance(layer, Layer):
             self._follow_layer(layer)
-            if isinstance(layer, ImageLayer) and not self.session.busy:
+            if layer in self.images() and not self.session.busy:
                 self.choose(layer)
         if event.type == "removed" and isinstance(layer, Layer):
             self._unfollow_layer(layer)

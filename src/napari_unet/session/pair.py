@@ -85,6 +85,8 @@ class Pair(Edited):
         self.used_diameter: float | None = None  # at which it was segmented last
         self.made_by = ""  # the model that it was segmented with last
         self.probability: dict[Place, NDArray[np.uint8]] = {}
+        self.deviation: dict[Place, NDArray[np.uint8]] = {}
+        """How far versions differ where they were averaged, of what the network sees; 255 is 1."""
         self._plane_shape: dict[Place, tuple[int, int]] = {}  # of what the network sees
         self._tiles = 0  # that have come
         self._objects: tuple[int, PlaneObjects] | None = None  # of the last proposal
@@ -203,6 +205,7 @@ class Pair(Edited):
         What was found before stays until it is found anew.
         """
         self.used_diameter = diameter
+        self.deviation.pop(place, None)
         self._volumes.pop(place[:-1], None)  # its planes are no longer of one piece
         old = self.probability.get(place)
         self._plane_shape[place] = shape_yx
@@ -219,9 +222,14 @@ class Pair(Edited):
         if plane is None:
             shape = self._plane_shape.get(place, self.image.plane_shape)
             plane = self.probability[place] = np.zeros(shape, np.uint8)
-        background = tile.quantised().probability[0]
+        tile = tile.quantised()
+        background = tile.probability[0]
         height, width = background.shape
-        plane[tile.y : tile.y + height, tile.x : tile.x + width] = 255 - background
+        box = np.s_[tile.y : tile.y + height, tile.x : tile.x + width]
+        plane[box] = 255 - background
+        if tile.deviation is not None:
+            blank = self.deviation.setdefault(place, np.zeros(plane.shape, np.uint8))
+            blank[box] = np.asarray(tile.deviation, np.uint8)
         self._tiles += 1  # afterwards: whoever reads meanwhile will have read too early
 
     def begin_volume(self, place: Place, spacing: Sequence[float]) -> None:

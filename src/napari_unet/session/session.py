@@ -81,6 +81,7 @@ class Session(ModelShelf):
         self._after_teaching = False
         self._segmented = 0  # how many times
         self.settings = UNSET
+        self.average = "none"  # of mirrored and turned versions, see `SegmentTask`
         self.keep: float | None = None  # of teaching, as chosen last
         self.teach_seconds: float | None = None
 
@@ -174,7 +175,7 @@ class Session(ModelShelf):
         if config.is_volumetric:
             self._run = VolumeRun(*where, places, config.spacing)
         else:
-            self._run = SegmentRun(*where, key, places, center)
+            self._run = SegmentRun(*where, key, places, center, self.average)
         self._started("starting")
 
     def look_at(self, pair: Pair, place: Place, center: tuple[float, float]) -> None:
