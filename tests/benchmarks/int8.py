@@ -1,8 +1,8 @@
 """INT8 by ONNX Runtime against ours: how fast on one tile, and what the objects lose.
 
-The bundled network in 8 bits, as `--precision int8` runs it, and in float32 by ONNX Runtime, against
-ours in float32 and in what `auto` chooses: on the same tile, in turns, in one process. AP is of
-held-out images at the true diameter of their objects, each padded to one size and seen as one tile.
+The bundled network in 8 bits, as `--precision int8` runs it, and in float32 by ONNX Runtime,
+against ours in float32 and in what `auto` chooses: on the same tile, in turns, in one process. AP
+is of held-out images at the true diameter of their objects, each padded and seen as one tile.
 
 pip install --group dev
 python tests/benchmarks/int8.py [DATA_DIR] [--images 12] [--side 512] [--threads 1] [--clock cpu]
