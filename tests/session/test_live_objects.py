@@ -66,6 +66,8 @@ def test_all_moves_are_one_step_of_undo(session, pair):
         session.set_objects(settings(min_size), pair, (), SEEN)
         pump_until(session, lambda: session.settled)
     assert pair.labels[SMALL].all()
+    step = pair.history.next_undo
+    assert step is not None and len(step.edits) == 2  # moves do not pile up
     pair.undo()
     assert not pair.labels.any() and not pair.history.can_undo
     pair.redo()
