@@ -25,7 +25,7 @@ __all__ = [
 
 UNKNOWN_FREE = 4_000_000_000  # bytes, where nobody can tell (chosen)
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")  # of all tasks; planes take int8 too
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -60,8 +60,9 @@ def choose_precision(name: str, device: torch.device) -> str:
     It never takes "int8", see `napari_unet.core.int8`: how much is lost with a model and images of
     another kind than those measured is not known.
     """
-    if name not in PRECISIONS:
-        raise InputError(f"Precision {name!r} is not known; use {', '.join(PRECISIONS)}.")
+    known = *PRECISIONS, "int8"
+    if name not in known:
+        raise InputError(f"Precision {name!r} is not known; use {', '.join(known)}.")
     if name == "int8" and device.type != "cpu":
         raise InputError("The precision int8 is for the processor; choose the device cpu with it.")
     if name != "auto":
