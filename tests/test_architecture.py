@@ -31,6 +31,7 @@ TORCH = {
     "export",
     "head",
     "inference",
+    "int8",
     "interest",
     "judge",
     "kept_aside",
