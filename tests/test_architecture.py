@@ -32,6 +32,7 @@ TORCH = {
     "export",
     "head",
     "inference",
+    "int8",
     "interest",
     "judge",
     "kept_aside",

@@ -1,9 +1,8 @@
 """INT8 by ONNX Runtime against ours: how fast on one tile, and what the objects lose.
 
-The bundled network is exported, quantised statically (8-bit weights for each channel, 8-bit
-activations calibrated on drawn scenes) and run by ONNX Runtime on the same tile as ours in
-float32 and in what `auto` chooses, in turns, in one process. AP is of held-out images at the true
-diameter of their objects, each padded to one size and seen as one tile.
+The bundled network in 8 bits, as `--precision int8` runs it, and in float32 by ONNX Runtime,
+against ours in float32 and in what `auto` chooses: on the same tile, in turns, in one process. AP
+is of held-out images at the true diameter of their objects, each padded and seen as one tile.
 
 pip install --group dev
 python tests/benchmarks/int8.py [DATA_DIR] [--images 12] [--side 512] [--threads 1] [--clock cpu]
@@ -23,21 +22,18 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from pictures import DATA, Picture, chosen, pictures, set_of
 from tally import heading, pooled, tally_of
 
 from napari_unet.core import Model, drawn, load_model
 from napari_unet.core.export import to_onnx
-from napari_unet.core.inference import ReadyNetwork
+from napari_unet.core.inference import ready_network
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.models.network import Box
 from napari_unet.core.normalize import apply_range
 from napari_unet.core.rescale import to_model_size, usual_min_size
 
 MODEL = "nuclei-fluorescence"
-CALIBRATION = 8  # drawn scenes of different looks (chosen)
 BASE = "ours, float32"
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -72,28 +68,18 @@ def _arguments() -> argparse.Namespace:
 
 
 def _networks(model: Model, folder: Path, args: argparse.Namespace) -> dict[str, Network]:
-    plain, prepared, small = (folder / f"{name}.onnx" for name in ("plain", "prepared", "int8"))
+    plain = folder / "plain.onnx"
     plain.write_bytes(to_onnx(model))
-    quant_pre_process(plain, prepared, skip_symbolic_shape=True)
-    quantize_static(
-        prepared,
-        small,
-        _Scenes(model),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
     return {
         BASE: _ours(model, "float32"),
         "ours, auto": _ours(model, "auto"),
         "ONNX Runtime, float32": _onnx(plain, args.threads),
-        "ONNX Runtime, INT8": _onnx(small, args.threads),
+        "ours, int8": _ours(model, "int8"),
     }
 
 
 def _ours(model: Model, precision: str) -> Network:
-    network = ReadyNetwork(model, "cpu", precision)
+    network = ready_network(model, "cpu", precision)
     border = 2 * 2**model.config.depth  # as the export adds it itself
 
     def run(image_cyx: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -114,18 +100,6 @@ def _onnx(path: Path, threads: int) -> Network:
         return session.run(None, {"input": image_cyx[None]})[0][0]
 
     return run
-
-
-class _Scenes(CalibrationDataReader):
-    """Drawn scenes of different looks, normalised as the network gets them."""
-
-    def __init__(self, model: Model) -> None:
-        self._images = iter([_scene(model, 256, seed) for seed in range(CALIBRATION)])
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """Return the next input, None after the last."""
-        image = next(self._images, None)
-        return None if image is None else {"input": image[None]}
 
 
 def _scene(model: Model, side: int, seed: int) -> NDArray[np.float32]:

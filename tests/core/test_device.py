@@ -88,8 +88,8 @@ def test_a_named_precision_is_taken(name):
 
 
 def test_another_precision_is_refused():
-    with pytest.raises(InputError, match="'int8' is not known; use auto, float32"):
-        choose_precision("int8", CPU)
+    with pytest.raises(InputError, match="'int4' is not known; use auto, float32"):
+        choose_precision("int4", CPU)
 
 
 def test_the_processor_is_tried_once():

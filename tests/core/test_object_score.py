@@ -145,12 +145,12 @@ def test_objects_that_share_little_stand_side_by_side_and_the_better_one_on_top(
     belief = np.full(lower.shape, 0.6, np.float32)
     for sign in (-1.0, 1.0):
         score = score_by(is_of_the_upper_threshold=sign, constant=1.0)
-        labels, is_upper = choose_objects(lower, upper, belief, score, 0.5)
+        labels, is_upper, _ = choose_objects(lower, upper, belief, score, 0.5)
         assert is_upper.tolist() == [False, False, True]
         assert (labels[2:10, 10:12] == (1 if sign < 0 else 2)).all()
         assert (labels[2:10, 2:10] == 1).all() and (labels[2:10, 12:20] == 2).all()
     upper[2:10, 8:12] = 1  # now 32 of 80 and of 112
-    labels, is_upper = choose_objects(lower, upper, belief, score, 0.5)
+    labels, is_upper, _ = choose_objects(lower, upper, belief, score, 0.5)
     assert is_upper.tolist() == [False, True]
 
 

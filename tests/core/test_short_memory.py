@@ -100,7 +100,7 @@ def test_the_processor_takes_over_from_a_graphics_card_that_is_too_small(short, 
         def give_back(self):
             Card.given_back += 1
 
-    monkeypatch.setattr(predict, "ReadyNetwork", Card)
+    monkeypatch.setattr(inference, "ReadyNetwork", Card)
     model = brightness_model()
     whole = predict_plane(IMAGE, model, **CPU)
     sizes = short(0, torch.OutOfMemoryError("CUDA out of memory"), "cuda")

@@ -15,7 +15,7 @@ from napari_unet.core.errors import ComputeError, InputError, ModelFileError, Ou
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.model_file import Model, load_model
-from napari_unet.core.predict import predict_tiles
+from napari_unet.core.predict import predict_tiles, predict_with_deviation
 from napari_unet.engine import (
     DeviceInfo,
     InlineRunner,
@@ -162,6 +162,20 @@ def test_segment_sends_quantised_tiles_that_cover_the_image(runner, model_path, 
         covered[tile.y :, tile.x :][: tile.probability.shape[1], : tile.probability.shape[2]] += 1
     assert (covered == 1).all()
     assert (done.device, done.precision) == ("this computer", "float32")
+
+
+def test_segment_averages_versions_and_tells_how_far_they_differ(runner, model_path, cells):
+    image = cells[0][None]
+    task = SegmentTask(image, model_path, device="cpu", precision="float32", average="flips")
+    job = runner.submit(task)
+    job.result()
+    _, *tiles = job.poll()
+    assert [tile.index for tile in tiles] == list(range(4)) and tiles[0].count == 4
+    model = load_model(model_path)
+    how = {"device": "cpu", "precision": "float32"}
+    mean, deviation = predict_with_deviation(image, model, average="flips", **how)
+    np.testing.assert_allclose(tiles[-1].probability / 255, mean, atol=0.51 / 255)
+    np.testing.assert_allclose(tiles[-1].deviation / 255, deviation, atol=0.51 / 255)
 
 
 def test_segment_uses_the_ranges_of_the_whole_image(runner, model_path, cells):

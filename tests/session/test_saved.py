@@ -32,7 +32,9 @@ IMAGE = SavedImage(
     colours=("#ee7733", "#0077bb"),
 )
 VERSIONS = SavedVersion("nuclei-fluorescence", "Nuclei"), SavedVersion("v1", before=0.5, after=0.8)
-SAVED = Saved((IMAGE,), SavedSettings(0.6, 30, 0.1, 0.5, 30.0), VERSIONS, 1, made_with="0.1.0")
+SAVED = Saved(
+    (IMAGE,), SavedSettings(0.6, 30, 0.1, 0.5, 30.0, "flips"), VERSIONS, 1, made_with="0.1.0"
+)
 
 
 def written(folder, values):
@@ -43,6 +45,12 @@ def written(folder, values):
 
 def test_what_is_written_is_read(tmp_path):
     assert read_saved(written(tmp_path, SAVED.to_json())) == SAVED
+
+
+def test_an_older_session_looks_once(tmp_path):
+    values = SAVED.to_json()
+    del values["settings"]["average"]
+    assert read_saved(written(tmp_path, values)).settings.average == "none"
 
 
 def with_image(**changes):
@@ -60,6 +68,7 @@ HOSTILE = {
     "a list": [1, 2],
     "nested": "[" * 100_000,
     "long number": '{"napari_unet_session": 1' + "0" * 5000 + "}",
+    "another average": with_value(settings=asdict(SAVED.settings) | {"average": "many"}),
     "no version": with_value(napari_unet_session=None),
     "a yes as version": with_value(napari_unet_session=True),
     "negative version": with_value(napari_unet_session=-1),

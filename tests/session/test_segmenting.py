@@ -6,6 +6,7 @@ import logging
 import statistics
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,19 @@ def test_tiles_become_labels_as_they_arrive(session, runner, heard):
     [(sentence, is_failure)] = heard
     assert sentence.startswith("Segmented in ") and not is_failure
     assert states[0] == "Segment" and states[-1] == ""
+
+
+def test_how_often_it_looks_is_told_the_worker_and_doubt_is_kept(session, runner):
+    pair = pair_of((8, 20))
+    session.average = "rotations"
+    session.segment(pair, [()])
+    sent(session, runner)
+    assert runner.tasks[0].average == "rotations"
+    deviation = np.full((8, 20), 64, np.uint8)
+    finish(session, runner, replace(tile_of((8, 20), LEFT), deviation=deviation))
+    assert (pair.deviation[()] == 64).all()
+    pair.begin_plane((), (8, 20), None)
+    assert not pair.deviation
 
 
 def test_what_is_looked_at_comes_next_of_tiles_and_of_planes(session, runner):

@@ -55,6 +55,21 @@ def test_it_is_measured_at_segment_and_said(at_desk):
     assert not size.physical.native.isVisible()
 
 
+def test_several_looks_are_chosen_shown_and_remembered(at_desk):
+    at_desk.viewer.add_image(DRAWN, name="cells")
+    dock = at_desk.dock()
+    segment, session = dock.steps[0], at_desk.bench.session
+    assert segment.look.native.currentText() == "once" and session.average == "none"
+    segment.look.native.setCurrentText("4 times, mirrored")
+    assert session.average == "flips"
+    at_desk.press(segment.segment)
+    at_desk.wait()
+    wait_until(lambda: "cells unsure" in at_desk.viewer.layers)
+    session.average = "rotations"  # as a saved session says
+    session.settings_changed.emit()
+    assert segment.look.native.currentText() == "8 times, mirrored and turned"
+
+
 def test_it_is_typed_and_measured_again(at_desk):
     at_desk.viewer.add_image(DRAWN)
     dock = at_desk.dock()

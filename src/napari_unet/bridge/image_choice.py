@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Image as ImageLayer
 from psygnal import Signal
 
-from napari_unet.bridge.layers import guess_channel_axis, read_image
+from napari_unet.bridge.layers import COMPARED, guess_channel_axis, read_image
 from napari_unet.core.errors import InputError
 from napari_unet.session.image import Image
 
@@ -35,8 +35,12 @@ class ImageChoice:
         self.channels: tuple[int, ...] = (0,)
 
     def images(self) -> list[ImageLayer]:
-        """Return the image layers of the viewer, topmost first."""
-        return [layer for layer in reversed(self.viewer.layers) if isinstance(layer, ImageLayer)]
+        """Return the image layers of the viewer, topmost first; not those that we made."""
+        return [
+            layer
+            for layer in reversed(self.viewer.layers)
+            if isinstance(layer, ImageLayer) and COMPARED not in layer.metadata
+        ]
 
     @property
     def chosen(self) -> ImageLayer | None:

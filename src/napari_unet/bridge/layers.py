@@ -21,6 +21,7 @@ __all__ = [
     "CHECKED",
     "CHECKED_COLOUR",
     "CLASSES",
+    "COMPARED",
     "add_checked",
     "add_classes",
     "add_labels",
@@ -44,6 +45,7 @@ __all__ = [
 
 CHECKED_COLOUR = "#35d07f"
 CHECKED = "napari_unet checked"  # in the metadata of a checked area
+COMPARED = "napari_unet compared"  # in the metadata of a layer that only shows something
 CLASSES = "napari_unet classes"  # in the metadata of a labels layer: their names
 
 # Of Paul Tol's bright and vibrant schemes: told apart by people who see red and green alike.

@@ -134,6 +134,7 @@ class Opening:
         session.settings = ObjectSettings(settings.threshold, settings.min_size, settings.split)
         session.keep = session.keep if settings.keep is None else settings.keep
         session.teach_seconds = settings.seconds or session.teach_seconds
+        session.average = settings.average
         session.settings_changed.emit()
 
     def _open_image(self, one: SavedImage) -> Iterator[Future[Any]]:

@@ -112,6 +112,7 @@ class Sessions:
             objects.split,
             self._session.keep,
             self._session.teach_seconds,
+            self._session.average,
         )
 
     def pump(self) -> None:

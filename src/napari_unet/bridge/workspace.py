@@ -14,6 +14,7 @@ from psygnal import Signal
 from napari_unet.bridge.image_choice import ImageChoice
 from napari_unet.bridge.layers import (
     CLASSES,
+    COMPARED,
     add_checked,
     add_classes,
     add_labels,
@@ -25,7 +26,8 @@ from napari_unet.bridge.layers import (
 from napari_unet.bridge.open_pair import OpenPair
 from napari_unet.bridge.strokes import StrokeWatch
 from napari_unet.bridge.undo import UndoKeys
-from napari_unet.bridge.view import shown_place, visible_center
+from napari_unet.bridge.view import shown_place, visible_box, visible_center
+from napari_unet.core.boxes import Box
 from napari_unet.core.errors import InputError
 from napari_unet.session.class_pair import ClassPair
 from napari_unet.session.image import Image, Place
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["COMPARED", "Workspace"]
 
 REFRESH_EVERY_S = 0.1
-COMPARED = "napari_unet compared"  # in the metadata of a layer that only shows something
 
 
 class Workspace(ImageChoice):
@@ -165,6 +166,10 @@ class Workspace(ImageChoice):
     def center(self, item: OpenPair) -> tuple[float, float]:
         """Return the row and column in the middle of what is seen."""
         return visible_center(self.viewer, item.image, item.pair.image)
+
+    def seen(self, item: OpenPair) -> Box:
+        """Return the rows and columns that are seen."""
+        return visible_box(self.viewer, item.image, item.pair.image)
 
     def size(self, layer: ImageLayer) -> ObjectSize:
         """Return what is known of how wide the objects of an image layer are."""
@@ -379,7 +384,7 @@ class Workspace(ImageChoice):
         layer = getattr(event, "value", None)
         if event.type == "inserted" and isinstance(layer, Layer):
             self._follow_layer(layer)
-            if isinstance(layer, ImageLayer) and not self.session.busy:
+            if layer in self.images() and not self.session.busy:
                 self.choose(layer)
         if event.type == "removed" and isinstance(layer, Layer):
             self._unfollow_layer(layer)

@@ -10,6 +10,8 @@ from napari_unet.core.loss_config import LOSSES, LossConfig
 from napari_unet.core.optimisers import OPTIMISERS
 from napari_unet.core.schedules import SCHEDULES
 
+PRECISIONS = ("auto", "float32", "bfloat16", "float16", "int8")
+
 __all__ = [
     "add_budget",
     "add_device",
@@ -143,14 +145,15 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """Let the user say what computes."""
+def add_device(parser: argparse.ArgumentParser, *, with_int8: bool = False) -> None:
+    """Let the user say what computes; 8 bits are for segmenting alone."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (%(default)s)")
     parser.add_argument(
         "--precision",
-        choices=("auto", "float32", "bfloat16", "float16"),
+        choices=PRECISIONS if with_int8 else PRECISIONS[:-1],
         default="auto",
-        help="(%(default)s)",
+        help="(%(default)s)"
+        + ("; int8 needs the extra export, and is never chosen by itself" if with_int8 else ""),
     )
 
 

@@ -161,7 +161,7 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write how far the versions that are averaged differ, as a TIFF",
     )
-    add_device(parser)
+    add_device(parser, with_int8=True)
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",

@@ -42,6 +42,7 @@ __all__ = [
     "join_blocks",
     "label_block",
     "label_blocks",
+    "label_part",
     "typical_areas",
 ]
 
@@ -225,6 +226,28 @@ def label_block(
     seams = tuple(_seams(labels, seen, core))
     count = int(labels.max(initial=0))
     return own, BlockObjects(core, count, np.unique(own[own > 0]), is_upper, seams)
+
+
+def label_part(
+    probability: BlockArray,
+    part: Slices,
+    settings: BlockSettings,
+    areas: tuple[float, float] | None = None,
+) -> tuple[Labels, NDArray[np.bool_]]:
+    """Make the objects of one part for itself; see `label_block` for the parameters.
+
+    Returns
+    -------
+    labels : ndarray of int32, the part's shape
+        Numbered from 1, with holes in the numbering.
+    is_upper : ndarray of bool
+        By number, whether an object was made at the upper threshold.
+    """
+    pixels, seen = _whole_foreground(probability, part, settings)
+    labels, is_upper = scored_objects(
+        pixels, settings.threshold, settings.min_size, settings.split, settings.score, areas
+    )
+    return labels[_within(part, seen)], is_upper
 
 
 def _whole_foreground(

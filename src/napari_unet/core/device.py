@@ -25,7 +25,7 @@ __all__ = [
 
 UNKNOWN_FREE = 4_000_000_000  # bytes, where nobody can tell (chosen)
 
-PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")  # of all tasks; planes take int8 too
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -55,9 +55,16 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """Return "float32", "bfloat16" or "float16"; "auto" takes the fastest that is safe."""
-    if name not in PRECISIONS:
-        raise InputError(f"Precision {name!r} is not known; use {', '.join(PRECISIONS)}.")
+    """Return "float32", "bfloat16", "float16" or "int8"; "auto" takes the fastest that is safe.
+
+    It never takes "int8", see `napari_unet.core.int8`: how much is lost with a model and images of
+    another kind than those measured is not known.
+    """
+    known = *PRECISIONS, "int8"
+    if name not in known:
+        raise InputError(f"Precision {name!r} is not known; use {', '.join(known)}.")
+    if name == "int8" and device.type != "cpu":
+        raise InputError("The precision int8 is for the processor; choose the device cpu with it.")
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -69,6 +76,8 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 def autocast_dtype(precision: str) -> torch.dtype:
     """Return the torch dtype of a precision's name."""
+    if precision == "int8":
+        raise InputError("The precision int8 is for segmenting planes; choose auto.")
     dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
     return dtypes[precision]
 

@@ -85,10 +85,13 @@ class _Probabilities(nn.Module):
         return logits.softmax(dim=1)
 
 
-def probabilities(model: Model, image_bcyx: NDArray[np.float32]) -> NDArray[np.float32]:
+def probabilities(
+    model: Model, image_bcyx: NDArray[np.float32], *, mirrored: bool = True
+) -> NDArray[np.float32]:
     """Return what an exported network is to return, of an image or volume of a legal size."""
     with torch.inference_mode():
-        network = _Probabilities(model.network.eval(), border_of(model.config))
+        border = border_of(model.config) if mirrored else []
+        network = _Probabilities(model.network.eval(), border)
         found = network(torch.from_numpy(image_bcyx))
         return found.numpy()  # type: ignore[no-any-return]  # numpy() is untyped
 
@@ -121,8 +124,10 @@ def to_torchscript(model: Model) -> bytes:
     return content.getvalue()
 
 
-def to_onnx(model: Model) -> bytes:
+def to_onnx(model: Model, *, mirrored: bool = True) -> bytes:
     """Return the network as ONNX, checked where onnxruntime is installed.
+
+    Without `mirrored` it takes tiles, around which there is a halo already.
 
     Raises
     ------
@@ -145,7 +150,7 @@ def to_onnx(model: Model) -> bytes:
     with warnings.catch_warnings(), _quiet("torch.onnx"):
         warnings.simplefilter("ignore")  # torch's own, of its own parts
         program = torch.onnx.export(
-            _folded(model),
+            _folded(model, mirrored=mirrored),
             (torch.from_numpy(example),),
             dynamo=True,
             dynamic_shapes=(free,),
@@ -161,7 +166,7 @@ def to_onnx(model: Model) -> bytes:
     content: bytes = proto.SerializeToString()
     run = _onnx_runner(content)
     if run is not None:
-        _check(model, run, "ONNX")
+        _check(model, run, "ONNX", mirrored=mirrored)
     return content
 
 
@@ -216,9 +221,9 @@ def _quiet(name: str) -> Generator[None]:
         logger.setLevel(level)
 
 
-def _folded(model: Model) -> nn.Module:
+def _folded(model: Model, *, mirrored: bool = True) -> nn.Module:
     network = fold_batch_norm(copy.deepcopy(model.network).eval())
-    return _Probabilities(network, border_of(model.config)).eval()
+    return _Probabilities(network, border_of(model.config) if mirrored else []).eval()
 
 
 def _noise(model: Model, more: int) -> NDArray[np.float32]:
@@ -234,11 +239,15 @@ def _noise(model: Model, more: int) -> NDArray[np.float32]:
 
 
 def _check(
-    model: Model, run: Callable[[NDArray[np.float32]], NDArray[np.float32]], name: str
+    model: Model,
+    run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    name: str,
+    *,
+    mirrored: bool = True,
 ) -> None:
     """Compare with our own, at a size that the export has not seen."""
     image = _noise(model, 2)
-    error = float(np.abs(run(image) - probabilities(model, image)).max())
+    error = float(np.abs(run(image) - probabilities(model, image, mirrored=mirrored)).max())
     if not error <= MAX_ERROR:
         raise ComputeError(
             f"The {name} export differs from the model by {error:.1e}; it was not written."

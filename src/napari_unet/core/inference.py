@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import cast
+from typing import Protocol, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -27,7 +27,33 @@ from napari_unet.core.models.network import Box, Network
 from napari_unet.core.models.norms import with_measured_norms
 from napari_unet.core.plan import Memory
 
-__all__ = ["ReadyNetwork", "explained", "is_out_of_memory"]
+__all__ = [
+    "ReadyNetwork",
+    "TileNetwork",
+    "explained",
+    "is_out_of_memory",
+    "ready_network",
+]
+
+
+class TileNetwork(Protocol):
+    """What computes a tile; attributes and methods are those of `ReadyNetwork`."""
+
+    device: torch.device
+    precision: str
+
+    @property
+    def memory(self) -> Memory:
+        """What is free on the device now."""
+        ...
+
+    def __call__(self, image_cyx: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+        """Return class probabilities of a part of a normalised image."""
+        ...
+
+    def give_back(self) -> None:
+        """Return what is kept for later."""
+        ...
 
 
 class ReadyNetwork:
@@ -80,6 +106,18 @@ class ReadyNetwork:
 
     def _on_device(self, batch: torch.Tensor) -> torch.Tensor:
         return batch.to(device=self.device, memory_format=memory_order(batch.ndim - 2))
+
+
+def ready_network(
+    model: Model, device: str, precision: str, sample: NDArray[np.float32] | None = None
+) -> TileNetwork:
+    """Return a network that is ready for tiles; see `ReadyNetwork` for the parameters."""
+    if precision != "int8":
+        return ReadyNetwork(model, device, precision, sample)
+    choose_precision(precision, choose_device(device))  # says where it cannot be
+    from napari_unet.core.int8 import EightBitNetwork  # optional part
+
+    return EightBitNetwork(model)
 
 
 class _Float32(nn.Module):

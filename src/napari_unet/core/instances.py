@@ -14,6 +14,7 @@ from napari_unet.core.belief import belief_of, foreground_of
 from napari_unet.core.draw_labels import Cut, Grids, draw_labels
 from napari_unet.core.errors import InputError
 from napari_unet.core.object_score import ObjectScore, choose_objects, upper_threshold
+from napari_unet.core.runs import runs_of_background, runs_of_foreground
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.split_volume import split_volume
 from napari_unet.core.targets import fill_gaps
@@ -24,6 +25,7 @@ __all__ = [
     "check_settings",
     "components",
     "fill_holes",
+    "model_size",
     "objects_at",
     "probability_to_labels",
     "remove_small",
@@ -95,10 +97,16 @@ class PlaneObjects:
     ----------
     probability : ndarray of float (0 to 1) or uint8 (255 is 1.0), shape (Y, X)
         Probability of the foreground; it must not change.
+
+    Attributes
+    ----------
+    typical_areas : tuple of float or None
+        Medians of the objects that were judged last, at both thresholds; see `choose_objects`.
     """
 
     def __init__(self, probability: NDArray[Any]) -> None:
         self.probability = probability
+        self.typical_areas: tuple[float, float] | None = None
         self._belief: NDArray[np.float32] | None = None
         self._smoothed: NDArray[np.float32] | None = None
         self._bases: dict[float, _Base] = {}
@@ -121,7 +129,7 @@ class PlaneObjects:
         is_rescaled = shape is not None and shape != probability.shape
         size = min_size
         if shape is not None and is_rescaled:
-            size = int(min_size * probability.size / max(1, shape[0] * shape[1]))
+            size = model_size(min_size, probability, shape)
         labels, is_upper = self.scored(threshold, size, split, score, typical_areas)
         if shape is None or not is_rescaled:
             return labels
@@ -145,7 +153,10 @@ class PlaneObjects:
             (labels,) = self.at([threshold], min_size, split)
             return labels, np.zeros(int(labels.max(initial=0)) + 1, bool)
         lower, higher = self.at([threshold, upper_threshold(threshold)], min_size, split)
-        return choose_objects(lower, higher, self._as_belief(), score, threshold, typical_areas)
+        labels, is_upper, self.typical_areas = choose_objects(
+            lower, higher, self._as_belief(), score, threshold, typical_areas
+        )
+        return labels, is_upper
 
     def at(
         self, thresholds: Sequence[float], min_size: int, split: float
@@ -264,6 +275,8 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Texture inside large objects leaves holes, which would also make `split` cut there. What is
     more than `HOLE` of its object is left: rings are rings.
     """
+    if foreground.ndim == 2:
+        return _fill_holes_of_plane(foreground)
     background = np.empty(foreground.shape, np.int32)
     count = ndimage.label(~foreground, output=background)
     if count <= 1:
@@ -295,6 +308,33 @@ def fill_holes(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return filled_in
 
 
+def _fill_holes_of_plane(foreground: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Do the same by the runs of rows, which are far fewer than pixels."""
+    runs = runs_of_foreground(foreground)
+    around = runs_of_background(runs)
+    rows, columns = foreground.shape
+    count, piece = around.pieces(by_corners=False)
+    at_border = (around.starts < columns) | (around.ends > (rows - 1) * columns)
+    at_border |= (around.starts % max(1, columns) == 0) | (around.ends % max(1, columns) == 0)
+    is_hole = np.ones(count, bool)
+    is_hole[piece[at_border]] = False
+    if not is_hole.any():
+        return foreground
+    area = np.bincount(piece, around.ends - around.starts, count)
+    first = np.empty(count, np.int64)
+    first[piece[::-1]] = around.starts[::-1]
+    holes = np.flatnonzero(is_hole)
+    # A hole is within one object alone: the one above its topmost pixel.
+    above = np.searchsorted(runs.starts, first[holes] - columns, side="right") - 1
+    number, of_object = runs.pieces(by_corners=True)
+    size = np.bincount(of_object, runs.ends - runs.starts, number)
+    is_filled = np.zeros(count, bool)
+    is_filled[holes] = area[holes] <= HOLE * size[of_object[above]]
+    filled_in = foreground.copy()
+    filled_in.ravel()[around.pixels(is_filled[piece])] = True
+    return filled_in
+
+
 def components(foreground: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Number what is connected, also by corners, from 1."""
     labels = np.zeros(foreground.shape, np.int32)
@@ -314,6 +354,11 @@ def check_settings(threshold: float, split: float) -> None:
         raise InputError(f"The threshold is {threshold}; it must be from 0 to 1.")
     if not 0 <= split <= 1:
         raise InputError(f"Split is {split}; it must be from 0 to 1.")
+
+
+def model_size(min_size: int, probability: NDArray[Any], shape: tuple[int, int]) -> int:
+    """Return a number of the image's pixels in those of the probabilities, which are rescaled."""
+    return int(min_size * probability.size / max(1, shape[0] * shape[1]))
 
 
 def remove_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:

@@ -12,7 +12,7 @@ from napari_unet.core.boxes import Box
 from napari_unet.core.checked import grow_checked, grow_inside, rim_of
 from napari_unet.core.edit import joined_box
 from napari_unet.core.label_index import count_objects
-from napari_unet.core.packed import runs_of
+from napari_unet.core.runs import runs_in_rows
 
 __all__ = ["LARGE_PART", "ObjectIndex", "grow_near"]
 
@@ -32,7 +32,8 @@ class ObjectIndex:
     """
 
     def __init__(self, labels: NDArray[Any], checked: NDArray[Any]) -> None:
-        starts, ends, numbers = _runs_in_rows(labels)
+        runs = runs_in_rows(labels)
+        starts, ends, numbers = runs.starts, runs.ends, runs.values
         names, which = np.unique(numbers, return_inverse=True)
         table = np.zeros((len(names), 6), np.int64)
         width = labels.shape[1]
@@ -96,28 +97,6 @@ class ObjectIndex:
             self._row[name] = len(self._table)
             self._table = np.vstack([self._table, [[far, 0, far, 0, 0, 0]]])
         return self._row[name]
-
-
-def _runs_in_rows(
-    labels: NDArray[Any],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]:
-    """Return starts and ends, in reading order, of the runs of objects within one row each."""
-    ends, values = runs_of(labels)
-    starts = np.append(np.zeros(min(len(ends), 1), np.int64), ends[:-1])
-    is_object = values != 0
-    starts, ends, values = starts[is_object], ends[is_object], values[is_object]
-    width = max(1, labels.shape[1])
-    pieces = (ends - 1) // width - starts // width + 1
-    if (pieces == 1).all():
-        return starts, ends, values
-    which = np.repeat(np.arange(len(starts)), pieces)
-    step = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    row = starts[which] // width + step
-    return (
-        np.maximum(starts[which], row * width),
-        np.minimum(ends[which], (row + 1) * width),
-        values[which],
-    )
 
 
 def _count(pixels: NDArray[Any]) -> tuple[list[int], list[int]]:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any  # whole numbers of any dtype
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
-from napari_unet.core.packed import runs_of
+from napari_unet.core.runs import runs_in_rows
 from napari_unet.core.threads import in_threads
 
 __all__ = ["LOOKS", "ObjectScore", "choose_objects", "fit_score", "looks_of", "upper_threshold"]
@@ -53,6 +54,7 @@ FARTHEST = 3.0
 AROUND = 2  # pixels from the rim to what is around
 SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 RIDGE = 1e-3
+BAND = 32  # rows that are gone through at a time: they stay in the cache (chosen)
 ROUNDS = 30  # of Newton's method, at most
 
 Floats = NDArray[np.float64]
@@ -123,34 +125,56 @@ def looks_of(
     ndarray of float, shape (objects, looks)
         In the order of `LOOKS`.
     """
+    return _looks(labels, probability, diameter, is_upper, typical_area)[0]
+
+
+def _looks(
+    labels: NDArray[np.int32],
+    probability: NDArray[np.float32],
+    diameter: float,
+    is_upper: bool,
+    typical_area: float | None,
+) -> tuple[Floats, float]:
+    """Return the looks of `looks_of`, and the typical area against which they are."""
     count = int(labels.max(initial=0))
     if not count:
-        return np.zeros((0, len(LOOKS)))
-    inside = np.flatnonzero(labels > 0)
-    rows, columns = (part.astype(np.float64) for part in np.divmod(inside, labels.shape[1]))
-    number = labels.ravel()[inside] - 1
+        return np.zeros((0, len(LOOKS))), typical_area or 1.0
+    runs = runs_in_rows(labels)
+    row = runs.starts // labels.shape[1]
+    left: NDArray[np.int64] = runs.starts - row * labels.shape[1]
+    length: NDArray[np.int64] = runs.ends - runs.starts
+    of_run = runs.values - 1
+    right = left + length - 1
 
-    def mean(values: Floats) -> Floats:
-        """Mean of the pixels of each object."""
-        total: Floats = np.bincount(number, weights=values, minlength=count) / area
-        return total
+    def total(values: NDArray[Any]) -> Floats:
+        """Sum over the runs of each object; whole numbers, so that it is exact."""
+        each: Floats = np.bincount(of_run, values, count).astype(np.float64, copy=False)
+        return each
 
-    area = np.bincount(number, minlength=count).astype(np.float64)
-    y, x = mean(rows), mean(columns)
+    # Sums of x and of x^2 from left to right.
+    sum_x = (left + right) * length // 2
+    sum_xx = length * left * right + (length - 1) * length * (2 * length - 1) // 6
+    area = total(length)
+    y = total(row * length) / area
+    x = total(sum_x) / area
     # A pixel is a square, and has a spread of its own.
-    yy, xx = mean(rows**2) - y**2 + 1 / 12, mean(columns**2) - x**2 + 1 / 12
-    yx = mean(rows * columns) - y * x
+    yy = total(row**2 * length) / area - y**2 + 1 / 12
+    xx = total(sum_xx) / area - x**2 + 1 / 12
+    yx = total(row * sum_x) / area - y * x
     determinant = np.maximum(yy * xx - yx**2, 1e-6)
     spread = np.sqrt(np.maximum((yy + xx) ** 2 / 4 - determinant, 0))
     size = _limited_log(area / (math.pi / 4 * diameter**2))
+    inside = probability.ravel()[np.flatnonzero(labels)]
+    mean_belief = np.bincount(np.repeat(of_run, length), weights=inside, minlength=count) / area
     rim = _Rim(labels, probability, count)
     cut = np.zeros(count + 1)
     cut[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 1
-    return np.stack(
+    typical = float(np.median(area)) if typical_area is None else typical_area
+    looks = np.stack(
         [
             size,
             np.full(count, float(is_upper)),
-            mean(probability.ravel()[inside].astype(np.float64)),
+            mean_belief,
             np.minimum(area / (4 * math.pi * np.sqrt(determinant)), 1.5),
             2 * spread / (yy + xx),
             rim.shared,
@@ -158,10 +182,11 @@ def looks_of(
             rim.probability,
             rim.around,
             cut[1:],
-            _limited_log(area / (np.median(area) if typical_area is None else typical_area)),
+            _limited_log(area / typical),
         ],
         axis=1,
     )
+    return looks, typical
 
 
 class _Rim:
@@ -170,16 +195,14 @@ class _Rim:
     def __init__(
         self, labels: NDArray[np.int32], probability: NDArray[np.float32], count: int
     ) -> None:
-        is_rim = labels > 0
-        inner = is_rim[1:-1, 1:-1]
-        own = labels[1:-1, 1:-1]
-        same = own == labels[:-2, 1:-1]
-        for there in (labels[2:, 1:-1], labels[1:-1, :-2], labels[1:-1, 2:]):
-            same &= own == there
-        inner &= ~same
-        self._labels, self._probability = labels, probability
-        self._y, self._x = np.divmod(np.flatnonzero(is_rim), labels.shape[1])
-        own = labels[self._y, self._x]
+        self._shape = rows, columns = (labels.shape[0], labels.shape[1])
+        self._labels, self._probability = labels.ravel(), probability.ravel()
+        self._rim = _rim_pixels(labels)
+        y, x = np.divmod(self._rim, columns)
+        is_near = (np.minimum(y, rows - 1 - y) < AROUND) | (np.minimum(x, columns - 1 - x) < AROUND)
+        self._near = np.flatnonzero(is_near)  # to the border of the image
+        self._y, self._x = y[self._near], x[self._near]
+        own = self._labels[self._rim]
         is_shared = np.zeros(len(own), bool)
         for step in SIDES:
             beside = self._labels_at(step)
@@ -205,20 +228,46 @@ class _Rim:
             np.concatenate([own[f] for f in is_free]),
         )
 
-    def _at(self, step: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Where the rim is, moved; what leaves the image stays on its edge."""
-        rows, columns = self._labels.shape
+    def _at(self, step: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where the rim is, moved; what leaves the image stays on its edge, and which that are."""
+        rows, columns = self._shape
+        at = self._rim + (step[0] * columns + step[1])
         y, x = self._y + step[0], self._x + step[1]
-        return np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
+        inside_y, inside_x = np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
+        at[self._near] = inside_y * columns + inside_x
+        return at, (inside_y != y) | (inside_x != x)
 
     def _belief_at(self, step: tuple[int, int]) -> NDArray[np.float32]:
-        return self._probability[self._at(step)]
+        return self._probability[self._at(step)[0]]
 
     def _labels_at(self, step: tuple[int, int]) -> NDArray[np.int32]:
         """Labels at a step from the rim; outside of the image is background."""
-        y, x = self._at(step)
-        is_inside = (y == self._y + step[0]) & (x == self._x + step[1])
-        return np.where(is_inside, self._labels[y, x], 0)
+        at, has_left = self._at(step)
+        labels = self._labels[at]
+        labels[self._near[has_left]] = 0
+        return labels
+
+
+def _rim_pixels(labels: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Return the places of pixels of objects beside other ones, or on the border of the image."""
+    rows, columns = labels.shape
+    found = [np.zeros(0, np.intp)]
+    for top in range(0, rows, BAND):
+        band = labels[top : top + BAND]
+        is_rim = band > 0
+        first, last = max(1, top), min(rows - 1, top + len(band))
+        inner = is_rim[first - top : last - top, 1:-1]
+        own = labels[first:last, 1:-1]
+        same = own == labels[first - 1 : last - 1, 1:-1]
+        for there in (
+            labels[first + 1 : last + 1, 1:-1],
+            labels[first:last, :-2],
+            labels[first:last, 2:],
+        ):
+            same &= own == there
+        inner &= ~same
+        found.append(np.flatnonzero(is_rim) + top * columns)
+    return np.concatenate(found)
 
 
 def choose_objects(
@@ -228,7 +277,7 @@ def choose_objects(
     score: ObjectScore,
     threshold: float,
     typical_areas: tuple[float, float] | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], tuple[float, float]]:
     """Choose among the objects of two thresholds those that look most like true ones.
 
     Parameters
@@ -250,48 +299,79 @@ def choose_objects(
         The chosen objects, numbered from 1 without holes.
     is_upper : ndarray of bool, shape (objects + 1,)
         By number, whether an object is of the upper threshold.
+    typical_areas : tuple of float
+        What was given, or else the medians of these objects.
     """
-    typical = typical_areas or (None, None)
+    given = typical_areas or (None, None)
 
-    def looks_at(number: int) -> Floats:
-        return looks_of(
-            (lower, upper)[number],
-            probability,
-            score.diameter,
-            is_upper=number == 1,
-            typical_area=typical[number],
-        )
+    def looks_at(number: int) -> tuple[Floats, float]:
+        labels, is_upper = (lower, upper)[number], number == 1
+        return _looks(labels, probability, score.diameter, is_upper, given[number])
 
-    looks = in_threads(looks_at, (0, 1), probability.size)
+    (lower_looks, typical_low), (upper_looks, typical_high) = in_threads(
+        looks_at, (0, 1), probability.size
+    )
+    looks, typical = [lower_looks, upper_looks], (typical_low, typical_high)
     scores = score.score(np.concatenate(looks))
     first = len(looks[0])
-    taken = _take_best(scores, LEAST * threshold, _rivals(lower, upper, first))
+    half = len(lower) // 2
+    halves = [slice(0, half), slice(half, len(lower))]
+    parts = in_threads(lambda rows: _Both.of(lower[rows], upper[rows]), halves, probability.size)
+    taken = _take_best(scores, LEAST * threshold, _rivals(parts, first, len(looks[1])))
     order = np.flatnonzero(taken)
     number = np.zeros(len(scores) + 1, np.int32)
     number[order + 1] = np.arange(1, len(order) + 1)
-    inside = np.flatnonzero((lower > 0) | (upper > 0))
     none = np.zeros(1, np.int32)
-    below = np.concatenate([none, number[1 : first + 1]])[lower.ravel()[inside]]
-    above = np.concatenate([none, number[first + 1 :]])[upper.ravel()[inside]]
+    below = np.concatenate([none, number[1 : first + 1]])
+    above = np.concatenate([none, number[first + 1 :]])
     rank = np.concatenate([[-1.0], scores[order]])
     labels = np.zeros(lower.shape, np.int32)
-    labels.ravel()[inside] = np.where(rank[above] > rank[below], above, below)
-    return labels, np.concatenate([[False], order >= first])
+
+    def write(number: int) -> None:
+        one, other = below[parts[number].low], above[parts[number].high]
+        chosen = np.where(rank[other] > rank[one], other, one)
+        part = labels[halves[number]].ravel()  # a view
+        part[parts[number].pixels] = np.repeat(chosen, parts[number].lengths)
+
+    in_threads(write, (0, 1), probability.size)
+    return labels, np.concatenate([[False], order >= first]), typical
 
 
-def _rivals(lower: NDArray[np.int32], upper: NDArray[np.int32], first: int) -> list[list[int]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Both:
+    """The pixels of objects of either threshold, in runs of the same lower and upper object."""
+
+    pixels: NDArray[np.intp]
+    lengths: NDArray[np.int64]
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, lower: NDArray[np.int32], upper: NDArray[np.int32]) -> _Both:
+        """Find them; there are far fewer runs to sort and to look up than pixels."""
+        pixels = np.flatnonzero(lower | upper)
+        low, high = lower.ravel()[pixels], upper.ravel()[pixels]
+        ends = np.flatnonzero((low[1:] != low[:-1]) | (high[1:] != high[:-1])) + 1
+        ends = np.append(ends, len(pixels)) if len(pixels) else ends
+        return cls(pixels, np.diff(ends, prepend=0), low[ends - 1], high[ends - 1])
+
+
+def _rivals(parts: Sequence[_Both], first: int, second: int) -> list[list[int]]:
     """For each object those of the other threshold that cannot be there with it."""
-    both = np.flatnonzero((lower > 0) & (upper > 0))
-    low, high = lower.ravel()[both] - 1, upper.ravel()[both] - 1
-    size_low, size_high = (np.bincount(labels[labels > 0])[1:] for labels in (lower, upper))
-    rivals: list[list[int]] = [[] for _ in range(len(size_low) + len(size_high))]
-    if not len(both):
+    all_low, all_high, lengths = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("low", "high", "lengths")
+    )
+    size_low = np.bincount(all_low, lengths, first + 1)[1:]
+    size_high = np.bincount(all_high, lengths, second + 1)[1:]
+    rivals: list[list[int]] = [[] for _ in range(first + second)]
+    is_both = (all_low > 0) & (all_high > 0)
+    if not is_both.any():
         return rivals
-    # Runs of equal pairs: there are far fewer of them to sort than pixels.
-    ends, runs = runs_of(low.astype(np.int64) * len(size_high) + high)
-    pairs, which = np.unique(runs, return_inverse=True)
-    shared = np.bincount(which, np.diff(ends, prepend=0))
-    low, high = np.divmod(pairs, len(size_high))
+    key = (all_low[is_both].astype(np.int64) - 1) * second + all_high[is_both] - 1
+    pairs, which = np.unique(key, return_inverse=True)
+    shared = np.bincount(which, lengths[is_both])
+    low, high = np.divmod(pairs, second)
     is_rival = shared > SHARED * np.minimum(size_low[low], size_high[high])
     for one, other in zip(low[is_rival].tolist(), (first + high[is_rival]).tolist(), strict=True):
         rivals[one].append(other)

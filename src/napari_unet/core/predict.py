@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_unet.core.average import RunningMean
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TileResult
-from napari_unet.core.inference import ReadyNetwork, explained, is_out_of_memory
+from napari_unet.core.inference import TileNetwork, explained, is_out_of_memory, ready_network
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.network import Box
 from napari_unet.core.models.norms import measures_images
@@ -130,7 +130,7 @@ class PlaneRun:
         self._ranges = model.config.range_of(image_cyx) if ranges is None else ranges
         self._geometry = network_geometry(model.config)
         self._tell = tell or _log.warning
-        self._network: ReadyNetwork | None = None
+        self._network: TileNetwork | None = None
         self._told: set[str] = set()
         self._wished = device, precision
 
@@ -218,11 +218,11 @@ class PlaneRun:
         else:
             raise error
 
-    def _ready(self) -> ReadyNetwork:
+    def _ready(self) -> TileNetwork:
         if self._network is None:
             needs_sample = measures_images(self._model.network)
             sample = self._sample() if needs_sample else None
-            self._network = ReadyNetwork(self._model, *self._wished, sample)
+            self._network = ready_network(self._model, *self._wished, sample)
         return self._network
 
     def _sample(self) -> NDArray[np.float32]:
@@ -238,7 +238,7 @@ class PlaneRun:
             self._tell(sentence)
 
 
-def _run(network: ReadyNetwork, image: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
+def _run(network: TileNetwork, image: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
     return network(image, box)
 
 

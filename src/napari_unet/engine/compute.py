@@ -108,7 +108,7 @@ def segment(
     task: SegmentTask, cancelled: Cancelled
 ) -> Generator[PlaneSize | TileResult, None, SegmentDone]:
     """Yield the size of the plane and quantised tiles; see `SegmentTask`."""
-    from napari_unet.core.predict import predict_tiles
+    from napari_unet.core.predict import predict_averaged
 
     start = time.monotonic()
     info = _device_info(task.device, task.precision)
@@ -127,9 +127,10 @@ def segment(
         looks_at = cancelled.center if isinstance(cancelled, Wishes) else None
         return _rescaled(looks_at or task.center, task.image.shape[1:], shape_yx)
 
-    tiles = predict_tiles(
+    tiles = predict_averaged(
         plane,
         model,
+        task.average,
         center=center,
         device=task.device,
         precision=info.precision,

@@ -143,6 +143,9 @@ class SegmentTask:
         Intensity ranges of the whole image, where `image` is a part of one.
     tile : int, optional
         Largest side of a tile; None lets the engine choose.
+    average : {"none", "flips", "rotations"}
+        Over which versions of the image is averaged, see `napari_unet.core.symmetries`. Tiles
+        then come once for each version, each time averaged over those so far.
     """
 
     # A large tile takes some seconds without a GPU, and so does starting another worker.
@@ -156,6 +159,7 @@ class SegmentTask:
     precision: str = "auto"
     ranges: NDArray[np.float64] | None = None
     tile: int | None = None
+    average: str = "none"
 
     def run(self, cancelled: Cancelled) -> Generator[PlaneSize | TileResult, None, SegmentDone]:
         """Yield the size of the plane, then tiles."""

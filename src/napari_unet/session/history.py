@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
+from napari_unet.core.boxes import Box
 from napari_unet.core.edit import BeforeAfter, Edit
 
 __all__ = ["MOST_BYTES", "History", "Step"]
@@ -43,14 +44,30 @@ class Step:
         return any(edit.by_person for edit in self.edits)
 
     def add(self, edit: Edit) -> None:
-        """Add an edit; of what the network makes of a plane again and again the last counts."""
+        """Add an edit; of what the network makes of a plane again and again the last counts.
+
+        A part of the plane may have been made in between, for the eye.
+        """
         for at, earlier in reversed(list(enumerate(self.edits))):
-            if earlier.place == edit.place:
-                if not earlier.by_person and not edit.by_person and earlier.box == edit.box:
-                    self.edits[at] = replace(edit, labels=_joined(earlier.labels, edit.labels))
-                    return
+            if earlier.place != edit.place:
+                continue
+            if earlier.by_person or edit.by_person:
+                break
+            if earlier.box == edit.box:
+                between = [one for one in self.edits[at + 1 :] if one.place != edit.place]
+                joined = replace(edit, labels=_joined(earlier.labels, edit.labels))
+                self.edits[at:] = [joined, *between]
+                return
+            if not _is_within(earlier.box, edit.box):
                 break
         self.edits.append(edit)
+
+
+def _is_within(part: Box, whole: Box) -> bool:
+    return all(
+        whole_side.start <= side.start and side.stop <= whole_side.stop
+        for side, whole_side in zip(part, whole, strict=True)
+    )
 
 
 def _joined(first: BeforeAfter | None, last: BeforeAfter | None) -> BeforeAfter | None:

@@ -121,6 +121,7 @@ class Ledger:
         index: ObjectIndex | None,
         made_at: int,
         join: Hashable,
+        box: Box | None = None,
     ) -> None:
         """Take note of new labels that the network has made of a plane.
 
@@ -136,20 +137,24 @@ class Ledger:
             If there were other changes since, or none are given, both are made here.
         join : hashable
             See `History.record`; None adds it to the step before, be it a person's.
+        box : tuple of slice, optional
+            What was made, of a part of the plane; `packed` is of that part.
         """
+        rows, columns = labels.shape
+        if box is None:
+            box = slice(0, rows), slice(0, columns)
         if packed is None or made_at != self.changes:
-            packed = pack(self.labels[place]), pack(labels)
+            packed = pack(self.labels[place][box]), pack(labels[box])
         self._index.pop(place, None)
         if index is not None and made_at == self.changes:
             self._index[place] = index
-        np.copyto(self.labels[place], labels)
+        np.copyto(self.labels[place][box], labels[box])
         self.changes += 1
-        rows, columns = labels.shape
         last = self.history.next_undo
         folds = join is None and last is not None
         edit = Edit(
             place,
-            (slice(0, rows), slice(0, columns)),
+            box,
             BeforeAfter(*packed),
             None,
             last.number if folds and last is not None else self.history.number_for(join),

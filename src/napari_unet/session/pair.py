@@ -9,14 +9,17 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.blocks import BlockSettings
 from napari_unet.core.boxes import Box
 from napari_unet.core.checked import check_objects, uncheck_objects
 from napari_unet.core.edit import joined_box
 from napari_unet.core.events import TileResult, VolumeResult
 from napari_unet.core.example import Example
+from napari_unet.core.glimpse import MOST_MARGIN, labels_of_part, widened
 from napari_unet.core.instances import PlaneObjects, volume_to_labels
 from napari_unet.core.lay_around import keep_checked, keep_checked_through
 from napari_unet.core.object_index import grow_near
+from napari_unet.core.packed import pack
 from napari_unet.core.rescale import resize_image
 from napari_unet.core.uncertainty import Doubt, rank_doubts
 from napari_unet.session.edited import Edited
@@ -78,6 +81,8 @@ class Pair(Edited):
         self.used_diameter: float | None = None  # at which it was segmented last
         self.made_by = ""  # the model that it was segmented with last
         self.probability: dict[Place, NDArray[np.uint8]] = {}
+        self.deviation: dict[Place, NDArray[np.uint8]] = {}
+        """How far versions differ where they were averaged, of what the network sees; 255 is 1."""
         self._plane_shape: dict[Place, tuple[int, int]] = {}  # of what the network sees
         self._tiles = 0  # that have come
         self._objects: tuple[int, PlaneObjects] | None = None  # of the last proposal
@@ -196,6 +201,7 @@ class Pair(Edited):
         What was found before stays until it is found anew.
         """
         self.used_diameter = diameter
+        self.deviation.pop(place, None)
         self._volumes.pop(place[:-1], None)  # its planes are no longer of one piece
         old = self.probability.get(place)
         self._plane_shape[place] = shape_yx
@@ -212,9 +218,14 @@ class Pair(Edited):
         if plane is None:
             shape = self._plane_shape.get(place, self.image.plane_shape)
             plane = self.probability[place] = np.zeros(shape, np.uint8)
-        background = tile.quantised().probability[0]
+        tile = tile.quantised()
+        background = tile.probability[0]
         height, width = background.shape
-        plane[tile.y : tile.y + height, tile.x : tile.x + width] = 255 - background
+        box = np.s_[tile.y : tile.y + height, tile.x : tile.x + width]
+        plane[box] = 255 - background
+        if tile.deviation is not None:
+            blank = self.deviation.setdefault(place, np.zeros(plane.shape, np.uint8))
+            blank[box] = np.asarray(tile.deviation, np.uint8)
         self._tiles += 1  # afterwards: whoever reads meanwhile will have read too early
 
     def begin_volume(self, place: Place, spacing: Sequence[float]) -> None:
@@ -282,6 +293,33 @@ class Pair(Edited):
             predicted = keep_checked(current, predicted, checked, above=above)
         return proposal_of(current, predicted, edits, made_at, checked)
 
+    def glimpse(self, place: Place, settings: ObjectSettings, seen: Box) -> Proposal:
+        """Make labels of what is seen of a plane, soon; `propose` makes those of all of it.
+
+        Objects get numbers above all that there are. For a second thread.
+        """
+        shape = self.image.plane_shape
+        box = widened(seen, shape)
+        with self._lock:
+            edits, above, made_at = self.edits, self._in_users_hands, self.ledger.changes
+            known = self.ledger.labels[place]
+            current, checked = known[box].copy(), self.checked[place][box] != 0
+            above = max(above, int(known.max(initial=0)))
+        objects = self._objects
+        is_known = objects is not None and objects[1].probability is self.probability[place]
+        how = BlockSettings(
+            settings.threshold,
+            USUAL_MIN_SIZE if settings.min_size is None else settings.min_size,
+            settings.split,
+            settings.score,
+            most_margin=MOST_MARGIN,
+        )
+        typical = objects[1].typical_areas if is_known and objects is not None else None
+        predicted = labels_of_part(self.probability[place], box, how, shape, typical)
+        predicted = keep_checked(current, predicted, checked, above=above)
+        packed = pack(current), pack(predicted)
+        return Proposal(predicted, edits, made_at, packed, box=box)
+
     def _objects_of(self, place: Place) -> PlaneObjects:
         """Return what makes objects of a plane, with what it knows if no tile came since."""
         tiles, known, probability = self._tiles, self._objects, self.probability[place]
@@ -317,14 +355,17 @@ class Pair(Edited):
         if proposal.packed is None and proposal.made_at == self.ledger.changes:
             return True
         with self._lock:
-            np.copyto(self.labels[place], proposal.labels, casting="same_kind")
+            live = self.labels[place]
+            to = live if proposal.box is None else live[proposal.box]
+            np.copyto(to, proposal.labels, casting="same_kind")
             self.ledger.note_remade(
                 place,
-                self.labels[place],
+                live,
                 proposal.packed,
                 index=proposal.index,
                 made_at=proposal.made_at,
                 join=self.remade_by,
+                box=proposal.box,
             )
         self._counts.pop(place, None)
         return True

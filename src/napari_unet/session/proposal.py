@@ -8,6 +8,7 @@ from typing import Any  # labels may be any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_unet.core.boxes import Box
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.object_index import ObjectIndex
 from napari_unet.core.object_score import ObjectScore
@@ -40,7 +41,7 @@ class Proposal:
 
     `packed` is the plane before and with them, as the history keeps it, `index` where its objects
     are, and `made_at` the number of changes that were known; no `packed` stands for labels that
-    would change nothing.
+    would change nothing. A `box` says that labels are those of a part of the plane alone.
     """
 
     labels: NDArray[np.int32]
@@ -48,6 +49,7 @@ class Proposal:
     made_at: int
     packed: tuple[Packed, Packed] | None = None
     index: ObjectIndex | None = None
+    box: Box | None = None
 
 
 def proposal_of(

@@ -7,12 +7,13 @@ names that lie in the folder. Only the link to an image may lead elsewhere.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any  # JSON values: `Values` checks their types
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.symmetries import AVERAGES
 
 __all__ = [
     "FORMAT",
@@ -149,13 +150,14 @@ class SavedVersion:
 
 @dataclass(frozen=True)
 class SavedSettings:
-    """What the sliders stood at: see `ObjectSettings` and `Session.teach`."""
+    """What the sliders stood at: see `ObjectSettings`, `Session.teach` and `SegmentTask`."""
 
     threshold: float = 0.5
     min_size: int | None = None
     split: float = 0.0
     keep: float | None = None
     seconds: float | None = None
+    average: str = "none"
 
     @classmethod
     def from_json(cls, values: Values) -> SavedSettings:
@@ -167,6 +169,7 @@ class SavedSettings:
             split=values.number("split", 0, 1),
             keep=values.maybe_number("keep", 0, 1),
             seconds=values.maybe_number("seconds", 0, 1e6),
+            average=values.choice("average", tuple(AVERAGES)),
         )
 
 
@@ -248,6 +251,13 @@ class Values:
 
     def _text(self, name: str, value: Any) -> str:
         if not isinstance(value, str) or len(value) > MOST_TEXT or "\0" in value:
+            raise self.odd(name)
+        return value
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """Return one of some texts, the first where there is none."""
+        value = self._text(name, self._values.get(name, choices[0]))
+        if value not in choices:
             raise self.odd(name)
         return value
 

@@ -41,6 +41,8 @@ class SegmentRun:
         Which planes, in this order.
     center : tuple of float, optional
         Row and column where the user is looking.
+    average : str
+        Over which versions of the image is averaged, see `SegmentTask`.
     """
 
     WHAT = "Segment"  # as the button is called
@@ -55,6 +57,7 @@ class SegmentRun:
         key: SizeKey | None,
         places: Sequence[Place],
         center: tuple[float, float] | None = None,
+        average: str = "none",
     ) -> None:
         self.pair = pair
         self.model = model
@@ -68,6 +71,7 @@ class SegmentRun:
         self._begun = 0
         self._failure: NapariUnetError | None = None
         self._center = center
+        self._average = average
         self._key = key
         self._is_typed = pair.size.is_typed
         # The same for all planes, also if another is typed meanwhile.
@@ -223,7 +227,13 @@ class SegmentRun:
         return self.pair.image.read_plane(place)
 
     def _task(self, image: NDArray[Any]) -> Task[SegmentDone]:
-        return SegmentTask(image, self.model, center=self._center, diameter=self._diameter)
+        return SegmentTask(
+            image,
+            self.model,
+            center=self._center,
+            diameter=self._diameter,
+            average=self._average,
+        )
 
     def _send(self) -> None:
         assert self._reading is not None

@@ -14,6 +14,7 @@ from typing import Any, TypeVar  # images come in any real dtype
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_unet.core.boxes import Box
 from napari_unet.core.errors import InputError
 from napari_unet.engine.preferred import PreferredRunner
 from napari_unet.engine.process import ProcessRunner
@@ -22,6 +23,7 @@ from napari_unet.engine.tasks import DeviceInfo, ProbeTask, Task
 from napari_unet.session.image import Image, Place
 from napari_unet.session.import_run import ImportRun
 from napari_unet.session.label_maker import LabelMaker
+from napari_unet.session.live_objects import LiveObjects, is_worth_while
 from napari_unet.session.live_run import LiveRun, Looking
 from napari_unet.session.measure_run import MeasureRun
 from napari_unet.session.model_shelf import ModelShelf
@@ -70,6 +72,7 @@ class Session(ModelShelf):
         self._runner = PreferredRunner(runner or ProcessRunner())
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._maker: LabelMaker[tuple[Pair, dict[Place, Proposal]]] = LabelMaker()
+        self._live_objects = LiveObjects()
         self._to_write: dict[tuple[int, Place], tuple[Pair, Proposal]] = {}
         self._run: SegmentRun | MeasureRun | ImportRun | TeachRun | LiveRun | None = None
         self._probe: Job[DeviceInfo] | None = None
@@ -78,6 +81,7 @@ class Session(ModelShelf):
         self._after_teaching = False
         self._segmented = 0  # how many times
         self.settings = UNSET
+        self.average = "none"  # of mirrored and turned versions, see `SegmentTask`
         self.keep: float | None = None  # of teaching, as chosen last
         self.teach_seconds: float | None = None
 
@@ -171,7 +175,7 @@ class Session(ModelShelf):
         if config.is_volumetric:
             self._run = VolumeRun(*where, places, config.spacing)
         else:
-            self._run = SegmentRun(*where, key, places, center)
+            self._run = SegmentRun(*where, key, places, center, self.average)
         self._started("starting")
 
     def look_at(self, pair: Pair, place: Place, center: tuple[float, float]) -> None:
@@ -285,12 +289,32 @@ class Session(ModelShelf):
             self._run.cancel()
             self.progress.emit(self._run.fraction, "stopping")
 
-    def set_objects(self, settings: ObjectSettings, pair: Pair | None, shown: Place) -> None:
-        """Make objects anew from the probabilities that are there, the shown plane first."""
+    def set_objects(
+        self,
+        settings: ObjectSettings,
+        pair: Pair | None,
+        shown: Place,
+        seen: Box | None = None,
+    ) -> None:
+        """Make objects anew from the probabilities that are there, the shown plane first.
+
+        Of a large plane what is `seen` comes first, rows and columns, and the rest when nothing
+        has been set for a moment.
+        """
         self.settings = settings
         if pair is None:
             return
         pair.remade_by = "objects"
+        self._live_objects.forget()
+        if seen is not None and is_worth_while(pair, shown, seen):
+            how = self._object_settings(pair)
+            self._live_objects.request(
+                pair, shown, seen, how, partial(self._request_all, pair, shown)
+            )
+        else:
+            self._request_all(pair, shown)
+
+    def _request_all(self, pair: Pair, shown: Place) -> None:
         for place in pair.segmented:
             self._request_labels(pair, place, first=place == shown)
 
@@ -301,6 +325,7 @@ class Session(ModelShelf):
         self._runner.close()
         self._reader.shutdown(wait=False, cancel_futures=True)
         self._maker.close()
+        self._live_objects.close()
 
     def _must_be_idle(self) -> None:
         if self._run is not None:
@@ -316,9 +341,14 @@ class Session(ModelShelf):
         """Take what threads and worker have done and tell those who observe; never waits."""
         self.guarded(self._pump_probe)
         self.guarded(self._pump_run, ends_run=True)
-        for error in self._maker.take_errors():
+        seen, errors = self._live_objects.pump()
+        for error in [*errors, *self._maker.take_errors()]:
             self._failed(error)
+        for pair, place, glimpse in seen:
+            self.guarded(partial(self._write_glimpse, pair, place, glimpse))
         for _, (pair, proposals) in self._maker.take():
+            if self._live_objects.overtakes(pair):
+                continue
             for place, proposal in proposals.items():
                 self._to_write[id(pair), place] = pair, proposal
         self._write_some()
@@ -326,7 +356,8 @@ class Session(ModelShelf):
     @property
     def settled(self) -> bool:
         """Whether nothing runs and all labels are written."""
-        return self._run is None and not self._maker.busy and not self._to_write
+        is_made = not self._maker.busy and not self._live_objects.busy
+        return self._run is None and is_made and not self._to_write
 
     def guarded(self, step: Callable[[], None], *, ends_run: bool = False) -> None:
         """Do a step; what goes wrong is said in one sentence, and the rest goes on.
@@ -499,6 +530,11 @@ class Session(ModelShelf):
             self.guarded(partial(self._write_labels, pair, key[1], proposal))
             if pair.volume_of(key[1]) is not None and time.monotonic() > end:
                 return
+
+    def _write_glimpse(self, pair: Pair, place: Place, glimpse: Proposal) -> None:
+        """Write what is seen, unless anything has changed meanwhile: all of it comes after."""
+        if glimpse.made_at == pair.ledger.changes and pair.accept(place, glimpse):
+            self.labels_changed.emit(pair, place)
 
     def _write_labels(self, pair: Pair, place: Place, proposal: Proposal) -> None:
         if pair.accept(place, proposal):

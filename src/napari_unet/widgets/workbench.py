@@ -14,6 +14,7 @@ from napari_unet.bridge.compare import Compare
 from napari_unet.bridge.layers import warm_up
 from napari_unet.bridge.preferences import Preferences
 from napari_unet.bridge.sessions import Sessions
+from napari_unet.bridge.unsure_layer import UnsureLayers
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.engine.runner import Runner
 from napari_unet.session.review import Review
@@ -49,6 +50,7 @@ class Workbench(QObject):
         self.sessions = Sessions(self.workspace)
         self.review = Review(self.session)
         self.compare = Compare(viewer, self.session, self.workspace)
+        self.unsure = UnsureLayers(viewer, self.session, self.workspace)
         self.belt = ToolBelt(self.workspace)
         self.shortcuts = Shortcuts(self.workspace, self.belt.said.emit)
         self.status = ""
@@ -126,6 +128,7 @@ class Workbench(QObject):
         self.session.guarded(self._look)
         self.session.pump()
         self.session.guarded(self.workspace.flush)
+        self.session.guarded(self.unsure.flush)
         self.session.guarded(self.sessions.pump)
         self.session.guarded(self.review.pump)
 
@@ -156,6 +159,7 @@ class Workbench(QObject):
         self.shortcuts.close()
         self.belt.close()
         self.compare.close()
+        self.unsure.close()
         self.review.close()
         self.session.close()
         self.sessions.close()
