@@ -76,7 +76,7 @@ def program(words: list[str]) -> list[str]:
 
 
 def killed(words: list[str], out: Path, after: int) -> dict[str, int]:
-    """Start the command, kill it when so many labels are there, and return when each was written."""
+    """Kill the command when so many labels are there; return when each was written."""
     process = subprocess.Popen(program(words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while len(times(out)) < after:
         if process.poll() is not None:

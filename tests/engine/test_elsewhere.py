@@ -77,7 +77,7 @@ def test_segment_there_tells_what_segment_here_tells(runner, bright, cells):
 def test_what_computes_is_named_with_its_address(runner, cluster):
     sentence = runner.submit(ProbeTask()).result(120).sentence
     assert sentence.startswith(f"{cluster.scheduler_address}: ")
-    assert sentence.endswith("ready")
+    assert sentence.endswith("ready") and "this computer" not in sentence
 
 
 def test_a_model_is_sent_once_and_anew_when_it_was_written_anew(runner, bright, cells):

@@ -238,7 +238,8 @@ class ElsewhereRunner:
             write_beside(Path(task.save_to), answer.file)
             return replace(result, model=task.save_to)
         if isinstance(result, DeviceInfo):
-            return replace(result, sentence=f"{self.address}: {result.sentence}")
+            sentence = result.sentence.replace("this computer", "its processor")
+            return replace(result, sentence=f"{self.address}: {sentence}")
         return result
 
     def _connected(self) -> Cluster:
