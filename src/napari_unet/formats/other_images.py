@@ -82,17 +82,16 @@ def _opened(path: Path) -> Any:
     if not has_bioio():
         raise InputError(f"{path.name} is read by BioIO, which is not installed: {HOW}.")
     import bioio  # optional
-    from bioio_base.exceptions import UnsupportedFileFormatError
 
     try:
         return bioio.BioImage(path)
-    except UnsupportedFileFormatError as error:
+    except Exception as error:  # readers raise whatever they stumble on
+        if type(error).__name__ != "UnsupportedFileFormatError":
+            raise _unread(path, error) from error
         raise InputError(
             f"BioIO cannot read {path.name}: the file is damaged, or the reader of {path.suffix} "
             f"files is missing; install {_reader(path)}, or save the image as a TIFF."
         ) from error
-    except Exception as error:
-        raise _unread(path, error) from error
 
 
 def _reader(path: Path) -> str:
