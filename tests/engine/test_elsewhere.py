@@ -104,6 +104,19 @@ def test_teaching_there_writes_the_model_here(runner, model_path, one_cell, tmp_
     assert job.poll()
 
 
+def test_what_goes_wrong_there_is_one_sentence_here(runner, bright, cells, tmp_path, one_cell):
+    with pytest.raises(NapariUnetError, match="channel"):
+        runner.submit(SegmentTask(np.stack([cells[0]] * 3), bright, diameter=16.0)).result(60)
+    with pytest.raises(NapariUnetError, match="no model"):
+        runner.submit(SegmentTask(cells[0][None], str(tmp_path / "gone.safetensors"))).result(60)
+    blocked = tmp_path / "file"
+    blocked.touch()
+    task = TeachTask(bright, (Example(*one_cell),), steps=1, save_to=str(blocked / "m.safetensors"))
+    with pytest.raises(InputError, match="could not be written"):
+        runner.submit(task).result(120)
+    assert runner.submit(ProbeTask()).result(60).sentence  # and the next one is done
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_time_and_nothing_else(processes, bright, wait_until):
     runner = ElsewhereRunner(processes.scheduler_address)

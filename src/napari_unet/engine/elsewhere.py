@@ -26,7 +26,7 @@ from typing import (
 )  # dask is not typed, and tasks are of all kinds
 from uuid import uuid4
 
-from napari_unet.core.errors import ComputeError, NapariUnetError
+from napari_unet.core.errors import ComputeError, InputError, NapariUnetError
 from napari_unet.core.files import write_beside
 from napari_unet.core.library import find_model
 from napari_unet.engine.errors import CLOSED, NOT_BEGUN, JobCancelledError, as_sentence
@@ -136,6 +136,17 @@ class ElsewhereRunner:
             job.fail(as_sentence(error))
 
     def _done(self, job: Job[Any]) -> Any:
+        answer = self._answered(job)
+        task: Any = job.task  # of one of the `KINDS`
+        try:
+            return self._unpacked(answer, task)
+        except OSError as error:
+            raise InputError(
+                f"{task.save_to} could not be written: {error.strerror or error}."
+            ) from error
+
+    def _answered(self, job: Job[Any]) -> _Answer:
+        """Have a task done, anew where a worker has died with it."""
         cluster = self._connected()
         distributed = _dask()
         for left in reversed(range(TRIES)):
@@ -161,7 +172,7 @@ class ElsewhereRunner:
             f"The cluster at {self.address} is gone; start it again, or compute on this computer."
         )
 
-    def _tried(self, job: Job[Any], cluster: Cluster, distributed: Any) -> Any:
+    def _tried(self, job: Job[Any], cluster: Cluster, distributed: Any) -> _Answer:
         client = cluster.client
         task, files = self._packed(job.task, client)
         name = f"napari-unet-{uuid4().hex}"
@@ -173,6 +184,7 @@ class ElsewhereRunner:
         try:
             self._follow(job, future, events, wishes)
             answer: _Answer = future.result()
+            return answer
         finally:
             with contextlib.suppress(Exception):  # the scheduler may be gone
                 if future.done():
@@ -181,7 +193,6 @@ class ElsewhereRunner:
                     wishes.set([True, None])  # it is read once more, there
                     future.cancel()
                 events.close()
-        return self._unpacked(answer, job.task)
 
     def _follow(self, job: Job[Any], future: Any, events: Any, wishes: Any) -> None:
         """Hand on what comes until the task has ended."""
@@ -294,30 +305,51 @@ _busy = threading.Lock()
 
 
 def _compute(content: bytes, files: dict[str, tuple[str, bytes]], name: str) -> _Answer:
-    """Run a task; what it tells goes into the queue of that name."""
-    distributed = _dask()
-    here = Path(distributed.get_worker().local_directory)
-    task = pickle.loads(content)
+    """Run a task; what it tells goes into the queue of that name.
+
+    Raises
+    ------
+    NapariUnetError
+        Whatever went wrong, as one sentence.
+    """
+    try:
+        task = _placed(pickle.loads(content), files)
+        with _busy, tempfile.TemporaryDirectory() as folder:
+            return _run(task, Path(folder), name)
+    except Exception as error:
+        sentence = as_sentence(error)
+        if sentence is error:
+            raise
+        raise sentence from error
+
+
+def _placed(task: Any, files: dict[str, tuple[str, bytes]]) -> Any:
+    """Write the models that a task names to this worker's disk, each once."""
+    here = Path(_dask().get_worker().local_directory)
     for field, (digest, model) in files.items():
         path = here / f"napari-unet-{digest}.safetensors"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_beside(path, model)
         task = replace(task, **{field: str(path)})
-    events = distributed.Queue(name)
-    with _busy, tempfile.TemporaryDirectory() as folder:
-        if getattr(task, "save_to", ""):
-            task = replace(task, save_to=str(Path(folder) / Path(task.save_to).name))
-        steps = run_task(task, _AskedWishes(partial(distributed.Variable(name).get, ANSWER_S)))
-        try:
-            while True:
-                events.put(pickle.dumps(next(steps)))
-        except StopIteration as end:
-            result = end.value
-        finally:
-            steps.close()
-        written = getattr(result, "model", "")
-        return _Answer(result, Path(written).read_bytes() if written else b"")
+    return task
+
+
+def _run(task: Any, folder: Path, name: str) -> _Answer:
+    if getattr(task, "save_to", ""):
+        task = replace(task, save_to=str(folder / Path(task.save_to).name))
+    distributed = _dask()
+    events, wishes = distributed.Queue(name), distributed.Variable(name)
+    steps = run_task(task, _AskedWishes(partial(wishes.get, ANSWER_S)))
+    try:
+        while True:
+            events.put(pickle.dumps(next(steps)))
+    except StopIteration as end:
+        result = end.value
+    finally:
+        steps.close()
+    written = getattr(result, "model", "")
+    return _Answer(result, Path(written).read_bytes() if written else b"")
 
 
 class _AskedWishes(Wishes):
