@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -115,6 +117,25 @@ def test_what_goes_wrong_there_is_one_sentence_here(runner, bright, cells, tmp_p
     with pytest.raises(InputError, match="could not be written"):
         runner.submit(task).result(120)
     assert runner.submit(ProbeTask()).result(60).sentence  # and the next one is done
+
+
+ASKS = """
+import sys, psutil
+from napari_unet.engine.elsewhere import ElsewhereRunner
+from napari_unet.engine.tasks import ProbeTask
+runner = ElsewhereRunner(sys.argv[1])
+print(runner.submit(ProbeTask()).result(60).sentence)
+print([one.laddr for one in psutil.Process().net_connections("inet") if one.status == "LISTEN"])
+print("torch" in sys.modules)
+runner.close()
+"""
+
+
+def test_who_computes_elsewhere_opens_no_port_and_imports_no_torch(cluster):
+    pytest.importorskip("psutil", minversion="6")
+    command = [sys.executable, "-c", ASKS, cluster.scheduler_address]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said[0].endswith("ready") and said[1:] == ["[]", "False"]
 
 
 @pytest.mark.slow
