@@ -84,6 +84,23 @@ def test_a_task_that_says_where_it_is_computed_is_left_alone(runner):
     assert runner.tasks == [said, other, ProbeTask("cuda")]
 
 
+def test_an_address_is_taken_kept_and_given_up(settings, session):
+    preferences = Preferences(session)
+    preferences.compute_on("tls://nowhere:8786")
+    assert settings.computing.address == session.address == "tls://nowhere:8786"
+    preferences.close()
+    again = Preferences(session)
+    settings.computing.address = "  "
+    assert session.address == ""
+    again.close()
+
+
+def test_an_address_counts_without_preferences_too(session, monkeypatch):
+    monkeypatch.setitem(sys.modules, "napari.settings", object())
+    Preferences(session).compute_on("tls://nowhere:8786")
+    assert session.address == "tls://nowhere:8786"
+
+
 def test_an_older_napari_has_no_such_settings(session, monkeypatch):
     monkeypatch.setitem(sys.modules, "napari.settings", object())
     preferences = Preferences(session)

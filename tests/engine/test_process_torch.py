@@ -129,3 +129,16 @@ def test_a_worker_that_still_imports_torch_is_not_killed_by_a_cancel(wait_until)
     assert following.result(60)["pid"] == pid
     assert job.poll() == []
     runner.close()
+
+
+def test_no_port_is_opened(runner, model_path, cells):
+    psutil = pytest.importorskip("psutil", minversion="6")
+    before = listening(psutil.Process())
+    runner.submit(SegmentTask(cells[0][None], model_path)).result(200)
+    assert listening(psutil.Process()) == before
+    assert listening(psutil.Process(runner.worker_pid)) == set()
+
+
+def listening(process):
+    """The ports at which a process waits for somebody."""
+    return {one.laddr for one in process.net_connections("inet") if one.status == "LISTEN"}

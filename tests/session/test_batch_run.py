@@ -18,6 +18,7 @@ def test_the_words_of_the_command(tmp_path):
     assert words == ["segment", str(tmp_path), "-o", str(tmp_path / "o"), "--model", "m",
                      "--recursive", "--threshold", "0.25", "--min-size", "12"]  # fmt: skip
     assert batch_command(tmp_path, tmp_path, "m", again=True)[-1] == "--again"
+    assert batch_command(tmp_path, tmp_path, "m", diameter=31.5)[-2:] == ["--diameter", "31.5"]
 
 
 def finished(run, limit=200):

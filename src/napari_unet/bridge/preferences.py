@@ -42,9 +42,18 @@ class Preferences:
             self._settings.teaching.events.disconnect(self._on_teaching)
             self._settings = None
 
+    def compute_on(self, address: str) -> None:
+        """Compute there, see `Session.compute_on`, also when napari is started again."""
+        if self._settings is None:
+            self._session.compute_on(address)
+        else:
+            self._settings.computing.address = address
+
     def _on_computing(self, _: object) -> None:
+        before = self._session.address
         self._take_computing()
-        self._session.probe()  # the dock says what computes now, or why it cannot
+        if self._session.address == before:
+            self._session.probe()  # the dock says what computes now, or why it cannot
 
     def _on_teaching(self, _: object) -> None:
         self._take_teaching()
@@ -54,6 +63,7 @@ class Preferences:
         assert self._settings is not None
         computing = self._settings.computing
         self._session.prefer(computing.device, computing.precision)
+        self._session.compute_on(computing.address.strip())
 
     def _take_teaching(self) -> None:
         assert self._settings is not None

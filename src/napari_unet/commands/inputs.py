@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_unet.core.errors import InputError
 from napari_unet.formats.images import IMAGE_SUFFIXES, read_image
 from napari_unet.formats.ome_zarr import is_ome_zarr, plate_images
+from napari_unet.formats.other_images import OTHER_SUFFIXES, has_bioio
 
 __all__ = [
     "LABELS_ENDING",
@@ -157,12 +158,16 @@ def check_channels(shape: tuple[int, ...], axes: str, needed: int, path: Path) -
 
 
 def image_files(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Return the image files of a folder, sorted, without hidden ones."""
+    """Return the image files of a folder, sorted, without hidden ones.
+
+    Those that only BioIO reads are among them where it is installed.
+    """
     found: Iterable[Path] = folder.rglob("*") if recursive else folder.iterdir()
+    suffixes = (*IMAGE_SUFFIXES, *OTHER_SUFFIXES) if has_bioio() else IMAGE_SUFFIXES
     return sorted(
         path
         for path in found
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if path.suffix.lower() in suffixes
         and not any(part.endswith(".zarr") for part in path.relative_to(folder).parts[:-1])
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_unet.core.large import Run
     from napari_unet.core.large_plane import LargePlane
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "import_distributed"]
 
 PATIENCE = 30  # seconds to wait for the scheduler, and for a first worker (chosen)
 
@@ -39,6 +39,9 @@ class Cluster:
     address : str or distributed.Client
         Such as ``tcp://host:8786``, or ``tls://`` with certificates as dask's own configuration
         names them, or a scheduler file; or a client that is connected, which is left open.
+    patience : float, optional
+        Seconds to wait for the scheduler, and for a first worker; half a minute if None.
+
     Raises
     ------
     InputError
@@ -46,10 +49,13 @@ class Cluster:
         napari-unet.
     """
 
-    def __init__(self, address: Any) -> None:
-        distributed = _import_distributed()
+    def __init__(self, address: Any, *, patience: float | None = None) -> None:
+        distributed = import_distributed()
+        self._patience = PATIENCE if patience is None else patience
         self._is_ours = isinstance(address, str)
-        self._client = _connected(distributed, address) if self._is_ours else address
+        self._client = address
+        if self._is_ours:
+            self._client = _connected(distributed, address, self._patience)
         self.address = str(self._client.scheduler.address)
         try:
             self._wait(distributed)
@@ -67,6 +73,11 @@ class Cluster:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def client(self) -> Any:
+        """The connection, a `distributed.Client`."""
+        return self._client
 
     def close(self) -> None:
         """Let go of the scheduler; the cluster stays."""
@@ -99,7 +110,7 @@ class Cluster:
 
     def _done(self, job: LargeJob, step: Any, items: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         """Yield what has been done, as it is; what is left when something fails is called off."""
-        distributed = _import_distributed()
+        distributed = import_distributed()
         futures = {
             future: item
             for item, future in zip(
@@ -126,7 +137,7 @@ class Cluster:
 
     def _wait(self, distributed: Any) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=PATIENCE)
+            self._client.wait_for_workers(1, timeout=self._patience)
             versions = self._client.run(_version)
         except (TimeoutError, distributed.TimeoutError) as error:
             raise InputError(
@@ -176,7 +187,14 @@ def _missing(model: str, paths: Sequence[Path]) -> list[str]:
     return missing
 
 
-def _import_distributed() -> Any:
+def import_distributed() -> Any:
+    """Return dask.distributed.
+
+    Raises
+    ------
+    InputError
+        If it is missing.
+    """
     try:
         import distributed  # optional, and slow
     except ImportError as error:
@@ -187,7 +205,7 @@ def _import_distributed() -> Any:
     return distributed
 
 
-def _connected(distributed: Any, address: str) -> Any:
+def _connected(distributed: Any, address: str, patience: float) -> Any:
     """Return a client; TLS is set up by dask's own configuration."""
     if address.startswith("tls://") and not _has_certificates(distributed):
         raise InputError(
@@ -200,7 +218,7 @@ def _connected(distributed: Any, address: str) -> Any:
     try:
         if "address" in where:  # a client that cannot begin takes long to be thrown away
             distributed.comm.get_address_host(address)
-        return distributed.Client(**where, timeout=PATIENCE, set_as_default=False)
+        return distributed.Client(**where, timeout=patience, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError, distributed.TimeoutError) as error:
         said = " ".join(str(error).split())[:200].rstrip(".")
         raise InputError(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 from napari_unet.core.errors import InputError
+from napari_unet.formats.other_images import OTHER_SUFFIXES, read_other
 from napari_unet.formats.safe_tiff import check_packed, open_tiff
 
 __all__ = ["IMAGE_SUFFIXES", "read_image", "read_labels", "write_image", "write_labels"]
@@ -36,7 +37,7 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
     Parameters
     ----------
     path : str or Path
-        A file with one of `IMAGE_SUFFIXES`.
+        A file with one of `IMAGE_SUFFIXES`, or of `OTHER_SUFFIXES`, which BioIO reads.
 
     Returns
     -------
@@ -55,6 +56,8 @@ def read_image(path: str | Path) -> tuple[NDArray[Any], str]:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"There is no file {path}; check the path.")
+    if path.suffix.lower() in OTHER_SUFFIXES:
+        return _without_colour(*read_other(path))
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         known = ", ".join(suffix[1:] for suffix in IMAGE_SUFFIXES)
         raise InputError(f"{path.name} is of a kind that cannot be read; use one of {known}.")

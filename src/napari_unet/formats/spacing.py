@@ -1,4 +1,4 @@
-"""How large a pixel is in the world, where a TIFF says so: ImageJ's and OME's metadata."""
+"""How large a pixel is in the world, where a file says so: ImageJ's, OME's and BioIO's metadata."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import tifffile
 
 from napari_unet.formats.images import TIFF_SUFFIXES
+from napari_unet.formats.other_images import OTHER_SUFFIXES, spacing_of_other
 
 __all__ = ["are_unlike", "plane_distance", "read_spacing"]
 
@@ -42,11 +43,11 @@ def read_spacing(path: str | Path) -> dict[str, float] | None:
         An image that can be read.
     """
     path = Path(path)
-    if path.suffix.lower() not in TIFF_SUFFIXES:
+    is_other = path.suffix.lower() in OTHER_SUFFIXES
+    if not is_other and path.suffix.lower() not in TIFF_SUFFIXES:
         return None
     try:
-        with tifffile.TiffFile(path) as file:
-            found = _of_ome(file.ome_metadata) if file.is_ome else _of_imagej(file)
+        found = spacing_of_other(path) if is_other else _of_tiff(path)
     except Exception:  # what it does not say well it does not say: the image is read all the same
         return None
     usable = all(math.isfinite(step) and step > 0 for step in found.values())
@@ -61,6 +62,11 @@ def plane_distance(steps: Mapping[str, float]) -> float:
 def are_unlike(one: float, other: float) -> bool:
     """Whether two distances of planes are those of volumes of another kind."""
     return max(one, other) > MOST_UNLIKE * min(one, other)
+
+
+def _of_tiff(path: Path) -> dict[str, float]:
+    with tifffile.TiffFile(path) as file:
+        return _of_ome(file.ome_metadata) if file.is_ome else _of_imagej(file)
 
 
 def _of_ome(text: str | None) -> dict[str, float]:

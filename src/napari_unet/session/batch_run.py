@@ -35,6 +35,7 @@ def batch_command(
     *,
     recursive: bool = False,
     again: bool = False,
+    diameter: float | None = None,
     settings: ObjectSettings | None = None,
 ) -> list[str]:
     """Return the words of `napari-unet segment` for a run, without the program's name.
@@ -47,11 +48,14 @@ def batch_command(
         Name or path.
     recursive, again : bool
         As the options of the command.
+    diameter : float, optional
+        Of the objects of all images, in pixels; None measures it in each.
     settings : ObjectSettings, optional
         How objects are made, as far as it was chosen.
     """
     words = ["segment", str(source), "-o", str(out), "--model", model]
     words += ["--recursive"] * recursive + ["--again"] * again
+    words += [] if diameter is None else ["--diameter", f"{diameter:g}"]
     chosen = {} if settings is None else {
         "--threshold": settings.threshold,
         "--min-size": settings.min_size,

@@ -64,6 +64,8 @@ class Session(ModelShelf):
     """The loss curve has grown; the score in words."""
     size_changed = Signal()
     """How wide objects are was measured, typed or forgotten."""
+    where_changed = Signal()
+    """It computes elsewhere now, or on this computer again."""
     settings_changed = Signal()
     """How objects are made and taught was taken from a session's folder."""
 
@@ -134,6 +136,23 @@ class Session(ModelShelf):
     def prefer(self, device: str, precision: str) -> None:
         """Compute so from the next task on, see `napari_unet.core.device`."""
         self._runner.device, self._runner.precision = device, precision
+
+    @property
+    def address(self) -> str:
+        """Of the cluster that computes; empty: this computer does."""
+        return self._runner.address
+
+    def compute_on(self, address: str) -> None:
+        """Compute at the address of a dask scheduler from now on, or here if it is empty.
+
+        What is computed there now ends. Whether somebody answers is said later.
+        """
+        if address != self._runner.address:
+            self._runner.compute_on(address)
+            if address:
+                self.said.emit(f"Waiting for an answer from {address}.", False)
+            self.probe()
+            self.where_changed.emit()
 
     def probe(self) -> None:
         """Start the worker and ask what it computes on; the answer comes as `said`."""

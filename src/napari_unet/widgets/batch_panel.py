@@ -5,34 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 
 from magicgui.types import FileDialogMode
-from magicgui.widgets import CheckBox, FileEdit, ProgressBar
-from qtpy.QtCore import QTimer
+from magicgui.widgets import CheckBox, FileEdit, FloatSpinBox, ProgressBar
 
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.batch_run import BatchRun, batch_command
+from napari_unet.session.object_size import MOST
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, follow, row, set_enabled
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["BatchPanel"]
 
-PUMP_EVERY_MS = 100
 RUN_TIP = "Segment all images; what an earlier run has done with the same settings is passed over."
 STOP_TIP = "Stop; the same run goes on where it was."
+SIZE_TIP = "How wide the objects of all images are; left alone, each image is measured by itself."
+MEASURED = "measured in each image"
 SHOWN_PROBLEMS = 8
 
 
 class BatchPanel(Panel):
-    """Where from, where to, which model, how far."""
+    """Where from, where to, which model, how far.
+
+    The run is the workbench's: it goes on when the dock is closed, and a dock that is opened again
+    shows it.
+    """
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
-        self._run: BatchRun | None = None
         folder = FileDialogMode.EXISTING_DIRECTORY
         self.source = FileEdit(
             mode=folder, label="Images", tooltip="A folder of images, or an OME-Zarr or plate."
         )
         self.out = FileEdit(mode=folder, label="Labels", tooltip="The folder the labels go to.")
         self.model = Choice(label="Model", tooltip="The network that finds the objects.")
+        self.size = FloatSpinBox(
+            label="Objects", min=0.0, max=MOST, step=1.0, value=0.0, tooltip=SIZE_TIP
+        )
+        self.size.native.setSpecialValueText(MEASURED)
+        self.size.native.setSuffix(" px")
+        self.size.native.setDecimals(1)
         self.recursive = CheckBox(
             text="Folders in it", value=False, label="", tooltip="Go into folders of folders."
         )
@@ -48,7 +58,7 @@ class BatchPanel(Panel):
         self.problems = Note()
         super().__init__(
             [
-                fields(self.source, self.out, self.model),
+                fields(self.source, self.out, self.model, self.size),
                 row(self.recursive, self.again),
                 row(self.start, self.stop),
                 self.progress,
@@ -60,14 +70,10 @@ class BatchPanel(Panel):
         self.out.changed.connect(self._show_state)
         follow(self.native, bench.session.models_changed, self._show_models)
         follow(self.native, bench.session.versions_changed, self._show_models)
-        bench.closing.connect(self._close)
-        self.native.destroyed.connect(self._close)
-        self._timer = QTimer(self.native)
-        self._timer.setInterval(PUMP_EVERY_MS)
-        self._timer.timeout.connect(self._pump)
-        self._timer.start()
+        follow(self.native, bench.batch_changed, self._show_run)
+        self._take_typed_size()
         self._show_models()
-        self._show_state()
+        self._show_run()
 
     def press(self) -> None:
         """Begin; a problem is shown in the dock."""
@@ -77,39 +83,40 @@ class BatchPanel(Panel):
             str(self.model.value),
             recursive=bool(self.recursive.value),
             again=bool(self.again.value),
+            diameter=self.size.value or None,
             settings=self._bench.session.settings,
         )
         self.problems.say("")
-        self._run = BatchRun(words)
-        self._show_state()
-        self._show()
+        self._bench.start_batch(BatchRun(words))
 
     def cancel(self) -> None:
         """Stop; what is done stays."""
-        if self._run is not None:
-            self._run.cancel()
+        if self._running is not None:
+            self._running.cancel()
 
-    def _close(self) -> None:
-        run, self._run = self._run, None
+    @property
+    def _running(self) -> BatchRun | None:
+        run = self._bench.batch
+        return None if run is None or run.finished else run
+
+    def _take_typed_size(self) -> None:
+        """Begin with what the user has typed of the image that is open."""
+        layer = self._bench.workspace.chosen
+        typed = None if layer is None else self._bench.workspace.size(layer).typed
+        if typed is not None:
+            self.size.value = typed
+
+    def _show_run(self) -> None:
+        run = self._bench.batch
         if run is not None:
-            run.close()
-
-    def _pump(self) -> None:
-        run = self._run
-        if run is None or not run.pump():
-            return
-        self._show()
-        if run.finished:
-            self._run = None
-            self.progress.value = 0
-            self.note.say(run.sentence, failure=bool(run.problems))
-            self._show_state()
-
-    def _show(self) -> None:
-        assert self._run is not None
-        self.progress.value = round(1000 * self._run.fraction)
-        self.note.say(self._run.text[:1].upper() + self._run.text[1:] + ".")
-        self.problems.say("\n".join(self._run.problems[-SHOWN_PROBLEMS:]))
+            self.problems.say("\n".join(run.problems[-SHOWN_PROBLEMS:]))
+            if run.finished:
+                self.progress.value = 0
+                self.note.say(run.sentence, failure=bool(run.problems))
+            else:
+                self.progress.value = round(1000 * run.fraction)
+                self.note.say(run.text[:1].upper() + run.text[1:] + ".")
+        self._show_state()
 
     def _on_source(self) -> None:
         """The labels go beside the images where nothing else is said."""
@@ -133,8 +140,8 @@ class BatchPanel(Panel):
     def _show_state(self) -> None:
         is_ready = path_in(self.source) != Path() and path_in(self.out) != Path()
         reason = "" if is_ready else "Choose the images and where their labels go first."
-        set_enabled(self.start, "It is running." if self._run else reason, RUN_TIP)
-        set_enabled(self.stop, "" if self._run else "Nothing is running.", STOP_TIP)
+        set_enabled(self.start, "It is running." if self._running else reason, RUN_TIP)
+        set_enabled(self.stop, "" if self._running else "Nothing is running.", STOP_TIP)
 
 
 def path_in(field: FileEdit) -> Path:

@@ -11,10 +11,11 @@ from napari_unet.widgets.batch_panel import BatchPanel
 from napari_unet.widgets.correct_panel import CorrectPanel
 from napari_unet.widgets.header import Header
 from napari_unet.widgets.measure_panel import MeasurePanel
-from napari_unet.widgets.parts import SPACING, Note, Panel, follow, frame, scrolled
+from napari_unet.widgets.parts import SPACING, Note, Panel, follow, frame, row, scrolled
 from napari_unet.widgets.restore_row import RestoreRow
 from napari_unet.widgets.segment_panel import SegmentPanel
 from napari_unet.widgets.teach_panel import TeachPanel
+from napari_unet.widgets.where_row import WhereRow
 from napari_unet.widgets.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ MOST = 1000
 class _Footed(Container[Widget]):
     """Takes all the height there is, above the line that says how things stand."""
 
-    def __init__(self, bench: Workbench, body: Widget) -> None:
+    def __init__(self, bench: Workbench, body: Widget, where: WhereRow | None = None) -> None:
         self.bench = bench
         self.status = Note("Starting…")
         body.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        foot = Panel([self.status])
+        foot = Panel([self.status] if where is None else [where, row(self.status, where.fold)])
         foot.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         super().__init__(widgets=[body, foot], labels=False)
         self.native.layout().setContentsMargins(0, 0, 0, 2)
@@ -64,7 +65,8 @@ class _Dock(_Footed):
         inside.native.layout().setContentsMargins(0, 2, 0, 2)
         inside.native.layout().setSpacing(BETWEEN_STEPS)
         inside.native.layout().addStretch(1)
-        super().__init__(bench, frame(scrolled(inside.native)))
+        self.where = WhereRow(bench)
+        super().__init__(bench, frame(scrolled(inside.native)), self.where)
 
 
 class UNetDock(_Dock):

@@ -17,6 +17,7 @@ from napari_unet.bridge.sessions import Sessions
 from napari_unet.bridge.unsure_layer import UnsureLayers
 from napari_unet.bridge.workspace import Workspace
 from napari_unet.engine.runner import Runner
+from napari_unet.session.batch_run import BatchRun
 from napari_unet.session.review import Review
 from napari_unet.session.session import Session
 from napari_unet.widgets.parts import is_alive
@@ -40,6 +41,8 @@ class Workbench(QObject):
 
     closing = Signal()
     """The viewer is going, or the last dock."""
+    batch_changed = Signal()
+    """There is news of the run over many images."""
 
     def __init__(self, viewer: Viewer, runner: Runner | None = None) -> None:
         super().__init__()
@@ -53,6 +56,7 @@ class Workbench(QObject):
         self.unsure = UnsureLayers(viewer, self.session, self.workspace)
         self.belt = ToolBelt(self.workspace)
         self.shortcuts = Shortcuts(self.workspace, self.belt.said.emit)
+        self.batch: BatchRun | None = None
         self.status = ""
         self.status_is_failure = False
         self.session.said.connect(self._on_said)
@@ -98,6 +102,21 @@ class Workbench(QObject):
         if not self._docks and self._window is None:  # never shown in a window
             self.close()
 
+    def start_batch(self, run: BatchRun) -> None:
+        """Follow a run over many images until it ends, whether or not its dock is open."""
+        self.batch = run
+        self.batch_changed.emit()
+
+    def _pump_batch(self) -> None:
+        run = self.batch
+        if run is not None and not run.finished and run.pump():
+            self._tell_of_batch(run)
+
+    def _tell_of_batch(self, run: BatchRun) -> None:
+        if run.finished and not len(self.batch_changed):  # no dock shows it
+            self.session.said.emit(run.sentence, bool(run.problems))
+        self.batch_changed.emit()
+
     def _find_windows(self) -> None:
         """A dock is put into its window after it was made."""
         for dock in [dock for dock in self._new_docks if is_alive(dock)]:
@@ -131,6 +150,7 @@ class Workbench(QObject):
         self.session.guarded(self.unsure.flush)
         self.session.guarded(self.sessions.pump)
         self.session.guarded(self.review.pump)
+        self.session.guarded(self._pump_batch)
 
     def _look(self) -> None:
         """Tell where the user looks: what is segmented there comes first."""
@@ -155,6 +175,8 @@ class Workbench(QObject):
         if self._window is not None and is_alive(self._window):
             self._window.destroyed.disconnect(self.close)
         self.closing.emit()
+        if self.batch is not None:
+            self.batch.close()
         self.preferences.close()
         self.shortcuts.close()
         self.belt.close()
