@@ -25,9 +25,17 @@ from napari_unet.engine.teach_tasks import LearnTask, TeachTask
 pytest.importorskip("distributed")
 pytest.importorskip("zarr")
 
+import dask
 import distributed
 
 LOCAL = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _dask_of_others():
+    """A worker that is a thread of this process makes its cluster the one of all dask arrays."""
+    with dask.config.set(scheduler=None):
+        yield
 
 
 @pytest.fixture(scope="module")

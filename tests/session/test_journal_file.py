@@ -36,7 +36,9 @@ def written(tmp_path_factory):
     return journal.path.read_bytes(), states, ends
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(part=st.floats(0, 1))
 def test_cut_off_anywhere_it_holds_the_strokes_before(written, tmp_path, part):
     data, states, ends = written
@@ -48,7 +50,9 @@ def test_cut_off_anywhere_it_holds_the_strokes_before(written, tmp_path, part):
     assert len(list(read_records(path))) == whole
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(part=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_with_any_byte_damaged_it_holds_the_strokes_before(written, tmp_path, part, flip):
     data, states, ends = written

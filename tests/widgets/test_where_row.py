@@ -10,18 +10,22 @@ from napari_unet.engine import elsewhere
 from person import settle, wait_until
 
 distributed = pytest.importorskip("distributed")
+dask = pytest.importorskip("dask")
 
 
 @pytest.fixture
 def address():
     """Of a scheduler with a worker, that are threads of this process."""
-    with distributed.LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tcp",
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
+    with (
+        dask.config.set(scheduler=None),  # a worker makes itself the one of its process
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+    ):
         yield cluster.scheduler_address
 
 
