@@ -324,6 +324,29 @@ def test_smallest_sizes_are_parts_of_the_usual_cell_at_the_models_scale():
     assert KeptAside(()).min_sizes(shrunk) == []
 
 
+def test_the_score_of_objects_stays_where_the_kind_of_image_is_known(sees_all):
+    """The few worst cells, which are corrected first, say nothing of how the others look."""
+    model = scored(likes_objects=False)
+    cells = all_checked([example([(20, 20), (44, 44)])])
+    fitting, mark = with_fitting_objects(model, cells, 0.5, keep_score=True)
+    assert fitting.config.score is not None and mark.score == 0
+
+
+@pytest.mark.parametrize(
+    ("knows", "after", "improved"),
+    [(False, 0.3, True), (True, 0.3, False), (True, 0.31, True), (True, 0.6, True)],
+)
+def test_of_a_known_kind_something_must_be_won(monkeypatch, knows, after, improved):
+    before = min(after, 0.6) if after != 0.31 else 0.3
+    Marks(monkeypatch, Mark(before, 1.0), Mark(after, 0.5))
+    judging = Judge(
+        small_model(), [], KeptAside(()), Budget(None, 9), "cpu", "float32", knows=knows
+    )
+    for seed in (0, 1):
+        judging.judge(small_model(seed).network)
+    assert judging.summary(1).improved == improved
+
+
 def test_the_taught_model_has_the_score_that_fits(sees_all):
     model = scored(likes_objects=False)
     judging = Judge(model, [example([(20, 20), (44, 44)])], None, Budget(None, 9), "cpu", "float32")

@@ -12,7 +12,7 @@ import numpy as np
 from torch import nn
 
 from napari_unet.core.config import ModelConfig
-from napari_unet.core.events import KeptAsideScore, TeachSummary
+from napari_unet.core.events import FOUND, KeptAsideScore, TeachSummary
 from napari_unet.core.example import Example
 from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
 from napari_unet.core.kept_patches import KeptPatches, all_patches
@@ -69,6 +69,7 @@ def with_fitting_objects(
     before: float,
     *,
     others: Sequence[float] = (),
+    keep_score: bool = False,
     device: str = "auto",
     precision: str = "auto",
 ) -> tuple[Model, Mark]:
@@ -88,6 +89,8 @@ def with_fitting_objects(
         and of sizes that these cells find equally good the largest is taken.
     others : sequence of float
         Areas of the other checked cells, in the model's pixels.
+    keep_score : bool
+        Whether the score of objects is true of these images, whatever these cells say.
 
     Returns
     -------
@@ -96,7 +99,7 @@ def with_fitting_objects(
         found better so, and how good it is on them.
     """
     configs = [model.config]
-    if model.config.score is not None:
+    if model.config.score is not None and not keep_score:
         configs.append(replace(model.config, object_score=()))
     sizes = cells.min_sizes(model.config)
     areas = np.array([*cells.whole_areas(model.config), *others])
@@ -104,11 +107,11 @@ def with_fitting_objects(
         sizes = [size for size in sizes if size >= model.config.min_size]
     configs += [replace(one, min_size=size) for one in configs for size in sizes]
     marks = cells.marks(model, configs, device=device, precision=precision)
-    # A smaller one than the model has must be proven: most crumbs lie where nothing is checked, and
-    # do not count here.
+    # What is corrected is what was worst, and most crumbs lie where nothing is checked: a smaller
+    # smallest object than the model has, and to give up its score, must be proven.
     noise = NOISE / math.sqrt(max(1, cells.cells))
     worth = [
-        mark.score - (noise if one.min_size < model.config.min_size else 0.0)
+        mark.score - (noise if _is_bold(one, model.config) else 0.0)
         for one, mark in zip(configs, marks, strict=True)
     ]
     good = max(worth) - (SAME if before < OTHER_KIND else 0.0)
@@ -117,6 +120,11 @@ def with_fitting_objects(
     if before < OTHER_KIND:
         best = max(fitting, key=lambda n: configs[n].min_size)
     return replace(model, config=configs[best]), marks[best]
+
+
+def _is_bold(new: ModelConfig, old: ModelConfig) -> bool:
+    """Whether objects may be made so only if that is better beyond the noise."""
+    return new.min_size < old.min_size or (new.score is None and old.score is not None)
 
 
 def everything_checked(
@@ -156,6 +164,8 @@ class Judge:
         The cells kept aside.
     budget : Budget
         Of the teaching; time for the last verdict is kept back from it.
+    knows : bool
+        Whether the model before knows this kind of images, see `knows_kind`.
     device, precision : str
         See `napari_unet.core.device`.
     """
@@ -171,7 +181,10 @@ class Judge:
         budget: Budget,
         device: str,
         precision: str,
+        *,
+        knows: bool = False,
     ) -> None:
+        self._knows = knows
         self.best: Model | None = None
         self._model = model
         self._is_aside = aside is not None
@@ -213,7 +226,12 @@ class Judge:
         else:
             before = self._before.score
             model, mark = with_fitting_objects(
-                model, self._cells, before, others=self._others, **self._where
+                model,
+                self._cells,
+                before,
+                others=self._others,
+                keep_score=self._knows,
+                **self._where,
             )
             best, noise = self._best_mark, NOISE / math.sqrt(max(1, self._cells.cells))
             if best is None or (
@@ -233,6 +251,8 @@ class Judge:
         improved = True
         if self._cells is not None and before is not None and after is not None:
             improved = not is_refused(after, before, self._cells.cells)
+            if self._knows and after.score < FOUND:  # nothing was won of what is mostly right
+                improved = improved and after.score > before.score
         return TeachSummary(
             before=None if before is None else before.score,
             after=None if after is None else after.score,

@@ -23,6 +23,7 @@ from napari_unet.core.head import BATCHES, fit_head, settle_outlines
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
+from napari_unet.core.knowing import knows_kind
 from napari_unet.core.lesson import (
     check_examples,
     checked_loss,
@@ -105,6 +106,9 @@ TEACH_SETTINGS = TrainSettings(
     weights=WeightSettings(on_cells=False, balance=True),
     augment=AugmentConfig(brightness=0.05, gamma=(0.8, 1.25), noise=0.02, blur=0.5),
 )
+
+# Where most of what is found looks right, and the few worst were corrected.
+CAREFUL_SETTINGS = replace(TEACH_SETTINGS, learning_rate=1e-3)
 
 # For volumes: as in training, with the step and the average of a short run (chosen).
 TEACH_VOLUME_SETTINGS = replace(VOLUME_SETTINGS, learning_rate=1e-3, average=0.99, side_weight=0.0)
@@ -284,7 +288,9 @@ def iter_finetune(
 
     Outside the checked areas the model before teaching holds the new one near, as far as the
     checked ones bear it out, and on drawn scenes that it knew; batch-norm statistics stay as they
-    are. On images of a kind that it knew outlines come to lie where they were taught. Where enough
+    are. On images of a kind that it knew outlines come to lie where they were taught, and where
+    most of what it finds looks right (`knows_kind`) half of what was learnt of the few that were
+    corrected is taken, at a smaller rate, unless `keep` is 0. Where enough
     cells are checked a part is kept aside, by region, and the weights that score best on it are
     returned.
 
@@ -334,7 +340,6 @@ def iter_finetune(
         past = (*model.card.history, f"{timestamp()}: {told.sentence} ({told.steps} steps)")
         card = replace(model.card, parent=model.card.name, history=past, created=timestamp())
         return replace(learnt_model, card=card), told
-    settings = settings or TEACH_SETTINGS
     check_examples(model, examples)
     if not 0 <= keep <= 1:
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
@@ -344,25 +349,28 @@ def iter_finetune(
     replayed = [example for example in examples if example.replayed]
     keep_some = keep_patches_aside if model.config.semantic else keep_aside
     taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
+    known = model if base is None else base
+    knows = keep > 0 and knows_kind(known, fresh, device=device, precision=precision)
+    settings = settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()
-    judge = Judge(model, taught, aside, budget, device, precision)
+    judge = Judge(model, taught, aside, budget, device, precision, knows=knows)
     first = judge.judge(model.network)
     if first is not None:
         yield first
     sampler = patch_sampler([*taught, *replayed], model.config, settings, seed)
-    known = model if base is None else base
     rehearsal = Rehearsal(known, run, keep)
-    teacher = Teacher(known.network, run, keep) if keep > 0 else None
+    teacher = Teacher(known.network, run, keep, trusted=knows) if keep > 0 else None
     loss = teaching_loss(settings.loss, teacher, rehearsal)
     # Drawn once: when a score is due depends on the clock, and what is drawn must not.
     views = list(islice(sampler, BATCHES))
 
     is_later = not model.config.semantic and was_taught(model, base)
+    is_halved = is_later or knows
 
-    def learnt(*, whole: bool = not is_later) -> nn.Module:
+    def learnt(*, whole: bool = not is_halved) -> nn.Module:
         network = run.averaged() if whole else halfway(run.averaged(), model.network)
-        if teacher is not None and teacher.is_confirmed and not model.config.semantic:
+        if teacher is not None and teacher.is_confirmed and not (model.config.semantic or knows):
             settle_outlines(network, views, rehearsal)
         return network
 
@@ -376,7 +384,7 @@ def iter_finetune(
                 if score is not None:
                     yield score
     last = judge.judge(learnt())
-    if is_later and judge.finds_little:  # half of it is not enough: yet another kind of image
+    if is_later and not knows and judge.finds_little:  # half of it is not enough
         judge.judge(learnt(whole=True), proven=True)
     if last is not None:
         yield last

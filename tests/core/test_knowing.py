@@ -1,0 +1,59 @@
+"""A model knows a kind of image where most of what it finds looks like true objects."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_unet.core import drawn
+from napari_unet.core.example import Example
+from napari_unet.core.knowing import knows_kind
+from napari_unet.core.model_file import load_model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("nuclei-fluorescence")
+
+
+def scene(*, negative=False, checked=None):
+    image, labels = drawn.varied_nuclei((320, 320), 3)
+    mask = np.zeros(labels.shape, np.uint8)
+    mask[:40, :40] = 1
+    image = image.max() - image if negative else image
+    return Example(image, labels, mask if checked is None else checked, "YX", 24.0)
+
+
+def test_bright_nuclei_are_known_whatever_was_corrected_of_them(model):
+    wrong = replace(scene(), labels=np.zeros((320, 320), np.int32))
+    assert knows_kind(model, [scene()], precision="float32")
+    assert knows_kind(model, [wrong], precision="float32")
+
+
+def test_their_negative_is_not_known(model):
+    assert not knows_kind(model, [scene(negative=True)], precision="float32")
+
+
+def test_of_few_objects_nothing_is_said(model):
+    image, labels = drawn.varied_nuclei((320, 320), 3)
+    few = Example(image[:48, :48], labels[:48, :48], np.ones((48, 48), np.uint8), "YX", 24.0)
+    assert not knows_kind(model, [few], precision="float32")
+
+
+def test_a_model_that_has_no_score_of_objects_is_not_believed(model):
+    plain = replace(model, config=replace(model.config, object_score=()))
+    assert not knows_kind(plain, [scene()], precision="float32")
+
+
+def test_what_is_near_the_checked_area_counts(model):
+    """Nuclei to the left, noise far to the right: it depends on where somebody has corrected."""
+    bright, labels = drawn.varied_nuclei((320, 320), 3)
+    noise = np.random.default_rng(0).normal(float(np.median(bright)), 1e-3, (320, 900))
+    image = np.hstack([bright, noise]).astype(np.float32)
+    wide = np.hstack([labels, np.zeros((320, 900), np.int32)])
+    for column, known in ((0, True), (1180, False)):
+        mask = np.zeros(wide.shape, np.uint8)
+        mask[:20, column : column + 20] = 1
+        assert knows_kind(model, [Example(image, wide, mask, "YX", 24.0)]) == known
