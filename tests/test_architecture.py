@@ -33,6 +33,7 @@ TORCH = {
     "head",
     "inference",
     "int8",
+    "knowing",
     "interest",
     "judge",
     "kept_aside",

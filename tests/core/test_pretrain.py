@@ -79,7 +79,8 @@ def test_the_loss_by_hand_and_of_the_middle():
 def test_every_network_learns_to_restore_and_keeps_its_output_layer(architecture, tmp_path):
     config = ModelConfig(architecture, width=4, depth=1)
     given = volume_example() if config.is_volumetric else example(CENTERS)
-    settings = replace(SETTINGS, patch=16)
+    # At a larger rate fcn-8s gets worse first, and how many reports there are is up to the clock.
+    settings = replace(SETTINGS, patch=16, learning_rate=2e-3)
     events, model = ended(iter_pretrain([given], config, settings=settings, steps=25, **CPU))
     first, _ = ended(iter_pretrain([given], config, settings=settings, steps=1, **CPU))
     assert events[-1].loss < first[-1].loss

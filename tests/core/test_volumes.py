@@ -225,7 +225,7 @@ def test_planes_and_volumes_are_not_mixed_up():
     planes = ModelConfig(width=2, depth=1)
     with pytest.raises(InputError, match="one of planes and labels have shape"):
         next(iter_train([volume_example()], planes, settings=SETTINGS, steps=1, **CPU))
-    with pytest.raises(InputError, match="cannot be taught yet"):
-        finetune(Model.fresh(CONFIG), [volume_example()], steps=1, **CPU)
+    with pytest.raises(InputError, match="one of volumes and labels have shape"):
+        finetune(Model.fresh(CONFIG), [plane_example([(9, 9)])], steps=1, **CPU)
     with pytest.raises(InputError, match="give labels with the axes YX"):
         finetune(Model.fresh(planes), [volume_example()], steps=1, **CPU)
