@@ -335,3 +335,26 @@ def test_earlier_rounds_are_learnt_along_and_not_tested_on(bright):
 def test_earlier_rounds_alone_teach_nothing(bright):
     with pytest.raises(InputError, match="Nothing is checked"):
         taught(bright, [replace(example(SIX), replayed=True)])
+
+
+def test_of_a_kind_that_it_knows_half_of_what_was_learnt_is_taken(monkeypatch):
+    """All is checked and nothing rehearsed, so that nothing else differs between the two."""
+    model = small_model()
+    taught = []
+    for knows in (False, True):
+        monkeypatch.setattr(train_module, "knows_kind", lambda *_, knows=knows, **__: knows)
+        rounds = iter_finetune(model, [example(CENTERS)], settings=SETTINGS, steps=3, **CPU)
+        taught.append(ended(rounds)[1][0].network.state_dict())
+    whole, half = taught
+    for name, before in model.network.state_dict().items():
+        if before.is_floating_point():
+            torch.testing.assert_close(half[name], (before + whole[name]) / 2)
+    assert any(not torch.equal(whole[name], half[name]) for name in whole)
+
+
+@pytest.mark.parametrize(("keep", "asked"), [(0.0, 0), (0.5, 1)])
+def test_who_learns_freely_is_not_asked_what_it_knows(monkeypatch, keep, asked):
+    calls = []
+    monkeypatch.setattr(train_module, "knows_kind", lambda *_, **__: bool(calls.append(1)))
+    ended(iter_finetune(small_model(), [example(CENTERS)], keep=keep, steps=1, **CPU))
+    assert len(calls) == asked
