@@ -259,11 +259,11 @@ def test_what_cannot_be_taught_is_told(bright, examples, more, sentence):
         taught(bright, examples, **more)
 
 
-def teacher_of(model):
+def teacher_of(model, **more):
     from napari_unet.core.optimise import Budget, Optimisation
 
     run = Optimisation(small_model().network, SETTINGS, Budget(None, 1), "cpu", "float32", 0)
-    return Teacher(model.network, run, 1.0)
+    return Teacher(model.network, run, 1.0, **more)
 
 
 def asked(teacher, shown, known=48):
@@ -278,6 +278,14 @@ def asked(teacher, shown, known=48):
 def test_the_model_before_is_trusted_where_the_checked_cells_bear_it_out(bright):
     assert asked(teacher_of(bright), example(SIX)) > 1
     assert asked(teacher_of(bright), dark(SIX)) < 0.2
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_of_a_kind_that_it_knows_it_is_never_given_up(bright, trusted):
+    teacher = teacher_of(bright, trusted=trusted)
+    for _ in range(PATIENCE):
+        asked(teacher, dark(SIX))
+    assert teacher.is_contradicted != trusted
 
 
 def test_a_model_that_knows_nothing_of_the_image_is_soon_not_asked_any_more(bright):

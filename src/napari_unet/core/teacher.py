@@ -40,8 +40,8 @@ class Teacher:
     keep : float
         How strongly, above 0 up to 1.
     trusted : bool
-        It knows this kind of images, see `knows_kind`: it is asked wherever nothing was checked,
-        even beside cells that it got wrong.
+        It knows this kind of images, see `knows_kind`: it is never given up for the cells that it
+        got wrong, and goes on to be believed in each patch as far as it agrees there.
     """
 
     def __init__(
