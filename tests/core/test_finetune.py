@@ -13,6 +13,7 @@ from napari_unet.core import train as train_module
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
+from napari_unet.core.knowing import Knowledge
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.teacher import PATIENCE, Teacher
 from napari_unet.core.train import TEACH_SETTINGS, finetune, iter_finetune, iter_train
@@ -349,8 +350,11 @@ def test_of_a_kind_that_it_knows_half_of_what_was_learnt_is_taken(monkeypatch):
     """All is checked and nothing rehearsed, so that nothing else differs between the two."""
     model = small_model()
     taught = []
+    monkeypatch.setattr(train_module, "fit_head", lambda *_: None)  # not of a kind that is known
     for knows in (False, True):
-        monkeypatch.setattr(train_module, "knows_kind", lambda *_, knows=knows, **__: knows)
+        monkeypatch.setattr(
+            train_module, "what_is_known", lambda *_, knows=knows, **__: Knowledge(knows)
+        )
         rounds = iter_finetune(model, [example(CENTERS)], settings=SETTINGS, steps=3, **CPU)
         taught.append(ended(rounds)[1][0].network.state_dict())
     whole, half = taught
@@ -363,6 +367,11 @@ def test_of_a_kind_that_it_knows_half_of_what_was_learnt_is_taken(monkeypatch):
 @pytest.mark.parametrize(("keep", "asked"), [(0.0, 0), (0.5, 1)])
 def test_who_learns_freely_is_not_asked_what_it_knows(monkeypatch, keep, asked):
     calls = []
-    monkeypatch.setattr(train_module, "knows_kind", lambda *_, **__: bool(calls.append(1)))
+
+    def asking(*_, **__):
+        calls.append(1)
+        return Knowledge(is_known=False)
+
+    monkeypatch.setattr(train_module, "what_is_known", asking)
     ended(iter_finetune(small_model(), [example(CENTERS)], keep=keep, steps=1, **CPU))
     assert len(calls) == asked

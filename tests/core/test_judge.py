@@ -332,19 +332,35 @@ def test_the_score_of_objects_stays_where_the_kind_of_image_is_known(sees_all):
     assert fitting.config.score is not None and mark.score == 0
 
 
-@pytest.mark.parametrize(
-    ("knows", "after", "improved"),
-    [(False, 0.3, True), (True, 0.3, False), (True, 0.31, True), (True, 0.6, True)],
-)
-def test_of_a_known_kind_something_must_be_won(monkeypatch, knows, after, improved):
-    before = min(after, 0.6) if after != 0.31 else 0.3
-    Marks(monkeypatch, Mark(before, 1.0), Mark(after, 0.5))
+@pytest.mark.parametrize(("found", "improved"), [(0.9, True), (0.77, True), (0.75, False)])
+def test_what_has_lost_too_much_of_what_is_believed_is_not_taken(monkeypatch, found, improved):
+    """Of 0.9 that the model before finds 0.85 times as much must be left."""
+    left = [0.9, found]
+
+    class Believed:
+        def mark(self, *_, **__):
+            return Mark(left.pop(0), 0.0)
+
+        def whole_areas(self, *_):
+            return []
+
+    monkeypatch.setattr(judge_module, "all_checked", lambda *_: Believed())
+    Marks(monkeypatch, Mark(0.3, 1.0), Mark(0.6, 0.5))
     judging = Judge(
-        small_model(), [], KeptAside(()), Budget(None, 9), "cpu", "float32", knows=knows
+        small_model(),
+        [],
+        KeptAside(()),
+        Budget(None, 9),
+        "cpu",
+        "float32",
+        believed=[example([(20, 20), (44, 44)])],
     )
     for seed in (0, 1):
         judging.judge(small_model(seed).network)
-    assert judging.summary(1).improved == improved
+    summary = judging.summary(1)
+    assert judging.has_lost != improved
+    assert (summary.improved, summary.after) == (improved, 0.6)
+    assert (judging.best is not None) == improved
 
 
 def test_the_taught_model_has_the_score_that_fits(sees_all):

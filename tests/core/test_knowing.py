@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet.core import drawn
 from napari_unet.core.example import Example
-from napari_unet.core.knowing import knows_kind
+from napari_unet.core.knowing import what_is_known, with_believed
 from napari_unet.core.model_file import load_model
 
 
@@ -28,23 +28,23 @@ def scene(*, negative=False, checked=None):
 
 def test_bright_nuclei_are_known_whatever_was_corrected_of_them(model):
     wrong = replace(scene(), labels=np.zeros((320, 320), np.int32))
-    assert knows_kind(model, [scene()], precision="float32")
-    assert knows_kind(model, [wrong], precision="float32")
+    assert what_is_known(model, [scene()], precision="float32").is_known
+    assert what_is_known(model, [wrong], precision="float32").is_known
 
 
 def test_their_negative_is_not_known(model):
-    assert not knows_kind(model, [scene(negative=True)], precision="float32")
+    assert not what_is_known(model, [scene(negative=True)], precision="float32").is_known
 
 
 def test_of_few_objects_nothing_is_said(model):
     image, labels = drawn.varied_nuclei((320, 320), 3)
     few = Example(image[:48, :48], labels[:48, :48], np.ones((48, 48), np.uint8), "YX", 24.0)
-    assert not knows_kind(model, [few], precision="float32")
+    assert not what_is_known(model, [few], precision="float32").is_known
 
 
 def test_a_model_that_has_no_score_of_objects_is_not_believed(model):
     plain = replace(model, config=replace(model.config, object_score=()))
-    assert not knows_kind(plain, [scene()], precision="float32")
+    assert not what_is_known(plain, [scene()], precision="float32").is_known
 
 
 def test_what_is_near_the_checked_area_counts(model):
@@ -56,4 +56,27 @@ def test_what_is_near_the_checked_area_counts(model):
     for column, known in ((0, True), (1180, False)):
         mask = np.zeros(wide.shape, np.uint8)
         mask[:20, column : column + 20] = 1
-        assert knows_kind(model, [Example(image, wide, mask, "YX", 24.0)]) == known
+        assert what_is_known(model, [Example(image, wide, mask, "YX", 24.0)]).is_known == known
+
+
+def test_what_looks_right_counts_as_checked_beside_what_was_corrected(model):
+    """A nucleus of which somebody has erased a part is not believed any more."""
+    image, truth = drawn.varied_nuclei((320, 320), 3)
+    y, x = (int(side.mean()) for side in np.nonzero(truth == 5))
+    checked = np.zeros(truth.shape, bool)
+    checked[y - 6 : y + 7, x - 6 : x + 7] = True
+    own = Example(image, np.zeros(truth.shape, np.int32), checked, "YX", 24.0)
+    known = what_is_known(model, [own], precision="float32")
+    (joined,) = with_believed([own], known)
+    assert not joined.labels[checked].any() and joined.mask[checked].all()
+    assert not known.believed[0].mask[checked].any()
+    assert not joined.mask[(truth == 5) & ~checked].all()  # what was cut is nobody's
+    others = joined.mask & (truth != 5)
+    agreed = (joined.labels[others] > 0) == (truth[others] > 0)
+    assert others.mean() > 0.5 and agreed.mean() > 0.97
+
+
+def test_of_a_kind_that_is_not_known_nothing_is_believed(model):
+    dark = scene(negative=True)
+    known = what_is_known(model, [dark], precision="float32")
+    assert known.believed == () and with_believed([dark], known) == [dark]

@@ -23,7 +23,7 @@ from napari_unet.core.head import BATCHES, fit_head, settle_outlines
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
-from napari_unet.core.knowing import knows_kind
+from napari_unet.core.knowing import Knowledge, what_is_known, with_believed
 from napari_unet.core.lesson import (
     check_examples,
     checked_loss,
@@ -107,8 +107,9 @@ TEACH_SETTINGS = TrainSettings(
     augment=AugmentConfig(brightness=0.05, gamma=(0.8, 1.25), noise=0.02, blur=0.5),
 )
 
-# Where most of what is found looks right, and the few worst were corrected.
-CAREFUL_SETTINGS = replace(TEACH_SETTINGS, learning_rate=1e-3)
+# Where most of what is found looks right, and the few worst were corrected: Adam steps as far for
+# nothing as for something, and weights as in the long training leave outlines where they lay.
+CAREFUL_SETTINGS = replace(TEACH_SETTINGS, learning_rate=3e-4, weights=TRAIN_SETTINGS.weights)
 
 # For volumes: as in training, with the step and the average of a short run (chosen).
 TEACH_VOLUME_SETTINGS = replace(VOLUME_SETTINGS, learning_rate=1e-3, average=0.99, side_weight=0.0)
@@ -288,11 +289,11 @@ def iter_finetune(
 
     Outside the checked areas the model before teaching holds the new one near, as far as the
     checked ones bear it out, and on drawn scenes that it knew; batch-norm statistics stay as they
-    are. On images of a kind that it knew outlines come to lie where they were taught, and where
-    most of what it finds looks right (`knows_kind`) half of what was learnt of the few that were
-    corrected is taken, at a smaller rate, unless `keep` is 0. Where enough
-    cells are checked a part is kept aside, by region, and the weights that score best on it are
-    returned.
+    are. On images of a kind that it knew outlines come to lie where they were taught. Where
+    most of what it finds looks right (`what_is_known`) that is learnt along as if it was
+    checked, at a smaller rate, and half of what was learnt is taken, unless `keep` is 0. Where
+    enough cells are checked a part is kept aside, by region, and the weights that score best on
+    it are returned.
 
     Parameters
     ----------
@@ -350,15 +351,19 @@ def iter_finetune(
     keep_some = keep_patches_aside if model.config.semantic else keep_aside
     taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
     known = model if base is None else base
-    knows = keep > 0 and knows_kind(known, fresh, device=device, precision=precision)
+    knowledge = Knowledge(is_known=False)
+    if keep > 0:
+        knowledge = what_is_known(known, fresh, device=device, precision=precision)
+    knows = knowledge.is_known
     settings = settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()
-    judge = Judge(model, taught, aside, budget, device, precision, knows=knows)
+    judge = Judge(model, taught, aside, budget, device, precision, believed=knowledge.believed)
     first = judge.judge(model.network)
     if first is not None:
         yield first
-    sampler = patch_sampler([*taught, *replayed], model.config, settings, seed)
+    learnt_from = [*with_believed(taught, knowledge), *replayed]
+    sampler = patch_sampler(learnt_from, model.config, settings, seed)
     rehearsal = Rehearsal(known, run, keep)
     teacher = Teacher(known.network, run, keep, trusted=knows) if keep > 0 else None
     loss = teaching_loss(settings.loss, teacher, rehearsal)
@@ -374,7 +379,7 @@ def iter_finetune(
             settle_outlines(network, views, rehearsal)
         return network
 
-    if cancelled is None or not cancelled():
+    if not knows and (cancelled is None or not cancelled()):
         fit_head(run.network, views, rehearsal)
     with closing(run.steps(sampler, watched(loss, sampler), cancelled)) as reports:
         for report in reports:
@@ -384,6 +389,8 @@ def iter_finetune(
                 if score is not None:
                     yield score
     last = judge.judge(learnt())
+    if knows and judge.has_lost:
+        judge.judge(halfway(learnt(), model.network))
     if is_later and not knows and judge.finds_little:  # half of it is not enough
         judge.judge(learnt(whole=True), proven=True)
     if last is not None:
