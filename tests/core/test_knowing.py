@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_unet.core import drawn
 from napari_unet.core.example import Example
@@ -80,3 +81,27 @@ def test_of_a_kind_that_is_not_known_nothing_is_believed(model):
     dark = scene(negative=True)
     known = what_is_known(model, [dark], precision="float32")
     assert known.believed == () and with_believed([dark], known) == [dark]
+
+
+def wider(labels, pixels):
+    return ndimage.grey_dilation(labels, size=1 + 2 * pixels)
+
+
+@pytest.mark.parametrize(("pixels", "moves"), [(0, False), (2, True)])
+def test_outlines_are_believed_where_they_were_drawn_on_the_cells_that_were_found(
+    model, pixels, moves
+):
+    """Four nuclei are drawn wider than the model does: the others are wider then, too."""
+    image, truth = drawn.varied_nuclei((320, 320), 3)
+    labels = wider(np.where(np.isin(truth, (4, 5, 6, 7)), truth, 0), pixels)
+    checked = wider(labels, 3) > 0
+    own = Example(image, labels, checked, "YX", 24.0)
+    (believed,) = what_is_known(model, [own], precision="float32").believed
+    (plain,) = what_is_known(
+        model, [own], taught=[replace(own, checked=np.zeros_like(checked))], precision="float32"
+    ).believed
+    grown = np.count_nonzero(believed.labels[believed.mask])
+    before = np.count_nonzero(plain.labels[plain.mask])
+    assert (grown > 1.05 * before) == moves
+    if not moves:
+        np.testing.assert_array_equal(believed.labels, plain.labels)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.segmentation import expand_labels
 
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
@@ -38,6 +39,12 @@ LIKELY, PART = 0.6, 0.5
 # likely, in pixels of the model (chosen).
 DOUBTFUL, AWAY = 0.2, 2
 
+# Outlines are drawn where the probability is one of these, if that fits the corrected cells better
+# than the threshold does by more than this of IoU for one cell, and so many say it (chosen).
+LEVELS = (0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9)
+FITS_BETTER, SAME, FEWEST_DRAWN = 0.1, 0.01, 2
+WIDEST = 4  # pixels of the model by which an object is drawn wider at the most (chosen)
+
 Box = tuple[slice, slice]
 
 
@@ -59,7 +66,12 @@ class Knowledge:
 
 
 def what_is_known(
-    model: Model, examples: Sequence[Example], *, device: str = "auto", precision: str = "auto"
+    model: Model,
+    examples: Sequence[Example],
+    *,
+    taught: Sequence[Example] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> Knowledge:
     """Look at what a model finds near the checked areas of images.
 
@@ -69,6 +81,8 @@ def what_is_known(
         One without a score of objects knows nothing of how they look, and is not believed.
     examples : sequence of Example
         With their diameter, if the model works at one size of objects.
+    taught : sequence of Example, optional
+        The same, less what is kept aside: how wide outlines are drawn is taken from these.
     device, precision : str
         See `napari_unet.core.device`.
     """
@@ -78,8 +92,9 @@ def what_is_known(
     each = np.concatenate([one.likely for one in seen]) if seen else np.zeros(0)
     if len(each) < FEWEST or float((each >= LIKELY).mean()) < PART:
         return Knowledge(is_known=False)
+    level = _level_of_outlines(examples if taught is None else taught, seen, model.config.threshold)
     pairs = zip(examples, seen, strict=False)
-    return Knowledge(True, tuple(_believed(example, one) for example, one in pairs))
+    return Knowledge(True, tuple(_believed(one, of.drawn_at(level)) for one, of in pairs))
 
 
 def with_believed(taught: Sequence[Example], knowledge: Knowledge) -> list[Example]:
@@ -104,9 +119,24 @@ class _Seen:
     """What a model finds in a part of an image, at its own scale."""
 
     box: Box  # in the image
+    foreground: NDArray[np.float32]
     labels: NDArray[np.int32]
     likely: NDArray[np.float64]  # IoU of each object
-    is_sure: NDArray[np.bool_]  # of each pixel
+
+    @property
+    def is_sure(self) -> NDArray[np.bool_]:
+        """Where likely objects are, and ground that nothing doubtful is near."""
+        is_object = np.concatenate([[False], self.likely >= LIKELY])[self.labels]
+        doubtful = ~is_object & ((self.labels > 0) | (self.foreground > DOUBTFUL))
+        is_sure: NDArray[np.bool_] = is_object | ~ndimage.binary_dilation(doubtful, iterations=AWAY)
+        return is_sure
+
+    def drawn_at(self, level: float | None) -> _Seen:
+        """Return the same objects with their outlines at another probability."""
+        if level is None:
+            return self
+        wider = expand_labels(self.labels, WIDEST)  # type: ignore[no-untyped-call]
+        return replace(self, labels=np.where(self.foreground >= level, wider, 0))
 
 
 def _look(model: Model, example: Example, device: str, precision: str) -> _Seen:
@@ -132,10 +162,54 @@ def _look(model: Model, example: Example, device: str, precision: str) -> _Seen:
         score=score,
     )
     likely = score.score(looks_of(labels, foreground, score.diameter))
-    is_object = np.concatenate([[False], likely >= LIKELY])[labels]
-    doubtful = ~is_object & ((labels > 0) | (foreground > DOUBTFUL))
-    is_sure = is_object | ~ndimage.binary_dilation(doubtful, iterations=AWAY)
-    return _Seen(box, labels, likely, is_sure)
+    return _Seen(box, foreground, labels, likely)
+
+
+def _level_of_outlines(
+    taught: Sequence[Example], seen: Sequence[_Seen], threshold: float
+) -> float | None:
+    """Return the probability at which outlines fit the cells that were found and corrected.
+
+    None if the threshold fits them as well. Cells that were missed say nothing of outlines.
+    """
+    levels = [threshold, *LEVELS]
+    fits = [
+        fit
+        for example, one in zip(taught, seen, strict=False)
+        for fit in _fits_of_cells(example, one, levels)
+    ]
+    if len(fits) < FEWEST_DRAWN:
+        return None
+    own, *others = np.mean(fits, axis=0)
+    good = [level for level, fit in zip(LEVELS, others, strict=True) if fit >= max(others) - SAME]
+    is_better = max(others) > own + FITS_BETTER / len(fits) ** 0.5
+    return min(good, key=lambda level: abs(level - threshold)) if is_better else None
+
+
+def _fits_of_cells(example: Example, seen: _Seen, levels: Sequence[float]) -> list[list[float]]:
+    """Return for each checked cell that was found, at each level, IoU of what is nearest to it."""
+    shape = seen.labels.shape
+    mask, truth = (
+        resize_labels(plane[seen.box].astype(np.int32), shape)
+        for plane in (example.mask, np.where(example.mask, example.labels, 0))
+    )
+    if not truth.any():
+        return []
+    nearest = ndimage.distance_transform_edt(
+        truth == 0, return_distances=False, return_indices=True
+    )
+    owner = np.where(mask > 0, truth[tuple(nearest)], 0)
+    fits = []
+    for cell in np.unique(truth[truth > 0]):
+        zone, is_cell = owner == cell, truth == cell
+        if 2 * np.count_nonzero(seen.labels[is_cell]) < np.count_nonzero(is_cell):
+            continue
+        belief = seen.foreground[zone]
+        inside = is_cell[zone]
+        fits.append(
+            [float((inside & (belief >= t)).sum() / (inside | (belief >= t)).sum()) for t in levels]
+        )
+    return fits
 
 
 def _believed(example: Example, seen: _Seen) -> Example:

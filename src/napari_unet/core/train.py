@@ -353,7 +353,7 @@ def iter_finetune(
     known = model if base is None else base
     knowledge = Knowledge(is_known=False)
     if keep > 0:
-        knowledge = what_is_known(known, fresh, device=device, precision=precision)
+        knowledge = what_is_known(known, fresh, taught=taught, device=device, precision=precision)
     knows = knowledge.is_known
     settings = settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
