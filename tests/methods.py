@@ -85,6 +85,8 @@ CRAFT = (
            {"side_weight": 1.0}),
     Method("craft", "compressed intensities", "arcus sinus hyperbolicus", {"compress": 0.1}),
     Method("craft", "several channels", "such as RGB", {"in_channels": 3}),
+    Method("craft", "neighbouring slices", "2.5D: slices or frames as channels",
+           {"in_channels": 3, "slices": 3}),
 )  # fmt: skip
 
 WHOLE_WAY = (

@@ -45,9 +45,10 @@ def run(args: argparse.Namespace) -> int:
             "--classes out and give such a folder."
         )
     if session is not None and (session == data or not (data / "labels").is_dir()):
-        examples = session_examples(data, reading, args.classes or ())
+        examples = session_examples(data, reading, args.classes or (), model.config.slices)
     else:
-        examples = read_examples(data, reading, model.config.spatial_axes)
+        config = model.config
+        examples = read_examples(data, reading, config.spatial_axes, config.slices)
     settings = settings_of(args, TEACH_VOLUME_SETTINGS if is_of_volumes else TEACH_SETTINGS)
     learnt = [replace(named.example, semantic=bool(args.classes)) for named in examples]
     if args.classes:

@@ -18,6 +18,7 @@ from napari_unet.commands.options import (
     listed,
     names,
     number,
+    odd,
     spacing,
     whole,
 )
@@ -188,6 +189,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="the labels are classes, not objects: their names in order, separated by commas",
     )
     _add_network(parser)
+    parser.add_argument(
+        "--slices",
+        type=odd(1, 15),
+        default=1,
+        help="of a stack or a movie that are seen at once to say what is in the middle one, such "
+        "as 3: 2.5D (%(default)s)",
+    )
     parser.add_argument("--dropout", type=number(0, 0.95), default=0.0, help="(%(default)s)")
     add_settings(parser)
     parser.add_argument(

@@ -69,7 +69,7 @@ def _examples(model: Model, folder: Path) -> list[NamedExample]:
     from napari_unet.commands.inputs import Reading
     from napari_unet.core.size import median_diameter
 
-    named = read_examples(folder, Reading(None, None))
+    named = read_examples(folder, Reading(None, None), slices=model.config.slices)
     if channels_of(named) != model.config.in_channels:
         raise InputError(
             f"The model takes {model.config.in_channels} channels and the images have "

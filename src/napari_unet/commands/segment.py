@@ -28,6 +28,7 @@ from napari_unet.commands.inputs import (
 from napari_unet.commands.segment_zarr import segment_zarr, zarr_target
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.library import find_model
+from napari_unet.core.neighbours import through_axis
 from napari_unet.core.planes import name_depth
 from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.images import TIFF_SUFFIXES
@@ -129,7 +130,9 @@ def segment_file(
     if model.config.is_volumetric:
         axes = name_depth(axes)
         _tell_if_unlike(path, model)
-    check_channels(image.shape, axes, model.config.in_channels, path)
+    if model.config.slices > 1:
+        through_axis(axes, path.name)
+    check_channels(image.shape, axes, model.config.image_channels, path)
     result = segment(
         image,
         model,

@@ -68,7 +68,10 @@ def run(args: argparse.Namespace) -> int:
     if teacher is not None:
         teacher.must_be_of_planes("a teacher yet")
     space = "ZYX" if is_of_volumes else "YX"
-    examples = read_examples(Path(args.data), Reading(args.axes, args.channel), space)
+    if teacher is not None and args.slices == 1:
+        args.slices = teacher.config.slices
+    reading = Reading(args.axes, args.channel)
+    examples = read_examples(Path(args.data), reading, space, args.slices)
     names = _classes(args, teacher)
     if not is_of_volumes:
         examples = _with_classes(examples, len(names)) if names else _measured(examples)
@@ -188,6 +191,7 @@ def _config(
     shape = ModelConfig(
         architecture=args.architecture,
         in_channels=channels,
+        slices=args.slices,
         width=args.width,
         depth=_depth(args, teacher),
         norm=args.norm,

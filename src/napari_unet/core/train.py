@@ -258,7 +258,7 @@ def continued(model: Model, start: Model) -> Model:
     """
     start.must_be_ours("trained")
     shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
-    for name in (*shape, "strides"):
+    for name in (*shape, "strides", "slices"):
         new, old = getattr(model.config, name), getattr(start.config, name)
         if new != old:
             raise InputError(

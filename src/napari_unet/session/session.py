@@ -109,7 +109,9 @@ class Session(ModelShelf):
         if key is None:
             raise InputError("The model does not know the size of its objects; choose another.")
         model = self.versions.current.model
-        self._run = MeasureRun(self._runner, self._reader, image, place, model, size, key)
+        self._run = MeasureRun(
+            self._runner, self._reader, image, place, model, size, key, self.model[0].slices
+        )
         self._started("starting")
 
     # Small things beside the work
@@ -194,7 +196,7 @@ class Session(ModelShelf):
         if config.is_volumetric:
             self._run = VolumeRun(*where, places, config.spacing)
         else:
-            self._run = SegmentRun(*where, key, places, center, self.average)
+            self._run = SegmentRun(*where, key, places, center, self.average, config.slices)
         self._started("starting")
 
     def look_at(self, pair: Pair, place: Place, center: tuple[float, float]) -> None:
@@ -250,6 +252,7 @@ class Session(ModelShelf):
             memory=None if classes else self.memory_if_wanted,
             classes=classes,
             base=versions.base.model,
+            slices=self.model[0].slices,
         )
         self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
@@ -292,6 +295,7 @@ class Session(ModelShelf):
             memory=None if classes else self.memory_if_wanted,
             classes=classes,
             base=versions.base.model,
+            slices=self.model[0].slices,
         )
         self._run, self._taught_versions = run, versions
         self.curve_changed.emit(run.curve, "")

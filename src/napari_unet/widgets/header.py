@@ -7,8 +7,9 @@ from typing import Any  # values of combo boxes
 from magicgui.widgets import Container, PushButton, Widget
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMenu
 
-from napari_unet.bridge.layers import channel_axes, channel_choices, image_problem
+from napari_unet.bridge.layers import axes_of, channel_axes, channel_choices, image_problem
 from napari_unet.core.errors import NapariUnetError
+from napari_unet.core.neighbours import through_axis
 from napari_unet.widgets.card import CardDialog
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, follow, row
 from napari_unet.widgets.session_menu import SessionMenu
@@ -101,7 +102,7 @@ class Header(Panel):
         if workspace.chosen is None:
             return []
         try:
-            needed = self._bench.session.model[0].in_channels
+            needed = self._bench.session.model[0].image_channels
         except NapariUnetError:
             return []  # `reason` says why
         return channel_choices(workspace.chosen, workspace.channel_axis, needed)
@@ -141,7 +142,10 @@ class Header(Panel):
         if problem:
             return problem
         try:
-            needed = self._bench.session.model[0].in_channels
+            config = self._bench.session.model[0]
+            needed = config.image_channels
+            if config.slices > 1:
+                through_axis(axes_of(layer, workspace.channel_axis), layer.name)
         except NapariUnetError as error:
             return str(error)
         if not self._channel_choices():
