@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any  # labels come in any integer dtype
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_unet.commands.console import say
 from napari_unet.core.errors import InputError
@@ -76,7 +78,7 @@ def _linked(given: Annotations, args: argparse.Namespace) -> Tracked:
     return Tracked(labels)
 
 
-def _sections(labels: np.ndarray, axis: int) -> int:
+def _sections(labels: NDArray[Any], axis: int) -> int:
     """Count the objects of all planes, each by itself."""
     return sum(int(np.count_nonzero(np.unique(plane))) for plane in np.moveaxis(labels, axis, 0))
 
@@ -104,7 +106,10 @@ def _table(linked: Tracked, axes: str, along: str | None) -> Columns:
         )
     rows = centres(linked.labels.transpose([axes.index(letter) for letter in order]))
     number = rows[:, 1].astype(np.int64)
-    columns = {"label": number, order[0].lower(): rows[:, 0].astype(np.int64)}
+    columns: dict[str, NDArray[Any]] = {
+        "label": number,
+        order[0].lower(): rows[:, 0].astype(np.int64),
+    }
     columns |= {axis.lower(): rows[:, 2 + at] for at, axis in enumerate(order[1:])}
     mothers = [linked.parents.get(one, 0) for one in number.tolist()]
     return columns | {"parent": np.array(mothers, np.int64)}
