@@ -45,7 +45,7 @@ def test_slices_get_one_number_an_object(viewer):
     assert isinstance(layer, Labels) and tuple(layer.scale) == (2, 0.5, 0.5)
     assert [int(layer.data[z, 5, 9]) for z in range(3)] == [1, 1, 1]
     assert [int(layer.data[z, 22, 22]) for z in range(3)] == [2, 2, 2]
-    assert dock.note.value.startswith("2 objects through all, in the new layer")
+    assert dock.note.value.startswith("2 objects in all. “cells” is as it was")
     assert not over.visible
     np.testing.assert_array_equal(over.data, stack())  # the user's own labels stay
 

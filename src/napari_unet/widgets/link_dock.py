@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from magicgui.widgets import CheckBox, Container, FloatSlider, FloatSpinBox, SpinBox, Widget
+from magicgui.widgets import CheckBox, Container, FloatSlider, SpinBox, Widget
 from napari.layers import Labels
 from qtpy.QtCore import QTimer
 
@@ -70,11 +70,10 @@ class LinkDock(Container[Widget]):
             value=LEAST,
             tooltip="Share of the smaller of two objects that must lie over the other.",
         )
-        self.distance = FloatSpinBox(
+        self.distance = SpinBox(
             label="Distance",
-            min=0.5,
+            min=1,
             max=10000,
-            step=1,
             value=20,
             tooltip="How far the middle of an object may move to the next frame, in pixels.",
         )
@@ -177,6 +176,6 @@ class LinkDock(Container[Widget]):
         daughters = len(linked.parents)
         also = f", {daughters} of them daughters of a division" if daughters else ""
         self.note.say(
-            f"{count} object{'s' * (count != 1)} through all{also}, in the new layer "
-            f"“{over.name} linked”; “{over.name}” is as it was, and hidden."
+            f"{count} object{'s' * (count != 1)} in all{also}. “{over.name}” is as it was, and "
+            "hidden."
         )
