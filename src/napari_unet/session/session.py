@@ -116,9 +116,9 @@ class Session(ModelShelf):
 
     # Small things beside the work
 
-    def read_plane(self, image: Image, place: Place) -> Future[NDArray[Any]]:
-        """Read a plane on the reader's thread, after what it is reading."""
-        return self._reader.submit(image.read_plane, place)
+    def read_plane(self, image: Image, place: Place, slices: int = 1) -> Future[NDArray[Any]]:
+        """Read a plane on the reader's thread, after what it is reading; see `Image.read_seen`."""
+        return self._reader.submit(image.read_seen, place, slices)
 
     def submit(self, task: Task[T]) -> Job[T]:
         """Have the worker do something small, after what it is doing."""

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog, QMenu
 from napari_unet.bridge.layers import axes_of, channel_axes, channel_choices, image_problem
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.core.neighbours import through_axis
+from napari_unet.widgets.attention_action import AttentionAction
 from napari_unet.widgets.card import CardDialog
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, follow, row
 from napari_unet.widgets.session_menu import SessionMenu
@@ -171,6 +172,7 @@ class Header(Panel):
         menu.addAction("About this model", self.show_card)
         menu.addAction("Save this model as…", self.ask_and_save)
         menu.addAction("Load a model file…", self._ask_and_load)
+        self.attention = AttentionAction(self._bench, menu, self.menu.native)
         menu.addSeparator()
         self.session_menu = SessionMenu(self._bench, menu, self.menu.native)
         self.menu.native.setMenu(menu)
