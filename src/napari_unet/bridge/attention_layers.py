@@ -26,8 +26,8 @@ def show_attention(
     """Add a layer for each gate, right over the image; those of an earlier look are replaced.
 
     Dark and bright are the least and the most that a gate lets through here: gates begin open, and
-    after a short training all lies near 1. Of a stack only the plane that was computed is filled. The finest gate is shown, the others are
-    there to be switched on.
+    after a short training all lies near 1. Of a stack only the plane that was computed is filled.
+    The finest gate is shown, the others are there to be switched on.
 
     Parameters
     ----------
