@@ -23,8 +23,9 @@ from napari_unet.commands.session_data import session_examples
 from napari_unet.core.classes import with_classes
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.model_file import load_model
-from napari_unet.core.train import TEACH_SETTINGS, TEACH_VOLUME_SETTINGS, iter_finetune
+from napari_unet.core.train_settings import TEACH_SETTINGS, TEACH_VOLUME_SETTINGS
 from napari_unet.session.saved_folder import find_session
 
 __all__ = ["run"]

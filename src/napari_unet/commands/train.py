@@ -48,7 +48,8 @@ from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.rescale import resize_labels, scaled_shape
 from napari_unet.core.size import choose_min_size, median_diameter
-from napari_unet.core.train import TRAIN_SETTINGS, VOLUME_SETTINGS, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TRAIN_SETTINGS, VOLUME_SETTINGS
 
 __all__ = ["run"]
 

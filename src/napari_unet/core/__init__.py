@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_unet.core.config import ModelCard, ModelConfig
     from napari_unet.core.example import Example
+    from napari_unet.core.fine_tuning import finetune, iter_finetune
     from napari_unet.core.library import available_models
     from napari_unet.core.metrics import Scores, score
     from napari_unet.core.model_file import Model, load_model
     from napari_unet.core.predict import predict_tiles
     from napari_unet.core.segmentation import Segmentation, segment
     from napari_unet.core.targets import classes_to_labels, labels_to_classes
-    from napari_unet.core.train import finetune, iter_finetune, iter_train
+    from napari_unet.core.train import iter_train
     from napari_unet.core.weight_map import touching_cell_weights
 
 _HOMES = {
@@ -29,8 +30,8 @@ _HOMES = {
     "Segmentation": "segmentation",
     "available_models": "library",
     "classes_to_labels": "targets",
-    "finetune": "train",
-    "iter_finetune": "train",
+    "finetune": "fine_tuning",
+    "iter_finetune": "fine_tuning",
     "iter_train": "train",
     "labels_to_classes": "targets",
     "load_model": "model_file",
