@@ -321,7 +321,8 @@ pip install napari-unet-interactive
 napari-unet segment IMAGES -o LABELS --model model.safetensors
 ```
 
-With other programs:{_told_of_slices(config)} percentiles {config.percentiles[0]:g} and {config.percentiles[1]:g} of each \
+With other programs:{_told_of_slices(config)}
+percentiles {config.percentiles[0]:g} and {config.percentiles[1]:g} of each \
 channel become 0 and 1, values are cut off at {LOWEST:g} and {HIGHEST:g}, and the network \
 returns the probabilities of {", ".join(config.classes)}.
 
