@@ -37,8 +37,7 @@ def test_each_slice_is_seen_with_its_neighbours_and_taught_so(user):
     user.viewer.dims.set_current_step(0, 2)
     dock = user.dock()
     assert not dock.header.problem.value
-    segment, _, teach = dock.steps
-    user.press(segment.segment)
+    user.press(dock.steps[0].segment)
     user.wait()
     labels = user.bench.workspace.current.labels
     # The network copies its first channel: the plane before.
