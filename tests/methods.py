@@ -85,6 +85,8 @@ CRAFT = (
            {"side_weight": 1.0}),
     Method("craft", "compressed intensities", "arcus sinus hyperbolicus", {"compress": 0.1}),
     Method("craft", "several channels", "such as RGB", {"in_channels": 3}),
+    Method("craft", "neighbouring slices", "2.5D: slices or frames as channels",
+           {"in_channels": 3, "slices": 3}),
 )  # fmt: skip
 
 WHOLE_WAY = (
@@ -174,6 +176,33 @@ OTHERS = {
     ),
     ("volumes", "teaching, export"): (
         "tests/test_cli_volumes.py::test_a_model_of_volumes_is_taught_and_exported"
+    ),
+    ("slices and time", "neighbouring slices as channels, the whole way"): (
+        "tests/test_cli_slices.py::test_a_model_of_three_slices_goes_the_whole_way"
+    ),
+    ("slices and time", "neighbouring slices, which are seen"): (
+        "tests/core/test_neighbours.py::test_the_outermost_plane_stands_for_those_beyond_it"
+    ),
+    ("slices and time", "neighbouring slices in the dock"): (
+        _WIDGETS + "test_slices.py::test_each_slice_is_seen_with_its_neighbours_and_taught_so"
+    ),
+    ("slices and time", "objects linked by overlap"): "tests/core/test_linking.py::test_by_hand",
+    ("slices and time", "objects linked, on the command line"): (
+        "tests/test_cli_link.py::test_objects_of_a_stack_get_one_number"
+    ),
+    ("slices and time", "cells of a movie followed by motion, with divisions"): (
+        "tests/core/test_tracking.py::test_a_division_names_the_mother"
+    ),
+    ("dock", "Link objects"): (
+        _WIDGETS + "test_link_dock.py::test_slices_get_one_number_an_object"
+    ),
+    ("dock", "attention maps as layers"): (
+        _WIDGETS + "test_attention.py::test_maps_of_the_shown_slice_become_layers"
+    ),
+    ("attention", "maps, tiled as whole"): "tests/core/test_attention.py::test_tiled_equals_whole",
+    ("loss", "what has the weights between cells, and what not"): (
+        "tests/core/test_losses.py::"
+        "test_a_sum_is_the_sum_and_only_weighted_cross_entropy_has_the_weights"
     ),
     ("choice", "depth, patch, batch and norm, in words"): (
         "tests/core/test_recipe.py::test_nuclei_of_24_pixels_by_hand"

@@ -21,6 +21,7 @@ SCREEN += ["pydantic", "psygnal", "npe2"]
 
 # The modules of core that are torch's own; every other one must do without it.
 TORCH = {
+    "attention",
     "augment",
     "calibrate",
     "calibrate_volumes",
@@ -30,14 +31,15 @@ TORCH = {
     "device",
     "distil",
     "export",
+    "fine_tuning",
     "head",
     "inference",
     "int8",
-    "knowing",
     "interest",
     "judge",
     "kept_aside",
     "kept_patches",
+    "knowing",
     "large",
     "large_plane",
     "lesson",
@@ -62,6 +64,7 @@ TORCH = {
     "teacher",
     "team",
     "train",
+    "train_settings",
     "watch",
 }
 

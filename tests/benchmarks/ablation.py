@@ -24,7 +24,7 @@ from recipe import read_tallies, scored, trained, write_json
 from tally import heading, pooled
 
 from napari_unet.core.split import hold_out
-from napari_unet.core.train import TRAIN_SETTINGS
+from napari_unet.core.train_settings import TRAIN_SETTINGS
 
 LIGHT = replace(
     TRAIN_SETTINGS.augment,

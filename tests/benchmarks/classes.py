@@ -25,7 +25,7 @@ from scipy import ndimage
 from napari_unet.core import Example, Model, iter_finetune, load_model, segment, with_classes
 from napari_unet.core.head import fit_head
 from napari_unet.core.lesson import patch_sampler
-from napari_unet.core.train import TEACH_SETTINGS
+from napari_unet.core.train_settings import TEACH_SETTINGS
 
 
 @dataclass(frozen=True)

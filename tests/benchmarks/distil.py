@@ -34,7 +34,8 @@ from napari_unet.core.lesson import patch_sampler
 from napari_unet.core.narrow import narrowed
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.predict import predict_plane
-from napari_unet.core.train import TRAIN_SETTINGS, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TRAIN_SETTINGS
 
 LEARNT = 120  # images
 LOOKED_AT = 12  # batches that show which channels matter

@@ -30,7 +30,8 @@ from napari_unet.core.matching import overlap_of
 from napari_unet.core.metrics import Scores, pool, score
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.partition_metrics import foreground_rand
-from napari_unet.core.train import TRAIN_SETTINGS, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TRAIN_SETTINGS
 
 FOLDER = "membranes-isbi2012"
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)

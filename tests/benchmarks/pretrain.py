@@ -22,7 +22,8 @@ from tally import pooled, tally_of
 from napari_unet.commands.console import follow
 from napari_unet.core import Example, Model, ModelConfig, load_model, segment
 from napari_unet.core.pretrain import PRETRAIN_SETTINGS, iter_pretrain
-from napari_unet.core.train import TRAIN_SETTINGS, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TRAIN_SETTINGS
 
 
 def main() -> None:

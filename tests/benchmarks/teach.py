@@ -40,7 +40,8 @@ from napari_unet.core.lay_around import keep_checked
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.sampling import PatchSampler
 from napari_unet.core.size import median_diameter
-from napari_unet.core.train import TEACH_SETTINGS, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TEACH_SETTINGS
 
 SIDE = 512  # of the part of an image that is in view
 KNOWN = 9  # every so many of the held-out images

@@ -26,8 +26,9 @@ from napari_unet import sample_data
 from napari_unet.commands.demo.lesson import Correction, correct_worst, score_untouched
 from napari_unet.core import Example, Model, load_model, score, segment
 from napari_unet.core.drawn import photograph
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.metrics import pool
-from napari_unet.core.train import TEACH_SETTINGS, iter_finetune
+from napari_unet.core.train_settings import TEACH_SETTINGS
 
 SETS = Path(os.environ.get("NAPARI_UNET_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SIDE = 512  # of the part of a large image that is used
@@ -138,7 +139,8 @@ def runs(args: argparse.Namespace) -> Iterator[Row]:
         name: getattr(args, name)
         for name in ("patch", "batch", "learning_rate", "average", "frozen")
     }
-    settings = replace(TEACH_SETTINGS, **{k: v for k, v in given.items() if v is not None})
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = replace(TEACH_SETTINGS, **given) if given else None  # as the dock chooses
     for name in args.scenes:
         image, truth, count = SCENES[name]()
         # Of touching nuclei the network itself shall learn the gap, without help afterwards.

@@ -11,10 +11,10 @@ from napari_unet.core import ModelConfig, finetune, load_model, segment, with_cl
 from napari_unet.core.class_labels import class_map
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.model_file import Model
 from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import TrainSettings
-from napari_unet.core.train import iter_finetune
 from small_scenes import discs, ended, small_model
 
 CPU = {"device": "cpu", "precision": "float32"}

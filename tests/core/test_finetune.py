@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch import nn
 
-from napari_unet.core import score, segment
-from napari_unet.core import train as train_module
+from napari_unet.core import fine_tuning, score, segment
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
+from napari_unet.core.fine_tuning import finetune, iter_finetune
 from napari_unet.core.knowing import Knowledge
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.teacher import PATIENCE, Teacher
-from napari_unet.core.train import TEACH_SETTINGS, finetune, iter_finetune, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TEACH_SETTINGS
 from small_scenes import SMALL, discs, ended, example, photograph, small_model
 
 SETTINGS = TrainSettings(patch=48, batch=2, learning_rate=1e-2, average=0.9)
@@ -306,7 +307,7 @@ def test_a_teacher_that_was_not_asked_is_neither_confirmed_nor_contradicted(brig
 
 def test_outlines_settle_on_images_of_a_kind_that_was_known(bright, monkeypatch):
     settled = []
-    monkeypatch.setattr(train_module, "settle_outlines", lambda *_: settled.append(1))
+    monkeypatch.setattr(fine_tuning, "settle_outlines", lambda *_: settled.append(1))
     for shown, keep, often in ((example(SIX), 0.5, True), (example(SIX), 0.0, False)):
         settled.clear()
         taught(bright, [shown], keep=keep)
@@ -350,10 +351,10 @@ def test_of_a_kind_that_it_knows_half_of_what_was_learnt_is_taken(monkeypatch):
     """All is checked and nothing rehearsed, so that nothing else differs between the two."""
     model = small_model()
     taught = []
-    monkeypatch.setattr(train_module, "fit_head", lambda *_: None)  # not of a kind that is known
+    monkeypatch.setattr(fine_tuning, "fit_head", lambda *_: None)  # not of a kind that is known
     for knows in (False, True):
         monkeypatch.setattr(
-            train_module, "what_is_known", lambda *_, knows=knows, **__: Knowledge(knows)
+            fine_tuning, "what_is_known", lambda *_, knows=knows, **__: Knowledge(knows)
         )
         rounds = iter_finetune(model, [example(CENTERS)], settings=SETTINGS, steps=3, **CPU)
         taught.append(ended(rounds)[1][0].network.state_dict())
@@ -372,6 +373,6 @@ def test_who_learns_freely_is_not_asked_what_it_knows(monkeypatch, keep, asked):
         calls.append(1)
         return Knowledge(is_known=False)
 
-    monkeypatch.setattr(train_module, "what_is_known", asking)
+    monkeypatch.setattr(fine_tuning, "what_is_known", asking)
     ended(iter_finetune(small_model(), [example(CENTERS)], keep=keep, steps=1, **CPU))
     assert len(calls) == asked

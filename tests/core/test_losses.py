@@ -300,13 +300,15 @@ def test_boundary_loss_costs_more_the_farther_from_the_outline():
     assert np.allclose(np.diff(costs), 1 / 9, atol=1e-5)
 
 
-def test_a_sum_is_the_sum():
+def test_a_sum_is_the_sum_and_only_weighted_cross_entropy_has_the_weights():
     logits, target, weight = scene(3)
+    alike = (weight > 0).float()
+    assert 0 < alike.mean() < 1 and not torch.equal(weight, alike)
     loss = loss_of(LossConfig.parse("weighted-ce + 0.5*dice(beta=2) + 0.01*boundary"))
     by_hand = (
         weighted_cross_entropy(logits, target, weight)
-        + 0.5 * dice_loss(logits, target, weight, beta=2.0)
-        + 0.01 * boundary_loss(logits, target, weight)
+        + 0.5 * dice_loss(logits, target, alike, beta=2.0)
+        + 0.01 * boundary_loss(logits, target, alike)
     )
     torch.testing.assert_close(loss(logits, target, weight), by_hand)
 

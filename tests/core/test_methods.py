@@ -11,6 +11,7 @@ from methods import WHOLE_WAY
 from napari_unet.core import export
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.config import ModelConfig
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import TrainSettings
@@ -18,7 +19,7 @@ from napari_unet.core.predict import predict_plane
 from napari_unet.core.predict_volume import predict_volume
 from napari_unet.core.segmentation import segment
 from napari_unet.core.tiling import network_geometries
-from napari_unet.core.train import iter_finetune, iter_train
+from napari_unet.core.train import iter_train
 from small_scenes import ended, example
 from small_volumes import volume_example
 

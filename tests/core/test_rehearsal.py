@@ -8,9 +8,10 @@ import torch
 
 from napari_unet.core import rehearsal as rehearsal_module
 from napari_unet.core import score, segment
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.optimise import Budget, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
-from napari_unet.core.train import iter_finetune, iter_train
+from napari_unet.core.train import iter_train
 from small_scenes import SMALL, discs, ended, example, photograph, small_model
 
 SETTINGS = TrainSettings(patch=48, batch=2, learning_rate=1e-2, average=0.9)

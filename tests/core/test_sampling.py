@@ -19,7 +19,7 @@ from napari_unet.core.sampling import (
     prefetched,
 )
 from napari_unet.core.targets import labels_to_classes
-from napari_unet.core.train import TEACH_SETTINGS
+from napari_unet.core.train_settings import TEACH_SETTINGS
 from napari_unet.core.weight_map import touching_cell_weights
 from small_scenes import discs, example, photograph
 

@@ -8,9 +8,10 @@ import torch
 from napari_unet.core import kept_aside, sampling, score
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.segmentation import segment
-from napari_unet.core.train import iter_finetune, iter_train
+from napari_unet.core.train import iter_train
 from small_scenes import discs, ended, photograph
 
 CPU = {"device": "cpu", "precision": "float32"}

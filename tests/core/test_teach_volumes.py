@@ -9,9 +9,11 @@ import torch
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.model_file import Model
 from napari_unet.core.predict_volume import predict_volume
-from napari_unet.core.train import TEACH_VOLUME_SETTINGS, iter_finetune, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TEACH_VOLUME_SETTINGS
 from small_scenes import ended
 from small_volumes import balls, volume_example
 

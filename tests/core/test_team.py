@@ -10,12 +10,15 @@ import tifffile
 import torch
 
 from napari_unet import sample_data
+from napari_unet.core import team as team_module
+from napari_unet.core.errors import ComputeError
 from napari_unet.core.lesson import patch_sampler
 from napari_unet.core.model_file import load_model
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.team import Team, join_team
+from napari_unet.core.train import iter_train
 from napari_unet.formats.labels import write_labels
-from small_scenes import SMALL, example
+from small_scenes import SMALL, ended, example
 
 WORDS = ["--width", "4", "--depth", "1", "--patch", "32", "--batch", "1", "--steps", "6"]
 WORDS += ["--device", "cpu", "--precision", "float32", "--norm", "none", "--average", "0"]
@@ -79,3 +82,34 @@ def test_two_processes_learn_what_one_learns_from_twice_the_batches(tmp_path, da
     )
     assert apart < 2e-3  # files hold half precision
     assert lonely > 10 * apart
+
+
+@pytest.mark.parametrize("how", ["closed", "failed", "finished"])
+def test_the_team_is_left_however_training_ends(monkeypatch, how):
+    left = []
+    monkeypatch.setattr(team_module, "leave_team", left.append)
+    asked = []
+
+    def cancelled():
+        asked.append(1)
+        if how == "failed" and len(asked) > 1:
+            raise RuntimeError("the card is gone")
+        return False
+
+    rounds = iter_train(
+        [example([(14, 14), (40, 40)])],
+        SMALL,
+        settings=TrainSettings(patch=16, batch=1),
+        steps=4,
+        device="cpu",
+        cancelled=cancelled,
+    )
+    if how == "closed":
+        next(rounds)
+        rounds.close()
+    elif how == "failed":
+        with pytest.raises(ComputeError, match="the card is gone"):
+            ended(rounds)
+    else:
+        ended(rounds)
+    assert left == [Team()]

@@ -13,7 +13,8 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import TrainSettings
-from napari_unet.core.train import TEACH_SETTINGS, TRAIN_SETTINGS, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TEACH_SETTINGS, TRAIN_SETTINGS
 from small_scenes import SMALL, ended, example
 
 CENTERS = [(14, 14), (14, 46), (32, 30), (48, 14), (48, 48)]

@@ -10,13 +10,15 @@ from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.fine_tuning import finetune
 from napari_unet.core.instances import volume_to_labels
 from napari_unet.core.lesson import patch_sampler, patch_shape
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.segmentation import segment
 from napari_unet.core.targets import classes_to_labels, labels_to_classes
-from napari_unet.core.train import VOLUME_SETTINGS, finetune, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import VOLUME_SETTINGS
 from napari_unet.core.weight_map import touching_cell_weights
 from small_scenes import ended
 from small_scenes import example as plane_example

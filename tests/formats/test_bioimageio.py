@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -107,3 +108,16 @@ def test_test_tensors_hold_no_pickle(tmp_path):
     _, files = packed(tmp_path)
     for name in ("test_input.npy", "test_output.npy"):
         assert np.load(io.BytesIO(files[name]), allow_pickle=False).dtype == np.float32
+
+
+def test_neighbouring_slices_are_named_as_channels(tmp_path):
+    values, files = packed(tmp_path, ModelConfig(in_channels=6, slices=3))
+    names = values["inputs"][0]["axes"][1]["channel_names"]
+    assert names[:3] == ["channel0 slice -1", "channel0 slice +0", "channel0 slice +1"]
+    assert names[5] == "channel1 slice +1"
+    assert b"channels are 3 neighbouring slices" in files["README.md"]
+
+
+def test_a_short_name_is_made_as_long_as_the_format_asks_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "CARD", ModelCard("ab"))
+    assert packed(tmp_path)[0]["name"] == "U-Net ab"

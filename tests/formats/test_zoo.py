@@ -288,7 +288,7 @@ def test_a_zip_of_rois_is_no_package(tmp_path):
 
 def test_it_segments_and_is_not_taught(tmp_path):
     from napari_unet.core.example import Example
-    from napari_unet.core.train import finetune
+    from napari_unet.core.fine_tuning import finetune
 
     files = zoo.files_of()
     path = take_in(zoo.write(tmp_path / "b.zip", files, zoo.described(files)), tmp_path)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from napari_unet.core.train import TRAIN_SETTINGS
+from napari_unet.core.train_settings import TRAIN_SETTINGS
 from napari_unet.engine.runner import InlineRunner
 from napari_unet.session.image import Image
 from napari_unet.session.session import Session

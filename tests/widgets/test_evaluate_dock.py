@@ -53,8 +53,10 @@ def test_what_is_wrong_is_listed_and_coloured(viewer, dock):
     assert isinstance(verdicts, Labels)
     assert verdicts.data[10, 10] == Verdict.HIT
     assert verdicts.data[10, 45] == Verdict.MISSED
+    compared = viewer.layers["truth"], viewer.layers["found"]
+    assert not any(layer.visible for layer in compared)  # their colours would mix with these
     dock.colour.value = False
-    assert not verdicts.visible
+    assert not verdicts.visible and all(layer.visible for layer in compared)
     assert [name for name, _ in dock.truth._offered] == ["found", "truth"]  # not the colours
 
 
@@ -137,3 +139,24 @@ def test_a_checked_area_is_not_offered(user):
     user.paint(labels, where, 1)
     assert any("checked area" in layer.name for layer in user.viewer.layers)
     assert [name for name, _ in opened(user.viewer).truth._offered] == [labels.name]
+
+
+def test_other_slices_and_hidden_layers_are_no_change(viewer):
+    truth = np.zeros((3, 30, 30), int)
+    truth[:, 5:10, 5:10] = 1
+    layer = viewer.add_labels(truth, name="truth")
+    viewer.add_labels(truth.copy(), name="found")
+    dock = opened(viewer)
+    compare(dock)
+    said = dock.note.value
+    assert "3 of 3 objects are hit" in said
+    for step in (0, 2):
+        viewer.dims.set_current_step(0, step)
+    dock.colour.value = False
+    layer.visible = False
+    settle(0.1)
+    assert dock.note.value == said
+    layer.data[2, 5, 5] = 0  # as what is segmented anew is written
+    layer.visible = True
+    layer.refresh()
+    assert "Out of date" in dock.note.value

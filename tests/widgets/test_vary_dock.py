@@ -3,7 +3,7 @@
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_unet.core.train import TRAIN_SETTINGS
+from napari_unet.core.train_settings import TRAIN_SETTINGS
 from napari_unet.sample_data import nuclei
 from napari_unet.widgets.vary_dock import SLIDERS
 from person import wait_until

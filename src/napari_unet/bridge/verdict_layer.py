@@ -72,6 +72,8 @@ def shown_plane(viewer: Viewer, layer: Labels) -> tuple[int, ...]:
 class VerdictLayer:
     """Shows a map of verdicts over the labels that were compared, and a ring around one object.
 
+    As long as the map is seen what was compared is hidden: colours would mix.
+
     Parameters
     ----------
     viewer : napari.viewer.Viewer
@@ -80,12 +82,17 @@ class VerdictLayer:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._layer: Labels | None = None
+        self._compared: tuple[Labels, ...] = ()
         self._over: Labels | None = None
+        self._hidden: list[Labels] = []
         self._ring = Ring(viewer)
 
-    def show(self, painted: NDArray[np.uint8], over: Labels, *, visible: bool) -> None:
-        """Show a map with the shape of the labels `over` which it lies."""
+    def show(
+        self, painted: NDArray[np.uint8], compared: tuple[Labels, Labels], *, visible: bool
+    ) -> None:
+        """Show a map with the shape of the labels that were compared, truth and prediction."""
         self.remove()
+        over = compared[1]
         active = self._viewer.layers.selection.active
         colours: dict[int | None, str] = {0: NOTHING, None: NOTHING}
         colours |= {int(verdict): colour for verdict, colour in COLOURS.items()}
@@ -103,11 +110,25 @@ class VerdictLayer:
         layer.editable = False
         self._layer, self._over = self._viewer.add_layer(layer), over
         self._viewer.layers.selection.active = active
+        self._compared = compared
+        self.set_visible(visible)
 
     def set_visible(self, visible: bool) -> None:
         """Show or hide the map, if it is still there."""
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._layer.visible = visible
+        if self._layer is None or self._layer not in self._viewer.layers:
+            return
+        self._layer.visible = visible
+        self._show_compared()
+        if visible:
+            self._hidden = [layer for layer in self._compared if layer.visible]
+            for layer in self._hidden:
+                layer.visible = False
+
+    def _show_compared(self) -> None:
+        """Show again what was hidden."""
+        hidden, self._hidden = self._hidden, []
+        for layer in hidden:
+            layer.visible = True
 
     def go_to(self, objects: ObjectVerdicts, row: int, place: tuple[int, ...] = ()) -> None:
         """Bring an object into view, with a ring around it; `place` is the plane they are of."""
@@ -120,6 +141,7 @@ class VerdictLayer:
     def remove(self) -> None:
         """Take map and ring away, if they are still there."""
         self._ring.remove()
+        self._show_compared()
         layer, self._layer = self._layer, None
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)

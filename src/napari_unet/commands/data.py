@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_unet.commands.inputs import Reading, image_files, name_of
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.neighbours import plane_reader
 from napari_unet.core.planes import name_depth
 from napari_unet.core.split import hold_out
 from napari_unet.formats.images import read_labels
@@ -29,11 +30,14 @@ class NamedExample:
     example: Example
 
 
-def read_examples(folder: Path, reading: Reading, space: str = "YX") -> list[NamedExample]:
+def read_examples(
+    folder: Path, reading: Reading, space: str = "YX", slices: int = 1
+) -> list[NamedExample]:
     """Read images/, labels/ and, where it is there, checked/; stacks become planes.
 
     With checked/, only images that have a mask there are used, and only where it is not 0. With
-    "ZYX" as `space` they become volumes.
+    "ZYX" as `space` they become volumes; with `slices` above 1 each plane has its neighbours as
+    channels.
 
     Raises
     ------
@@ -56,7 +60,11 @@ def read_examples(folder: Path, reading: Reading, space: str = "YX") -> list[Nam
         NamedExample(name, example)
         for name in names
         for example in _planes(
-            images[name], labels[name], None if checked is None else checked[name], reading, space
+            images[name],
+            labels[name],
+            None if checked is None else checked[name],
+            reading,
+            (space, slices),
         )
     ]
 
@@ -131,9 +139,14 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 
 def _planes(
-    image_file: Path, label_file: Path, checked_file: Path | None, reading: Reading, space: str
+    image_file: Path,
+    label_file: Path,
+    checked_file: Path | None,
+    reading: Reading,
+    seen: tuple[str, int],
 ) -> Iterator[Example]:
     image, axes = reading.read(image_file)
+    space, slices = seen
     if "Z" in space:
         axes = name_depth(axes)
     labels = read_labels(label_file)[0]
@@ -147,14 +160,15 @@ def _planes(
             )
     kept = f"C{space}"
     stack = [axis for axis in axes if axis not in kept]
+    read = plane_reader(image, axes, slices=slices, space=space, name=image_file.name)
     for place in itertools.product(*(range(image.shape[axes.index(axis)]) for axis in stack)):
         at = dict(zip(stack, place, strict=True))
         spatial = axes.replace("C", "")
         yield Example(
-            _plane(image, axes, at),
+            read(place),
             _plane(labels, spatial, at).astype(np.int32),
             None if checked is None else _plane(checked, spatial, at),
-            axes="".join(axis for axis in axes if axis in kept),
+            axes=kept,
         )
 
 

@@ -23,8 +23,9 @@ from napari_unet.commands.session_data import session_examples
 from napari_unet.core.classes import with_classes
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.model_file import load_model
-from napari_unet.core.train import TEACH_SETTINGS, TEACH_VOLUME_SETTINGS, iter_finetune
+from napari_unet.core.train_settings import TEACH_SETTINGS, TEACH_VOLUME_SETTINGS
 from napari_unet.session.saved_folder import find_session
 
 __all__ = ["run"]
@@ -45,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
             "--classes out and give such a folder."
         )
     if session is not None and (session == data or not (data / "labels").is_dir()):
-        examples = session_examples(data, reading, args.classes or ())
+        examples = session_examples(data, reading, args.classes or (), model.config.slices)
     else:
-        examples = read_examples(data, reading, model.config.spatial_axes)
+        config = model.config
+        examples = read_examples(data, reading, config.spatial_axes, config.slices)
     settings = settings_of(args, TEACH_VOLUME_SETTINGS if is_of_volumes else TEACH_SETTINGS)
     learnt = [replace(named.example, semantic=bool(args.classes)) for named in examples]
     if args.classes:

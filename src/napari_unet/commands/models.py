@@ -132,12 +132,11 @@ def _lines(config: ModelConfig, card: ModelCard) -> dict[str, str]:
     network = f"{config.architecture}, width {config.width}, depth {config.depth}"
     network += "" if config.norm == "auto" else f", {config.norm} norm"
     size = "" if config.diameter is None else f"; objects of about {config.diameter:.0f} px"
-    channels = f"{config.in_channels} channel{'s' * (config.in_channels != 1)}{size}"
     return {
         "Name": Path(card.path).stem,
         "Title": card.title,
         "Purpose": card.purpose,
-        "Takes": channels,
+        "Takes": f"{config.takes}{size}",
         "Finds": ", ".join(config.classes[1:]),
         "Network": network,
         "Data": card.data,

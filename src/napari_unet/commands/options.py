@@ -23,6 +23,7 @@ __all__ = [
     "listed",
     "names",
     "number",
+    "odd",
     "spacing",
     "whole",
 ]
@@ -210,6 +211,18 @@ def whole(low: int, high: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+
+    return read
+
+
+def odd(low: int, high: int) -> Callable[[str], int]:
+    """Return what reads an odd number between two bounds."""
+
+    def read(text: str) -> int:
+        value = whole(low, high)(text)
+        if value % 2 == 0:
+            raise argparse.ArgumentTypeError(f"{text} is not odd: one is in the middle")
         return value
 
     return read

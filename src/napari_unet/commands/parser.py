@@ -18,6 +18,7 @@ from napari_unet.commands.options import (
     listed,
     names,
     number,
+    odd,
     spacing,
     whole,
 )
@@ -65,6 +66,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_finetune(_command(commands, "finetune", "teach a model from your own labels"))
     _add_evaluate(_command(commands, "evaluate", "compare segmentations with the truth"))
     _add_measure(_command(commands, "measure", "size, shape and intensity of objects as a table"))
+    _add_link(
+        _command(commands, "link", "one number for an object through slices, or frames of a movie")
+    )
     _add_convert(_command(commands, "convert", "labels and annotations from one format to another"))
     _add_models(_command(commands, "models", "list, show, import and export models"))
     return parser
@@ -157,6 +161,12 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "--flips", dest="average", action="store_const", const="flips", help="--average flips"
     )
     parser.add_argument(
+        "--link",
+        action="store_true",
+        help="objects of neighbouring slices or frames that lie over each other get one number, as "
+        "by the command link",
+    )
+    parser.add_argument(
         "--uncertainty",
         action="store_true",
         help="also write how far the versions that are averaged differ, as a TIFF",
@@ -188,6 +198,13 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="the labels are classes, not objects: their names in order, separated by commas",
     )
     _add_network(parser)
+    parser.add_argument(
+        "--slices",
+        type=odd(1, 15),
+        default=1,
+        help="of a stack or a movie that are seen at once to say what is in the middle one, such "
+        "as 3: 2.5D (%(default)s)",
+    )
     parser.add_argument("--dropout", type=number(0, 0.95), default=0.0, help="(%(default)s)")
     add_settings(parser)
     parser.add_argument(
@@ -317,6 +334,38 @@ def _add_measure(parser: argparse.ArgumentParser) -> None:
         help="micrometres a pixel along Y and X, or Z, Y and X, such as 0.5,0.5 (the file's own)",
     )
     parser.add_argument("--volumes", action="store_true", help="objects reach through Z")
+
+
+def _add_link(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("labels", metavar="LABELS", help="of a stack or a movie")
+    add_out(parser, "label file to write, or a folder ending in _RES")
+    parser.add_argument(
+        "--by",
+        choices=("overlap", "motion"),
+        default="overlap",
+        help="what makes two objects one: that they lie over each other, or that they move little, "
+        "which needs the extra tracking (%(default)s)",
+    )
+    parser.add_argument("--axes", help="of the labels, such as TYX (the file's own)")
+    parser.add_argument("--along", type=str.upper, help="which axis is gone along (Z, else T)")
+    parser.add_argument(
+        "--gap",
+        type=whole(0, 100),
+        help="planes in which an object may be missed (0, by motion 1)",
+    )
+    parser.add_argument(
+        "--least",
+        type=number(0.01, 1),
+        help="by overlap: share of the smaller one that must lie over the other (0.5)",
+    )
+    parser.add_argument(
+        "--distance", type=number(0.01, 1e6), help="by motion: pixels to the next frame"
+    )
+    parser.add_argument("--divisions", action="store_true", help="by motion: cells may divide")
+    parser.add_argument(
+        "--table", metavar="TABLE", help="also where each is in each plane: .csv or .parquet"
+    )
+    add_format(parser, ("tiff", "ctc"))
 
 
 def _add_convert(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,10 @@ def run(args: argparse.Namespace) -> int:
         for source in find_sources(args.inputs)
         for one in _examples(source.path, Reading(args.axes, args.channel), config, args.objects)
     ]
+    if config.slices > 1:
+        raise InputError(
+            f"{args.start} looks at neighbouring slices; give a model of single planes to --start."
+        )
     channels = channels_of(images)
     if start is None:
         config = replace(config, in_channels=channels)

@@ -69,7 +69,7 @@ def _examples(model: Model, folder: Path) -> list[NamedExample]:
     from napari_unet.commands.inputs import Reading
     from napari_unet.core.size import median_diameter
 
-    named = read_examples(folder, Reading(None, None))
+    named = read_examples(folder, Reading(None, None), slices=model.config.slices)
     if channels_of(named) != model.config.in_channels:
         raise InputError(
             f"The model takes {model.config.in_channels} channels and the images have "
@@ -92,7 +92,7 @@ def _examples(model: Model, folder: Path) -> list[NamedExample]:
 def _narrowed(model: Model, width: int, examples: list[NamedExample]) -> Model:
     from napari_unet.core.lesson import patch_sampler
     from napari_unet.core.narrow import narrowed
-    from napari_unet.core.train import TRAIN_SETTINGS
+    from napari_unet.core.train_settings import TRAIN_SETTINGS
 
     looked_at = [one.example for one in examples if one.name not in model.card.held_out]
     every = [one.example for one in examples]

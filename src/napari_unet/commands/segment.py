@@ -28,6 +28,8 @@ from napari_unet.commands.inputs import (
 from napari_unet.commands.segment_zarr import segment_zarr, zarr_target
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.library import find_model
+from napari_unet.core.linking import link_by_overlap, series_axis
+from napari_unet.core.neighbours import through_axis
 from napari_unet.core.planes import name_depth
 from napari_unet.formats.annotations import Annotations
 from napari_unet.formats.images import TIFF_SUFFIXES
@@ -59,6 +61,7 @@ class SegmentOptions:
     device: str = "auto"
     precision: str = "auto"
     format: str | None = None
+    link: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,11 @@ def run(args: argparse.Namespace) -> int:
         args.device,
         args.precision,
         args.format,
+        args.link,
     )
     _check_uncertainty(sources, options)
+    if options.link and any(is_ome_zarr(source.path) for source in sources):
+        raise InputError("Objects of OME-Zarr are not linked yet; leave --link out.")
     model = _ready_model(args.model, options)
     if options.uncertainty and model.config.is_volumetric:
         raise InputError("A model of volumes tells no uncertainty; leave --uncertainty out.")
@@ -129,7 +135,11 @@ def segment_file(
     if model.config.is_volumetric:
         axes = name_depth(axes)
         _tell_if_unlike(path, model)
-    check_channels(image.shape, axes, model.config.in_channels, path)
+    if model.config.slices > 1:
+        through_axis(axes, path.name)
+    check_channels(image.shape, axes, model.config.image_channels, path)
+    spatial = axes.replace("C", "")
+    along = _axis_to_link(spatial, model, path) if options.link else ""
     result = segment(
         image,
         model,
@@ -143,19 +153,34 @@ def segment_file(
         precision=options.precision,
         progress=progress,
     )
-    spatial = axes.replace("C", "")
-    numbers = np.unique(result.labels[result.labels > 0]).tolist()
+    labels = result.labels
+    if options.link:
+        labels = link_by_overlap(labels, spatial, along=along)
+    numbers = np.unique(labels[labels > 0]).tolist()
     kinds = model.config.classes
     classes = {number: kinds[number if model.config.semantic else 1] for number in numbers}
-    found = Annotations(result.labels, spatial, classes=classes)
+    found = Annotations(labels, spatial, classes=classes)
     if options.uncertainty and result.uncertainty is not None:
         write_map(uncertainty_target(target), result.uncertainty)
     write_labels(target, found, kind=options.format, image=path.name)
+    if options.link:
+        return len(numbers), result.diameter
     seen = model.config.spatial_axes  # what is numbered by itself: a plane, or a volume
     ends = range(-len(seen), 0)
     parts = np.moveaxis(result.labels, [spatial.index(axis) for axis in seen], ends)
     objects = sum(int(part.max()) for part in parts.reshape(-1, *parts.shape[-len(seen) :]))
     return objects, result.diameter
+
+
+def _axis_to_link(axes: str, model: Model, path: Path) -> str:
+    """Return along which axis objects are linked; refuse where they cannot be, before any work."""
+    if model.config.semantic:
+        raise InputError("Classes are no objects that could be linked; leave --link out.")
+    if model.config.is_volumetric and "T" not in axes:
+        raise InputError(
+            f"A model of volumes finds objects of {path.name} through all slices; leave --link out."
+        )
+    return axes[series_axis(axes, "T" if model.config.is_volumetric else None)]
 
 
 def _tell_if_unlike(path: Path, model: Model) -> None:

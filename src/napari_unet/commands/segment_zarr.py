@@ -14,7 +14,8 @@ from napari_unet.commands.lazy_planes import Picked, PlaneOf
 from napari_unet.core.errors import InputError
 from napari_unet.core.large_plan import plan_large
 from napari_unet.core.library import bundled_models_dir
-from napari_unet.core.planes import cut_plane, plane_places
+from napari_unet.core.neighbours import reader_for, through_axis
+from napari_unet.core.planes import plane_places
 from napari_unet.engine.large import Choices, LargeJob, WorkFolder, run_here, segment_job
 from napari_unet.formats.ome_zarr import open_ome_zarr
 from napari_unet.formats.ome_zarr_labels import LabelsWriter
@@ -90,7 +91,9 @@ def segment_zarr(
     image = open_ome_zarr(path)
     axes = options.reading.named(image.data.shape, image.axes, path)
     picked = Picked(image.data, axes, options.reading, path)
-    check_channels(picked.shape, picked.axes, model.config.in_channels, path)
+    check_channels(picked.shape, picked.axes, model.config.image_channels, path)
+    if model.config.slices > 1:
+        through_axis(picked.axes, path.name)
     in_parts = _goes_in_parts(picked, path, model, options, cluster)
     writer = LabelsWriter(target, image, axes=axes, key=key, again=again)
     places = list(plane_places(picked.shape, picked.axes))
@@ -149,7 +152,7 @@ class _Whole:
         from napari_unet.core.segmentation import segment  # torch
 
         result = segment(
-            cut_plane(self.picked, self.picked.axes, place),
+            reader_for(self.model.config, self.picked, self.picked.axes)(place),
             self.model,
             axes="CYX",
             diameter=choices.diameter or self.model.config.diameter,
@@ -239,9 +242,11 @@ def _goes_in_parts(
     """Whether planes are segmented in parts; refuse what can be done neither so nor whole."""
     sizes = dict(zip(picked.axes, picked.shape, strict=True))
     pixels = sizes["Y"] * sizes["X"]
-    if not model.config.semantic and options.average == "none":
+    is_deep = model.config.slices > 1
+    if not model.config.semantic and options.average == "none" and not is_deep:
         return cluster is not None or pixels > MAX_WHOLE
     what = "classes" if model.config.semantic else "averages"
+    what = "neighbouring slices" if is_deep else what
     if cluster is not None:
         raise InputError(f"A cluster does not compute {what}; leave --cluster out.")
     if pixels > MAX_PLANE:

@@ -21,7 +21,7 @@ __all__ = ["session_examples"]
 
 
 def session_examples(
-    folder: Path, reading: Reading, classes: Sequence[str] = ()
+    folder: Path, reading: Reading, classes: Sequence[str] = (), slices: int = 1
 ) -> list[NamedExample]:
     """Read the planes of a session in which anything is checked.
 
@@ -33,6 +33,8 @@ def session_examples(
         A session knows its axes and channels; nothing else may be asked for.
     classes : sequence of str
         Of the labels that are wanted; none for objects.
+    slices : int
+        How many neighbouring slices the model sees at once.
 
     Raises
     ------
@@ -48,14 +50,14 @@ def session_examples(
         raise InputError(
             f"The classes of {other.name} are {','.join(other.classes)}; give them to --classes."
         )
-    found = [example for one in chosen for example in _examples(folder, one)]
+    found = [example for one in chosen for example in _examples(folder, one, slices)]
     if not found:
         hint = "" if classes else "; give --classes if it has classes"
         raise InputError(f"Nothing is checked in the session {folder}{hint}.")
     return found
 
 
-def _examples(chosen: Path, one: SavedImage) -> list[NamedExample]:
+def _examples(chosen: Path, one: SavedImage, slices: int) -> list[NamedExample]:
     folder = find_session(chosen) or chosen
     image = _image(folder, one)
     labels = read_labels_of_shape(file_in(folder, "labels", one.file), image.shape)
@@ -65,7 +67,7 @@ def _examples(chosen: Path, one: SavedImage) -> list[NamedExample]:
         NamedExample(
             one.file,
             Example(
-                image.read_plane(place),
+                image.read_seen(place, slices),
                 labels[place],
                 checked[place],
                 axes="CYX",

@@ -48,7 +48,8 @@ from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.rescale import resize_labels, scaled_shape
 from napari_unet.core.size import choose_min_size, median_diameter
-from napari_unet.core.train import TRAIN_SETTINGS, VOLUME_SETTINGS, iter_train
+from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import TRAIN_SETTINGS, VOLUME_SETTINGS
 
 __all__ = ["run"]
 
@@ -68,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
     if teacher is not None:
         teacher.must_be_of_planes("a teacher yet")
     space = "ZYX" if is_of_volumes else "YX"
-    examples = read_examples(Path(args.data), Reading(args.axes, args.channel), space)
+    if teacher is not None and args.slices == 1:
+        args.slices = teacher.config.slices
+    reading = Reading(args.axes, args.channel)
+    examples = read_examples(Path(args.data), reading, space, args.slices)
     names = _classes(args, teacher)
     if not is_of_volumes:
         examples = _with_classes(examples, len(names)) if names else _measured(examples)
@@ -188,6 +192,7 @@ def _config(
     shape = ModelConfig(
         architecture=args.architecture,
         in_channels=channels,
+        slices=args.slices,
         width=args.width,
         depth=_depth(args, teacher),
         norm=args.norm,

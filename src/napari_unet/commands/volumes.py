@@ -41,6 +41,7 @@ def check_options(args: argparse.Namespace) -> None:
         (args.classes, "--classes"),
         (args.teacher, "--teacher"),
         (args.diameter, "--diameter"),
+        (args.slices > 1, "--slices"),
     ):
         if is_given:
             raise InputError(f"Volumes cannot be learnt with {option} yet; leave it out.")

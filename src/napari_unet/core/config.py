@@ -28,7 +28,7 @@ class ModelConfig:
     architecture : str
         One of `napari_unet.core.architectures.ARCHITECTURES`.
     in_channels : int
-        Image channels.
+        Channels that the network takes: those of the image, as often as it sees slices.
     classes : tuple of str
         Class names in the order of the output channels; the first is background.
     width : int
@@ -65,6 +65,9 @@ class ModelConfig:
     anisotropy : float
         Of a model of volumes: how many times as far planes lie apart as pixels do, in the volumes
         that it was trained on.
+    slices : int
+        How many neighbouring slices or frames of a stack the network sees at once as channels, an
+        odd number; what it says is of the middle one. See `napari_unet.core.neighbours`.
     graph : GraphConfig or None
         Of a network that other programs have made, whose `depth` tells the sizes it takes and
         whose other settings of the network mean nothing. None: it is one of ours.
@@ -87,6 +90,7 @@ class ModelConfig:
     object_score: tuple[float, ...] = ()
     norm: str = "auto"
     anisotropy: float = 1.0
+    slices: int = 1
     graph: GraphConfig | None = None
 
     def __post_init__(self) -> None:
@@ -106,12 +110,13 @@ class ModelConfig:
             "min_size": (0, 10**9),
             "split": (0, 1),
             "anisotropy": (0.01, 100),
+            "slices": (1, 15),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"{name} is {value}; it must be from {low} to {high}.")
-        for name in ("in_channels", "width", "depth", "min_size"):
+        for name in ("in_channels", "width", "depth", "min_size", "slices"):
             if not isinstance(getattr(self, name), int):
                 raise InputError(f"{name} is {getattr(self, name)}; it must be a whole number.")
         for diameter in (self.diameter, self.taught_diameter):
@@ -128,7 +133,35 @@ class ModelConfig:
             raise InputError(
                 f"A model of volumes cannot have the norm {self.norm}; use batch or none."
             )
+        self._check_slices()
         self.score  # noqa: B018  (refuses what is none)
+
+    def _check_slices(self) -> None:
+        if self.slices == 1:
+            return
+        if self.slices % 2 == 0:
+            raise InputError(
+                f"slices is {self.slices}; it must be odd, so that one is in the middle."
+            )
+        if self.is_volumetric:
+            raise InputError("A model of volumes sees all slices; leave slices at 1.")
+        if self.in_channels % self.slices:
+            raise InputError(
+                f"{self.in_channels} channels cannot be shared among {self.slices} slices; give a "
+                "multiple."
+            )
+
+    @property
+    def takes(self) -> str:
+        """What it sees, in words: "1 channel", or "2 channels of 3 neighbouring slices"."""
+        count = self.image_channels
+        through = f" of {self.slices} neighbouring slices" if self.slices > 1 else ""
+        return f"{count} channel{'s' * (count != 1)}{through}"
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of an image: those of the network, of one slice."""
+        return self.in_channels // self.slices
 
     @property
     def score(self) -> ObjectScore | None:
@@ -185,6 +218,8 @@ class ModelConfig:
             del values["graph"]
         if not self.is_volumetric:
             del values["anisotropy"]
+        if self.slices == 1:
+            del values["slices"]
         return values
 
     @classmethod

@@ -97,7 +97,7 @@ def check_teacher(teacher: Model, config: ModelConfig) -> None:
     InputError
         If channels, classes, size of objects or normalisation differ.
     """
-    names = ("in_channels", "classes", "semantic", "percentiles", "diameter")
+    names = ("in_channels", "slices", "classes", "semantic", "percentiles", "diameter")
     for name in names:
         own, other = getattr(config, name), getattr(teacher.config, name)
         if own != other:

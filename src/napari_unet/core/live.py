@@ -29,7 +29,7 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, OpenEndedBudget, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.teacher import Teacher
-from napari_unet.core.train import TEACH_SETTINGS
+from napari_unet.core.train_settings import TEACH_SETTINGS
 
 __all__ = ["LiveTeaching"]
 

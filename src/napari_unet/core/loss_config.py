@@ -36,12 +36,17 @@ class LossKind:
         Where it comes from.
     settings : dict
         By name, what it can be told.
+    weighted : bool
+        Whether pixels weigh by how near two cells are and how rare their class is. Otherwise every
+        checked pixel counts alike, as in the paper: a loss minds rare classes in its own way, or
+        not at all.
     """
 
     name: str
     sentence: str
     paper: str
     settings: dict[str, Setting] = field(default_factory=dict)
+    weighted: bool = False
 
 
 _SMOOTH = Setting(1.0, 1e-6, 1e6)
@@ -51,6 +56,7 @@ _LIST = (
         "weighted-ce",
         "cross-entropy, more between touching cells",
         "Ronneberger et al. 2015, equations 1 and 2",
+        weighted=True,
     ),
     LossKind("ce", "cross-entropy, every checked pixel alike", "the same without weights"),
     LossKind(

@@ -13,8 +13,9 @@ from scipy import ndimage
 
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
+from napari_unet.core.neighbours import reader_for
 from napari_unet.core.normalize import apply_range, intensity_range
-from napari_unet.core.planes import cut_plane, plane_places
+from napari_unet.core.planes import plane_places
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import rescale_image, usable_diameter
 from napari_unet.core.size import median_diameter
@@ -178,10 +179,9 @@ def measure_stack(
         return None
     places = list(plane_places(image.shape, axes))
     some = {0: None, len(places) // 2: None, len(places) - 1: None}
+    read = reader_for(model.config, image, axes)
     found = [
-        measure_diameter(
-            cut_plane(image, axes, places[index]), model, device=device, precision=precision
-        )
+        measure_diameter(read(places[index]), model, device=device, precision=precision)
         for index in some
     ]
     known = [diameter for diameter in found if diameter is not None]

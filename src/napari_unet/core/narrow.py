@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from napari_unet.core.channels import Choice, Group, channel_groups, with_channels
 from napari_unet.core.errors import InputError
+from napari_unet.core.lineage import card_of_cut
 from napari_unet.core.model_file import Model
-from napari_unet.core.train import timestamp
 
 __all__ = ["narrowed"]
 
@@ -64,14 +64,7 @@ def narrowed(model: Model, width: int, images: Sequence[Tensor]) -> Model:
         kept = _pivots(plain, max(1, round(group.channels * width / model.config.width)))
         choices[group.maker] = Choice(kept, _fit(plain, kept), _fit(pooled, kept))
     cut = with_channels(model, width, choices)
-    history = f"{timestamp()}: cut from width {model.config.width} to {width}"
-    card = replace(
-        model.card,
-        scores={},
-        parent=model.card.name,
-        history=(*model.card.history, history),
-        created=timestamp(),
-    )
+    card = card_of_cut(model.card, f"cut from width {model.config.width} to {width}")
     return Model(replace(cut.config, object_score=()), card, cut.network.eval())
 
 

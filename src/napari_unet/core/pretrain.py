@@ -23,12 +23,14 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.lesson import patch_sampler
+from napari_unet.core.lineage import timestamp
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.blocks import initialize
 from napari_unet.core.models.network import Network, compressed
 from napari_unet.core.optimise import Budget, Cancelled, Optimisation, TrainSettings
 from napari_unet.core.sampling import Batch, PatchSampler
-from napari_unet.core.train import TRAIN_SETTINGS, continued, timestamp
+from napari_unet.core.train import continued
+from napari_unet.core.train_settings import TRAIN_SETTINGS
 
 __all__ = ["PRETRAIN_SETTINGS", "MaskedSampler", "iter_pretrain", "restoring_loss"]
 

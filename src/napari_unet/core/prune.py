@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.lineage import card_of_cut
 from napari_unet.core.model_file import Model
 from napari_unet.core.models.build import build_network
-from napari_unet.core.train import timestamp
 
 __all__ = ["pruned"]
 
@@ -47,12 +47,5 @@ def pruned(model: Model, depth: int) -> Model:
     for part in ("weight", "bias"):
         weights[f"head.{part}"] = weights[f"side_heads.{depth - 1}.{part}"]
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
-    history = f"{timestamp()}: pruned from depth {model.config.depth} to {depth}"
-    card = replace(
-        model.card,
-        scores={},
-        parent=model.card.name,
-        history=(*model.card.history, history),
-        created=timestamp(),
-    )
+    card = card_of_cut(model.card, f"pruned from depth {model.config.depth} to {depth}")
     return Model(config, card, network.eval())

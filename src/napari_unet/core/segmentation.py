@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from napari_unet.core.class_labels import class_map
 from napari_unet.core.instances import check_settings, probability_to_labels, volume_to_labels
-from napari_unet.core.measure import measure_diameter
+from napari_unet.core.measure import measure_stack
 from napari_unet.core.model_file import Model
-from napari_unet.core.planes import check_image, cut_plane, name_axes, name_depth, plane_places
+from napari_unet.core.neighbours import channels_needed, reader_for
+from napari_unet.core.planes import check_image, name_axes, name_depth, plane_places
 from napari_unet.core.predict import predict_with_deviation
 from napari_unet.core.predict_volume import predict_volume
 from napari_unet.core.rescale import model_scale, resize_image, usual_min_size
@@ -76,7 +77,8 @@ def segment(
         One letter a dimension, with Y, X, at most one C for channels, and any others (Z, T)
         that are gone through plane by plane; a model of volumes sees all of Z at once. None:
         "YX", "ZYX" or "TZYX", with a C first or last of three where that axis has the model's
-        number of channels or looks like RGB.
+        number of channels or looks like RGB. A model of several slices needs a stack or a movie,
+        or one plane with its neighbours as channels already, see `napari_unet.core.neighbours`.
     diameter : float, optional
         Of the objects, in pixels; the image is rescaled to the size that the model knows. None
         measures it, see `measure_diameter`; ``model.config.diameter`` leaves the image as it is.
@@ -100,11 +102,13 @@ def segment(
     config = model.config
     if not hasattr(image, "dtype"):
         image = np.asarray(image)
-    axes = name_axes(image.shape, axes, config.in_channels)
+    channels = channels_needed(image.shape, axes, config)
+    axes = name_axes(image.shape, axes, channels)
     space = config.spatial_axes
     if config.is_volumetric:
         axes = name_depth(axes)
-    check_image(image.shape, image.dtype, axes, config.in_channels)
+    check_image(image.shape, image.dtype, axes, channels)
+    reader = reader_for(config, image, axes)
     threshold = config.threshold if threshold is None else threshold
     split = config.split if split is None else split
     check_settings(threshold, split)
@@ -119,7 +123,7 @@ def segment(
     uncertainty = np.zeros(shape, np.float32) if averages else None
     planes = int(np.prod(shape[: -len(space)], dtype=int))
     if diameter is None:
-        diameter = _measured(image, axes, model, device, precision)
+        diameter = measure_stack(image, axes, model, device=device, precision=precision)
     if min_size is None:
         min_size = usual_min_size(config, diameter)
     how = _How(model, diameter, threshold, min_size, split, average, device, precision)
@@ -130,8 +134,7 @@ def segment(
             if progress is not None:
                 progress(number * total + done, planes * total)
 
-        plane = cut_plane(image, axes, place, space)
-        found = see(plane, how, report)
+        found = see(reader(place), how, report)
         labels[place] = found.labels
         np.moveaxis(probability, 0, -1 - len(space))[place] = found.probability
         if uncertainty is not None and found.deviation is not None:
@@ -213,19 +216,3 @@ def _see_volume(image_czyx: NDArray[Any], how: _How, report: Report) -> _Seen:
         spacing=how.model.config.spacing,
     )
     return _Seen(labels, found)
-
-
-def _measured(image: Any, axes: str, model: Model, device: str, precision: str) -> float | None:
-    """Measure objects on the first, the middle and the last plane; the middle value counts."""
-    if model.config.diameter is None:
-        return None
-    places = list(plane_places(image.shape, axes))
-    some = {0: None, len(places) // 2: None, len(places) - 1: None}
-    found = [
-        measure_diameter(
-            cut_plane(image, axes, places[index]), model, device=device, precision=precision
-        )
-        for index in some
-    ]
-    known = [diameter for diameter in found if diameter is not None]
-    return float(np.median(known)) if known else None

@@ -9,6 +9,8 @@ to which none of this happens.
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from napari_unet.core.device import choose_device
 
-__all__ = ["Team", "join_team", "leave_team"]
+__all__ = ["Team", "join_team", "joined_team", "leave_team"]
 
 
 def _size() -> int:
@@ -93,6 +95,16 @@ def join_team(device: str = "auto") -> Team:
 
 
 def leave_team(team: Team) -> None:
-    """Say goodbye, when all is learnt."""
+    """Say goodbye: another training of this process may meet them anew."""
     if team.size > 1 and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+
+
+@contextmanager
+def joined_team(device: str = "auto") -> Generator[Team]:
+    """Meet the other processes, see `join_team`, and leave them however training ends."""
+    team = join_team(device)
+    try:
+        yield team
+    finally:
+        leave_team(team)

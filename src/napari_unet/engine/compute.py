@@ -220,7 +220,7 @@ def teach(
     task: TeachTask, cancelled: Cancelled
 ) -> Generator[TrainProgress | KeptAsideScore, None, TeachDone]:
     """Yield progress and scores, then save; see `TeachTask`."""
-    from napari_unet.core.train import iter_finetune
+    from napari_unet.core.fine_tuning import iter_finetune
 
     check_name(task)
     start = to_teach(task)

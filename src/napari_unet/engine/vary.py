@@ -20,7 +20,7 @@ def vary(task: VaryTask) -> Generator[object, None, NDArray[np.float32]]:
     from napari_unet.core.augment import apply_intensity, apply_warp, draw_intensity, draw_warp
     from napari_unet.core.augment.geometry import Warp, linear_offset
     from napari_unet.core.normalize import normalize
-    from napari_unet.core.train import TRAIN_SETTINGS
+    from napari_unet.core.train_settings import TRAIN_SETTINGS
 
     config = TRAIN_SETTINGS.augment.changed(task.settings)
     image = torch.from_numpy(normalize(task.image))

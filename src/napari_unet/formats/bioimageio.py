@@ -148,7 +148,7 @@ def _description(
     values: dict[str, Any] = {
         "format_version": FORMAT,
         "type": "model",
-        "name": re.sub(r"[^\w ()-]", " ", card.title or card.name)[:128],
+        "name": _name(card.title or card.name),
         "description": (card.purpose or card.title or card.name)[:1024],
         "documentation": "README.md",
         "cite": [U_NET],
@@ -173,6 +173,12 @@ def _description(
     return values
 
 
+def _name(title: str) -> str:
+    """Return a title as the format allows it: 5 to 128 letters, digits and a few signs."""
+    name = re.sub(r"[^\w ()-]", " ", title)[:128]
+    return name if len(name) >= 5 else f"U-Net {name}"
+
+
 def network_arguments(config: ModelConfig) -> dict[str, Any]:
     """Return what `ProbabilityNetwork` of the exported source is called with."""
     is_unet = config.architecture in ("unet", "unet-valid")  # one class for both
@@ -192,7 +198,11 @@ def network_arguments(config: ModelConfig) -> dict[str, Any]:
 
 def _input(config: ModelConfig, test: dict[str, str]) -> dict[str, Any]:
     low, high = config.percentiles
-    channels = [f"channel{number}" for number in range(config.in_channels)]
+    channels = [f"channel{number}" for number in range(config.image_channels)]
+    if config.slices > 1:
+        reach = config.slices // 2
+        steps = range(-reach, reach + 1)
+        channels = [f"{channel} slice {step:+d}" for channel in channels for step in steps]
     space = [
         {
             "type": "space",
@@ -274,6 +284,15 @@ def _steps_to_objects(config: ModelConfig) -> str:
     return "\n".join(lines)
 
 
+def _told_of_slices(config: ModelConfig) -> str:
+    if config.slices == 1:
+        return ""
+    return (
+        f" channels are {config.slices} neighbouring slices, the one that is answered for in the "
+        "middle, the outermost one repeated beyond the ends of the stack;"
+    )
+
+
 def _readme(config: ModelConfig, card: ModelCard) -> str:
     scores = ", ".join(f"{name} {value:.3f}" for name, value in card.scores.items()) or "none known"
     size = (
@@ -302,7 +321,8 @@ pip install napari-unet-interactive
 napari-unet segment IMAGES -o LABELS --model model.safetensors
 ```
 
-With other programs: percentiles {config.percentiles[0]:g} and {config.percentiles[1]:g} of each \
+With other programs:{_told_of_slices(config)}
+percentiles {config.percentiles[0]:g} and {config.percentiles[1]:g} of each \
 channel become 0 and 1, values are cut off at {LOWEST:g} and {HIGHEST:g}, and the network \
 returns the probabilities of {", ".join(config.classes)}.
 

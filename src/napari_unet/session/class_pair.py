@@ -154,8 +154,9 @@ class ClassPair(Pair):
         labels: NDArray[Any],
         checked: NDArray[np.bool_],
         diameter: float | None = None,
+        slices: int = 1,
     ) -> Example:
         """Build what is learnt from, with the model's numbers of the classes."""
-        image = self.image.read_plane(place)
+        image = self.image.read_seen(place, slices)
         classes = self._to_model[np.where(labels <= len(self.names), labels, 0)].astype(np.int32)
         return Example(image, classes, checked, axes="CYX", diameter=diameter, semantic=True)

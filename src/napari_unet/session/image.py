@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
+from napari_unet.core.neighbours import read_with_neighbours, through_axis
 
 __all__ = ["Image", "Place"]
 
@@ -99,6 +100,22 @@ class Image:
         """
         planes = range(self.stack_shape[-1])
         return np.stack([self.read_plane((*place, z)) for z in planes], axis=1)
+
+    def read_seen(self, place: Place, slices: int) -> NDArray[Any]:
+        """Return one plane as (C * slices, Y, X), with its neighbours as a model sees them.
+
+        They are neighbours along Z, or the last axis that is not C, Y or X.
+
+        Raises
+        ------
+        InputError
+            If the values cannot be read, or neighbours of a single plane are wanted.
+        """
+        if slices == 1:
+            return self.read_plane(place)
+        stack = [axis for axis in self.axes if axis not in "CYX"]
+        axis = stack.index(through_axis(self.axes, self.name))
+        return read_with_neighbours(self.read_plane, place, axis, self.stack_shape[axis], slices)
 
     def read_plane(self, place: Place) -> NDArray[Any]:
         """Return one plane as (C, Y, X) with the chosen channels; slow where it is lazy.

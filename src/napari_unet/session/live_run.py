@@ -63,6 +63,8 @@ class LiveRun:
         Are added to the model.
     base : str, optional
         The model that it stays close to, see `TeachTask`.
+    slices : int
+        How many neighbouring slices the model sees at once.
     """
 
     WHAT = "Teach"  # as the button is called
@@ -82,9 +84,11 @@ class LiveRun:
         memory: Memory | None = None,
         classes: tuple[str, ...] = (),
         base: str = "",
+        slices: int = 1,
     ) -> None:
         self.model = model
         self._base = base
+        self._slices = slices
         self._classes = classes
         self.curve = Curve()
         self.fraction = 0.0
@@ -165,7 +169,7 @@ class LiveRun:
             return
         self._turns_of_edits += 1
         self._coming = sum(pair.checked_cells for pair in self._pairs())
-        works = [gathering(pair, self._key(pair)) for pair in self._pairs()]
+        works = [gathering(pair, self._key(pair), self._slices) for pair in self._pairs()]
         memory = self._memory
 
         def read() -> Read:
@@ -212,8 +216,9 @@ class LiveRun:
         if looking is not None:
             pair, place, center = looking
             self._showing = SegmentRun(
-                self._runner, self._reader, pair, self._name, self._key(pair), [place], center
-            )
+                self._runner, self._reader, pair, self._name, self._key(pair), [place], center,
+                slices=self._slices,
+            )  # fmt: skip
 
     def _take_shown(self, run: SegmentRun) -> tuple[Pair, Place] | None:
         place = run.pump()

@@ -34,6 +34,7 @@ class MeasureRun:
         model: str,
         size: ObjectSize,
         key: SizeKey,
+        slices: int = 1,
     ) -> None:
         self.finished = False
         self.cancelled = False
@@ -44,7 +45,7 @@ class MeasureRun:
         self._size = size
         self._key = key
         self._job: Job[float | None] | None = None
-        self._reading: Future[NDArray[Any]] | None = reader.submit(image.read_plane, place)
+        self._reading: Future[NDArray[Any]] | None = reader.submit(image.read_seen, place, slices)
 
     @property
     def text(self) -> str:

@@ -390,7 +390,8 @@ class Pair(Edited):
         labels: NDArray[Any],
         checked: NDArray[np.bool_],
         diameter: float | None = None,
+        slices: int = 1,
     ) -> Example:
         """Build what is learnt from; reads the image, so it is for a second thread."""
-        image = self.image.read_plane(place)
+        image = self.image.read_seen(place, slices)
         return Example(image, labels, checked, axes="CYX", diameter=diameter)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.core.events import TileResult
+from napari_unet.core.neighbours import through_axis
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.tasks import PlaneSize, SegmentDone, SegmentTask, Task
 from napari_unet.session.image import Place
@@ -43,6 +44,13 @@ class SegmentRun:
         Row and column where the user is looking.
     average : str
         Over which versions of the image is averaged, see `SegmentTask`.
+    slices : int
+        How many neighbouring slices the model sees at once.
+
+    Raises
+    ------
+    InputError
+        If it sees several, and the image is a single plane.
     """
 
     WHAT = "Segment"  # as the button is called
@@ -58,7 +66,11 @@ class SegmentRun:
         places: Sequence[Place],
         center: tuple[float, float] | None = None,
         average: str = "none",
+        slices: int = 1,
     ) -> None:
+        if slices > 1:
+            through_axis(pair.image.axes, pair.image.name)
+        self._slices = slices
         self.pair = pair
         self.model = model
         self.seconds = 0.0
@@ -224,7 +236,7 @@ class SegmentRun:
 
     def _read(self, place: Place) -> NDArray[Any]:
         """Read what is segmented in one piece, on the reader's thread."""
-        return self.pair.image.read_plane(place)
+        return self.pair.image.read_seen(place, self._slices)
 
     def _task(self, image: NDArray[Any]) -> Task[SegmentDone]:
         return SegmentTask(

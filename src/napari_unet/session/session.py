@@ -109,14 +109,16 @@ class Session(ModelShelf):
         if key is None:
             raise InputError("The model does not know the size of its objects; choose another.")
         model = self.versions.current.model
-        self._run = MeasureRun(self._runner, self._reader, image, place, model, size, key)
+        self._run = MeasureRun(
+            self._runner, self._reader, image, place, model, size, key, self.model[0].slices
+        )
         self._started("starting")
 
     # Small things beside the work
 
-    def read_plane(self, image: Image, place: Place) -> Future[NDArray[Any]]:
-        """Read a plane on the reader's thread, after what it is reading."""
-        return self._reader.submit(image.read_plane, place)
+    def read_plane(self, image: Image, place: Place, slices: int = 1) -> Future[NDArray[Any]]:
+        """Read a plane on the reader's thread, after what it is reading; see `Image.read_seen`."""
+        return self._reader.submit(image.read_seen, place, slices)
 
     def submit(self, task: Task[T]) -> Job[T]:
         """Have the worker do something small, after what it is doing."""
@@ -194,7 +196,7 @@ class Session(ModelShelf):
         if config.is_volumetric:
             self._run = VolumeRun(*where, places, config.spacing)
         else:
-            self._run = SegmentRun(*where, key, places, center, self.average)
+            self._run = SegmentRun(*where, key, places, center, self.average, config.slices)
         self._started("starting")
 
     def look_at(self, pair: Pair, place: Place, center: tuple[float, float]) -> None:
@@ -250,6 +252,7 @@ class Session(ModelShelf):
             memory=None if classes else self.memory_if_wanted,
             classes=classes,
             base=versions.base.model,
+            slices=self.model[0].slices,
         )
         self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
@@ -292,6 +295,7 @@ class Session(ModelShelf):
             memory=None if classes else self.memory_if_wanted,
             classes=classes,
             base=versions.base.model,
+            slices=self.model[0].slices,
         )
         self._run, self._taught_versions = run, versions
         self.curve_changed.emit(run.curve, "")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
+from napari_unet.core.neighbours import through_axis
 from napari_unet.engine.runner import Job, Runner
 from napari_unet.engine.teach_tasks import TeachDone, TeachTask
 from napari_unet.session.memory import Memory, Remembered, name_of
@@ -73,8 +74,14 @@ class FoundSizes:
         return news
 
 
-def gathering(pair: Pair, key: SizeKey | None) -> Callable[[], Gathered]:
-    """Copy what is checked now, and return what a second thread makes of it."""
+def gathering(pair: Pair, key: SizeKey | None, slices: int = 1) -> Callable[[], Gathered]:
+    """Copy what is checked now, and return what a second thread makes of it.
+
+    With `slices` above 1 each plane is learnt with its neighbours, which are refused here where
+    the image is a single plane.
+    """
+    if slices > 1:
+        through_axis(pair.image.axes, pair.image.name)
     planes = pair.taught_planes()
     known = None if key is None else pair.size.diameter(key)
     may_measure = key is not None and not pair.size.is_typed and not pair.classes
@@ -84,7 +91,7 @@ def gathering(pair: Pair, key: SizeKey | None) -> Callable[[], Gathered]:
         if may_measure:
             measured = checked_diameter([(labels, checked) for _, labels, checked in planes], known)
         diameter = known if measured is None else measured
-        examples = [pair.read_example(*plane, diameter) for plane in planes]
+        examples = [pair.read_example(*plane, diameter, slices) for plane in planes]
         return Gathered(pair, key, examples, measured)
 
     return gather
@@ -137,6 +144,7 @@ class TeachRun:
         memory: Memory | None = None,
         classes: tuple[str, ...] = (),
         base: str = "",
+        slices: int = 1,
     ) -> None:
         self.model = model
         self._base = base
@@ -153,7 +161,10 @@ class TeachRun:
         self._origin = origin
         self._elapsed = 0.0
         self.sizes = FoundSizes()
-        works = [gathering(pair, None if keys is None else keys[n]) for n, pair in enumerate(pairs)]
+        works = [
+            gathering(pair, None if keys is None else keys[n], slices)
+            for n, pair in enumerate(pairs)
+        ]
 
         def read() -> tuple[list[Gathered], tuple[Example, ...]]:
             gathered = [work() for work in works]

@@ -117,8 +117,7 @@ def _paragraph(html: str) -> str:
 
 
 def _takes(config: ModelConfig) -> str:
-    channels = f"{config.in_channels} channel" + ("" if config.in_channels == 1 else "s")
-    return f"Images of {channels}; finds {', '.join(config.classes[1:])}."
+    return f"Images of {config.takes}; finds {', '.join(config.classes[1:])}."
 
 
 def _size(config: ModelConfig) -> str:

@@ -55,7 +55,7 @@ SCOPES = [
 EVALUATE_TIP = "Compare the two, object by object and pixel by pixel."
 COLOUR_TIP = (
     "Show a layer that colours objects: hit green, missed blue, false orange, split yellow, "
-    "merged pink."
+    "merged pink. What was compared is hidden meanwhile."
 )
 NO_TABLE = "Press Evaluate first."
 OUT_OF_DATE = "Out of date: the labels have changed since."
@@ -75,6 +75,7 @@ class EvaluateDock(Container[Widget]):
         self._is_stale = False
         self._place: tuple[int, ...] = ()
         self._compared: tuple[Labels, Labels] | None = None
+        self._taken: list[Any] = []  # what was compared of them
         self._make()
         inside = Panel([self.form, self.evaluate, self.note, self.row, self.tabs, self.saving])
         inside.native.layout().setStretch(4, 1)  # the tables take what room there is
@@ -102,8 +103,9 @@ class EvaluateDock(Container[Widget]):
         self.evaluate = button("Evaluate", EVALUATE_TIP, self.start)
         self.note = Note()
         self.colour = CheckBox(text="Colour by verdict", value=True, tooltip=COLOUR_TIP, label="")
-        self.only = Choice(tooltip="Which objects the table lists.")
-        self.row = row(self.colour, self.only)
+        self.only = Choice(label="List", tooltip="Which objects the table lists.")
+        self.row = Panel([self.colour, fields(self.only)])
+        self.row.native.layout().setContentsMargins(0, 0, 0, 0)
         self.objects, self.measures = ObjectTable(), ObjectTable()
         pages = QTabWidget()
         pages.addTab(self.objects, "Objects")
@@ -186,6 +188,7 @@ class EvaluateDock(Container[Widget]):
             return
         self._follow(pair)
         truth, prediction = (_snapshot(layer.data, self._place) for layer in pair)
+        self._taken = [truth, prediction]
         self._evaluator.start(Wanted(truth, prediction, self.iou.value, scope == VOLUME))
         self.note.say("Comparing…")
 
@@ -199,10 +202,30 @@ class EvaluateDock(Container[Widget]):
             for event in told_by(layer):
                 event.connect(self._on_changed)
 
-    def _on_changed(self) -> None:
-        if not self._is_stale and is_alive(self.native):
-            self._is_stale = True
-            self._show_state()
+    def _on_changed(self, event: Any) -> None:  # napari's
+        if self._is_stale or not is_alive(self.native):
+            return
+        if event.type == "set_data" and not self._is_changed():
+            return
+        self._is_stale = True
+        self._show_state()
+
+    def _is_changed(self) -> bool:
+        """Whether what is seen is not what was compared: napari tells of other slices alike."""
+        for layer, taken in zip(self._compared or (), self._taken, strict=True):
+            if not isinstance(taken, np.ndarray):
+                return True
+            try:
+                shown = shown_plane(self._viewer, layer)
+            except NapariUnetError:
+                shown = ()
+            if self._place:
+                shown, now = (), layer.data[self._place]
+            else:
+                now = layer.data
+            if now.shape != taken.shape or not np.array_equal(now[shown], taken[shown]):
+                return True
+        return False
 
     def _on_progress(self, done: int, total: int) -> None:
         self.note.say(f"Comparing, slice {done} of {total}…")
@@ -220,7 +243,7 @@ class EvaluateDock(Container[Widget]):
         if self._place:  # the map of one slice goes into a stack of nothing
             painted = np.zeros(over.data.shape, np.uint8)
             painted[self._place] = result.map
-        self._verdicts.show(painted, over, visible=self.colour.value)
+        self._verdicts.show(painted, self._compared, visible=self.colour.value)
         self.objects.set_columns(self._columns(), {v.name.lower(): c for v, c in COLOURS.items()})
         named = measures(result.scores)
         self.measures.set_columns(

@@ -7,8 +7,10 @@ from typing import Any  # values of combo boxes
 from magicgui.widgets import Container, PushButton, Widget
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMenu
 
-from napari_unet.bridge.layers import channel_axes, channel_choices, image_problem
+from napari_unet.bridge.layers import axes_of, channel_axes, channel_choices, image_problem
 from napari_unet.core.errors import NapariUnetError
+from napari_unet.core.neighbours import through_axis
+from napari_unet.widgets.attention_action import AttentionAction
 from napari_unet.widgets.card import CardDialog
 from napari_unet.widgets.parts import Choice, Note, Panel, button, fields, follow, row
 from napari_unet.widgets.session_menu import SessionMenu
@@ -101,7 +103,7 @@ class Header(Panel):
         if workspace.chosen is None:
             return []
         try:
-            needed = self._bench.session.model[0].in_channels
+            needed = self._bench.session.model[0].image_channels
         except NapariUnetError:
             return []  # `reason` says why
         return channel_choices(workspace.chosen, workspace.channel_axis, needed)
@@ -141,7 +143,10 @@ class Header(Panel):
         if problem:
             return problem
         try:
-            needed = self._bench.session.model[0].in_channels
+            config = self._bench.session.model[0]
+            needed = config.image_channels
+            if config.slices > 1:
+                through_axis(axes_of(layer, workspace.channel_axis), layer.name)
         except NapariUnetError as error:
             return str(error)
         if not self._channel_choices():
@@ -167,6 +172,7 @@ class Header(Panel):
         menu.addAction("About this model", self.show_card)
         menu.addAction("Save this model as…", self.ask_and_save)
         menu.addAction("Load a model file…", self._ask_and_load)
+        self.attention = AttentionAction(self._bench, menu, self.menu.native)
         menu.addSeparator()
         self.session_menu = SessionMenu(self._bench, menu, self.menu.native)
         self.menu.native.setMenu(menu)

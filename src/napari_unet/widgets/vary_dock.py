@@ -136,6 +136,7 @@ class VaryDock(Container[Widget]):
         if not is_alive(self.native):  # the dock was closed, the workbench goes on
             return
         self.text.value = self.settings
+        self.text.native.setCursorPosition(0)  # of a long text the beginning is seen
         self._resting.start()
 
     def _draw_again(self) -> None:

@@ -11,13 +11,14 @@ from napari_unet.core.architectures import ARCHITECTURES, NORMS, OF_PLANES
 from napari_unet.core.augment import AugmentConfig
 from napari_unet.core.classes import with_classes
 from napari_unet.core.config import ModelConfig
+from napari_unet.core.fine_tuning import finetune
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.models.blocks import fold_batch_norm
 from napari_unet.core.models.build import NETWORKS, build_network
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.tiling import network_geometry
-from napari_unet.core.train import finetune, iter_train
+from napari_unet.core.train import iter_train
 from small_scenes import ended, example
 
 CPU = {"device": "cpu", "precision": "float32"}

@@ -14,10 +14,10 @@ from napari_unet.commands.demo.lesson import Correction, correct_worst, score_un
 from napari_unet.commands.learning import StopKey
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
+from napari_unet.core.fine_tuning import iter_finetune
 from napari_unet.core.metrics import Scores, score
 from napari_unet.core.model_file import Model
 from napari_unet.core.segmentation import segment
-from napari_unet.core.train import iter_finetune
 from napari_unet.sample_data import coins, nuclei
 
 __all__ = ["SAMPLES", "DemoResult", "DemoSettings", "Sample", "run_loop"]

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from napari_unet.core.loss_config import LossConfig
+from napari_unet.core.loss_config import LOSSES, LossConfig
 from napari_unet.core.losses.boundary import boundary_loss
 from napari_unet.core.losses.pixels import (
     balanced_cross_entropy,
@@ -40,10 +40,17 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
 
 def loss_of(config: LossConfig) -> PixelLoss:
     """Return the loss that a config names."""
-    terms = [(t.weight, partial(FUNCTIONS[t.name], **dict(t.settings))) for t in config.terms]
+    terms = [
+        (t.weight, LOSSES[t.name].weighted, partial(FUNCTIONS[t.name], **dict(t.settings)))
+        for t in config.terms
+    ]
 
     def loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        values = [factor * term(logits, target, weight) for factor, term in terms]
+        alike = (weight > 0).to(weight.dtype)
+        values = [
+            factor * term(logits, target, weight if is_weighted else alike)
+            for factor, is_weighted, term in terms
+        ]
         return torch.stack(values).sum()
 
     return loss

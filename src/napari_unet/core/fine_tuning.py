@@ -1,0 +1,208 @@
+"""Teaching a model the checked areas of a few images: a generator that reports and returns."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+
+from torch import nn
+
+from napari_unet.core.budget import Budget
+from napari_unet.core.errors import InputError
+from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
+from napari_unet.core.example import Example
+from napari_unet.core.head import BATCHES, fit_head, settle_outlines
+from napari_unet.core.judge import Judge
+from napari_unet.core.kept_aside import keep_aside
+from napari_unet.core.kept_patches import keep_patches_aside
+from napari_unet.core.knowing import Knowledge, what_is_known, with_believed
+from napari_unet.core.lesson import (
+    check_examples,
+    count_cells,
+    knowing_size,
+    patch_sampler,
+    sized,
+    teaching_loss,
+    watched,
+)
+from napari_unet.core.lineage import round_told, timestamp
+from napari_unet.core.model_file import Model
+from napari_unet.core.optimise import Cancelled, Optimisation, TrainSettings
+from napari_unet.core.rehearsal import Rehearsal
+from napari_unet.core.rounds import halfway, was_taught
+from napari_unet.core.teach_volumes import iter_teach_volumes
+from napari_unet.core.teacher import Teacher
+from napari_unet.core.train_settings import (
+    CAREFUL_SETTINGS,
+    TEACH_SETTINGS,
+    TEACH_VOLUME_SETTINGS,
+)
+
+__all__ = ["finetune", "iter_finetune"]
+
+
+def iter_finetune(
+    model: Model,
+    examples: Sequence[Example],
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    keep: float = 0.5,
+    base: Model | None = None,
+    settings: TrainSettings | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    cancelled: Cancelled | None = None,
+) -> Generator[TrainProgress | KeptAsideScore, None, tuple[Model, TeachSummary]]:
+    """Teach a model from the checked areas of a few images.
+
+    Outside the checked areas the model before teaching holds the new one near, as far as the
+    checked ones bear it out, and on drawn scenes that it knew; batch-norm statistics stay as they
+    are. On images of a kind that it knew outlines come to lie where they were taught. Where
+    most of what it finds looks right (`what_is_known`) that is learnt along as if it was
+    checked, at a smaller rate, and half of what was learnt is taken, unless `keep` is 0. Where
+    enough cells are checked a part is kept aside, by region, and the weights that score best on
+    it are returned.
+
+    Parameters
+    ----------
+    model : Model
+        The model to start from; it is not changed.
+    examples : sequence of Example
+        Images with labels and checked areas. One without a diameter gets that of its checked
+        cells, if the model works at one size of objects. Those of earlier rounds (`replayed`) are
+        learnt along, and not kept aside.
+    seconds, steps : optional
+        How long; at least one. Seconds include preparing and scoring.
+    keep : float
+        0: learn freely; 1: stay close to what the model knows.
+    base : Model, optional
+        What it knew before all rounds of teaching, to stay close to; None takes the model itself.
+        After a first round on another kind of image a model agrees with what was checked there, and
+        would be believed in all that it has not learnt yet.
+    settings : TrainSettings, optional
+        Patches, rate, augmentation.
+    seed, device, precision, cancelled
+        See `iter_train`; when cancelled the best so far is returned.
+
+    Yields
+    ------
+    TrainProgress, KeptAsideScore
+
+    Returns
+    -------
+    tuple of Model and TeachSummary
+        The taught model, whether better or not, and how it went.
+
+    Raises
+    ------
+    InputError
+        If nothing is checked, or the channels are not the model's.
+    """
+    model.must_be_ours("taught")
+    if model.config.is_volumetric:
+        settings = settings or TEACH_VOLUME_SETTINGS
+        rounds = iter_teach_volumes(
+            model, examples, settings, seconds=seconds, steps=steps, keep=keep, seed=seed,
+            device=device, precision=precision, cancelled=cancelled,
+        )  # fmt: skip
+        learnt_model, told = yield from rounds
+        past = (*model.card.history, f"{timestamp()}: {told.sentence} ({told.steps} steps)")
+        card = replace(model.card, parent=model.card.name, history=past, created=timestamp())
+        return replace(learnt_model, card=card), told
+    check_examples(model, examples)
+    if not 0 <= keep <= 1:
+        raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
+    budget = Budget(seconds, steps)
+    examples = [sized(example, model.config) for example in examples]
+    fresh = [example for example in examples if not example.replayed]
+    replayed = [example for example in examples if example.replayed]
+    keep_some = keep_patches_aside if model.config.semantic else keep_aside
+    taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
+    known = model if base is None else base
+    knowledge = Knowledge(is_known=False)
+    if keep > 0:
+        knowledge = what_is_known(known, fresh, taught=taught, device=device, precision=precision)
+    knows = knowledge.is_known
+    settings = settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
+    run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
+    run.freeze_batch_norm()
+    judge = Judge(model, taught, aside, budget, device, precision, believed=knowledge.believed)
+    first = judge.judge(model.network)
+    if first is not None:
+        yield first
+    learnt_from = [*with_believed(taught, knowledge), *replayed]
+    sampler = patch_sampler(learnt_from, model.config, settings, seed)
+    rehearsal = Rehearsal(known, run, keep)
+    teacher = Teacher(known.network, run, keep, trusted=knows) if keep > 0 else None
+    loss = teaching_loss(settings.loss, teacher, rehearsal)
+    # Drawn once: when a score is due depends on the clock, and what is drawn must not.
+    views = list(islice(sampler, BATCHES))
+
+    is_later = not model.config.semantic and was_taught(model, base)
+    is_halved = is_later or knows
+
+    def learnt(*, whole: bool = not is_halved) -> nn.Module:
+        network = run.averaged() if whole else halfway(run.averaged(), model.network)
+        if teacher is not None and teacher.is_confirmed and not (model.config.semantic or knows):
+            settle_outlines(network, views, rehearsal)
+        return network
+
+    if not knows and (cancelled is None or not cancelled()):
+        fit_head(run.network, views, rehearsal)
+    with closing(run.steps(sampler, watched(loss, sampler), cancelled)) as reports:
+        for report in reports:
+            yield report
+            if judge.is_due():
+                score = judge.judge(learnt())
+                if score is not None:
+                    yield score
+    last = judge.judge(learnt())
+    if knows and judge.has_lost:
+        judge.judge(halfway(learnt(), model.network))
+    if is_later and not knows and judge.finds_little:  # half of it is not enough
+        judge.judge(learnt(whole=True), proven=True)
+    if last is not None:
+        yield last
+    summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
+    summary = replace(summary, rehearsed=not rehearsal.is_empty)
+    history = (*model.card.history, round_told(summary.sentence, budget))
+    card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
+    best = judge.best or replace(model, network=learnt())
+    return replace(best, card=card, config=knowing_size(best.config, examples)), summary
+
+
+def finetune(
+    model: Model,
+    examples: Sequence[Example],
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    keep: float = 0.5,
+    settings: TrainSettings | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Model:
+    """Teach a model and return it, or the model before if it scored worse; see `iter_finetune`."""
+    rounds = iter_finetune(
+        model,
+        examples,
+        seconds=seconds,
+        steps=steps,
+        keep=keep,
+        settings=settings,
+        seed=seed,
+        device=device,
+        precision=precision,
+    )
+    while True:
+        try:
+            next(rounds)
+        except StopIteration as end:
+            taught, summary = end.value
+            return taught if summary.improved else model
