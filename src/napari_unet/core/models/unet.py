@@ -75,7 +75,7 @@ class UNetPath(Network):
             features = expand(level, window.cut(skips.pop()), features)
             here = window
         features = box.within(here).cut(features)
-        return features if pieces else self.head(features)  # type: ignore[no-any-return]
+        return features if pieces else self.head(features)
 
     def _contracted(self, image: Tensor, pieces: bool) -> list[Tensor]:
         """Return what each level makes of an image."""
