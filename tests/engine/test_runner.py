@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.odd_tasks import Count, Fail, Train, Wait
-from napari_unet.core import predict
+from napari_unet.core import plane_run
 from napari_unet.core.errors import ComputeError, InputError, ModelFileError, OutOfMemoryError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
@@ -228,7 +228,7 @@ def test_a_view_that_moves_changes_which_tile_comes_next(runner, model_path, cel
 
 
 def test_memory_that_was_short_is_told_with_the_result(runner, model_path, cells, monkeypatch):
-    run, sizes = predict._run, []
+    run, sizes = plane_run._run, []
 
     def first_fails(network, image, box):
         sizes.append(image.size)
@@ -236,10 +236,10 @@ def test_memory_that_was_short_is_told_with_the_result(runner, model_path, cells
             raise MemoryError
         return run(network, image, box)
 
-    monkeypatch.setattr(predict, "_run", first_fails)
-    monkeypatch.setattr(predict, "LEAST_TILE", 16)
+    monkeypatch.setattr(plane_run, "_run", first_fails)
+    monkeypatch.setattr(plane_run, "LEAST_TILE", 16)
     job = runner.submit(SegmentTask(cells[0][None], model_path, precision="float32"))
-    assert job.result().notes == (predict.SMALLER_TILES,)
+    assert job.result().notes == (plane_run.SMALLER_TILES,)
 
 
 def test_teaching_saves_a_model_that_can_be_loaded(runner, model_path, one_cell, tmp_path):
