@@ -50,6 +50,7 @@ TORCH = {
     "models",
     "narrow",
     "optimise",
+    "plane_run",
     "predict",
     "predict_volume",
     "pretrain",

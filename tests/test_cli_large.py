@@ -15,7 +15,7 @@ from napari_unet.core import device, large_plane, measure
 from napari_unet.core.large_plane import LargePlane
 from napari_unet.core.library import find_model, read_model_header
 from napari_unet.core.model_file import load_model
-from napari_unet.core.predict import PlaneRun
+from napari_unet.core.plane_run import PlaneRun
 from napari_unet.engine.large import WorkFolder
 from napari_unet.formats.ome_zarr import open_ome_zarr
 

@@ -126,3 +126,14 @@ def test_the_image_is_not_written_to():
     image[0, 0] = 3
     image.flags.writeable = False
     normalize(image)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(2, 300, 250), (2, 5, 150, 100)])
+def test_a_large_image_is_mapped_by_a_table_to_the_same_bits(dtype, shape):
+    """Images of few values; as float64 there are too many for a table."""
+    image = np.random.default_rng(3).integers(0, 200, shape).astype(dtype)
+    ranges = np.array([[3.3, 120.7], [0.0, 90.0]])
+    mapped = apply_range(image, ranges)
+    assert mapped.dtype == np.float32
+    assert np.array_equal(mapped, apply_range(image.astype(np.float64), ranges))

@@ -12,7 +12,7 @@ PLENTY = Memory("cuda", 10**13)
 
 
 def bytes_of(config):
-    return ARCHITECTURES[config.architecture].pixel_bytes * config.width
+    return ARCHITECTURES[config.architecture].piece_bytes * config.width
 
 
 def test_an_image_that_fits_is_one_tile():
@@ -70,7 +70,7 @@ def test_a_side_that_is_asked_for_is_taken():
 
 
 def test_the_log_says_precision_device_halo_and_memory():
-    sentence = plan_image(WIDE, (512, 512), Memory("cpu", 10**9), "bfloat16").sentence
+    sentence = plan_image(WIDE, (1024, 1024), Memory("cpu", 10**9), "bfloat16").sentence
     assert "as memory allows; halo 96, bfloat16 on cpu" in sentence
     assert "of the 0.25 GB that a tile may take (1 GB free)" in sentence
 
@@ -97,3 +97,11 @@ def test_the_work_of_a_pixel_is_about_what_is_listed(name):
     listed = ARCHITECTURES[name].pixel_flops * width**2 * side**2
     assert total <= 1.05 * listed
     assert total >= 0.95 * listed or name == "unet-valid"
+
+
+def test_on_a_processor_levels_in_pieces_take_less_memory_so_tiles_are_larger():
+    here, card = (
+        plan_image(WIDE, (4096, 4096), Memory(name, free), "float32")
+        for name, free in (("cpu", 4 * 10**9), ("cuda", 2 * 10**9))  # a part each, 1 GB of both
+    )
+    assert len(here.tiles) < len(card.tiles)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from brightness import brightness_model
-from napari_unet.core import plan, predict
+from napari_unet.core import plan, plane_run, predict
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError, OutOfMemoryError
 from napari_unet.core.inference import ReadyNetwork
@@ -400,7 +400,7 @@ def test_a_failure_in_torch_becomes_one_sentence(monkeypatch):
         def run(*_):
             raise error
 
-        monkeypatch.setattr(predict, "_run", run)
+        monkeypatch.setattr(plane_run, "_run", run)
         return next(predict_tiles(np.zeros((1, 9, 9)), brightness_model(), **OPTIONS))
 
     with pytest.raises(ComputeError, match=r"could not be run: no luck"):
@@ -501,7 +501,7 @@ def test_of_a_lazy_image_the_next_tile_is_read_while_one_is_computed(monkeypatch
                 ahead.set()
             return self.array[index]
 
-    run = predict._run
+    run = plane_run._run
 
     def waits_for_the_reader(network, image, box):
         computing.append(box)
@@ -509,7 +509,7 @@ def test_of_a_lazy_image_the_next_tile_is_read_while_one_is_computed(monkeypatch
             assert ahead.wait(60)
         return run(network, image, box)
 
-    monkeypatch.setattr(predict, "_run", waits_for_the_reader)
+    monkeypatch.setattr(plane_run, "_run", waits_for_the_reader)
     image = np.random.default_rng(0).normal(size=(1, 40, 60))
     tiles = list(predict_tiles(Lazy(image), brightness_model(), tile=32, **OPTIONS))
     whole = predict_plane(image, brightness_model(), **OPTIONS)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from engine.odd_tasks import Count, Fail, Train, Wait
-from napari_unet.core import predict
+from napari_unet.core import plane_run
 from napari_unet.core.errors import ComputeError, InputError, ModelFileError, OutOfMemoryError
-from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
+from napari_unet.core.events import KeptAsideScore, TeachSummary, TileResult, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.predict import predict_tiles, predict_with_deviation
@@ -26,6 +26,7 @@ from napari_unet.engine import (
     SegmentTask,
     TeachDone,
     TeachTask,
+    compute,
     run_task,
 )
 from napari_unet.engine.compute import cached_model
@@ -201,6 +202,57 @@ def test_a_cancelled_segment_keeps_its_tiles_and_raises(runner, model_path, cell
     assert job.poll() == []
 
 
+@pytest.fixture
+def tiles_run(monkeypatch):
+    """How often the network ran for a tile."""
+    run, boxes = plane_run._run, []
+
+    def counted(network, image, box):
+        boxes.append(box)
+        return run(network, image, box)
+
+    monkeypatch.setattr(plane_run, "_run", counted)
+    return boxes
+
+
+@pytest.mark.parametrize("average", ["none", "flips"])
+def test_a_tile_is_shown_before_the_next_one_is_begun(
+    runner, model_path, cells, tiles_run, average
+):
+    """So the first one is there within two tile times, also where versions are averaged."""
+    task = SegmentTask(cells[0][None], model_path, tile=40, precision="float32", average=average)
+    job = runner.submit(task)
+    _, first = job.poll() + job.poll()
+    assert isinstance(first, TileResult) and len(tiles_run) == 1
+    job.poll()
+    assert len(tiles_run) == 2
+    job.cancel()
+    with pytest.raises(JobCancelledError):
+        job.result()
+    assert len(tiles_run) == 2  # none is computed after a cancel
+
+
+@pytest.mark.parametrize("end", ["done", "cancelled", "failed"])
+def test_memory_of_the_gpu_is_given_back_however_it_ends(
+    runner, model_path, cells, monkeypatch, end
+):
+    given_back = []
+    monkeypatch.setattr(compute, "give_back_gpu_memory", lambda: given_back.append(1))
+    if end == "failed":
+        monkeypatch.setattr(plane_run, "_run", lambda *_: 1 / 0)
+    job = runner.submit(SegmentTask(cells[0][None], model_path, tile=40, precision="float32"))
+    job.poll()
+    job.poll()
+    if end == "done":
+        assert not given_back  # the next tile needs it
+        job.result()
+    else:
+        job.cancel() if end == "cancelled" else None
+        with pytest.raises(JobCancelledError if end == "cancelled" else ComputeError):
+            job.result()
+    assert given_back == [1]
+
+
 def teach_task(model_path, cells, save_to, **others):
     image, labels = cells
     example = Example(image, labels)
@@ -228,7 +280,7 @@ def test_a_view_that_moves_changes_which_tile_comes_next(runner, model_path, cel
 
 
 def test_memory_that_was_short_is_told_with_the_result(runner, model_path, cells, monkeypatch):
-    run, sizes = predict._run, []
+    run, sizes = plane_run._run, []
 
     def first_fails(network, image, box):
         sizes.append(image.size)
@@ -236,10 +288,10 @@ def test_memory_that_was_short_is_told_with_the_result(runner, model_path, cells
             raise MemoryError
         return run(network, image, box)
 
-    monkeypatch.setattr(predict, "_run", first_fails)
-    monkeypatch.setattr(predict, "LEAST_TILE", 16)
+    monkeypatch.setattr(plane_run, "_run", first_fails)
+    monkeypatch.setattr(plane_run, "LEAST_TILE", 16)
     job = runner.submit(SegmentTask(cells[0][None], model_path, precision="float32"))
-    assert job.result().notes == (predict.SMALLER_TILES,)
+    assert job.result().notes == (plane_run.SMALLER_TILES,)
 
 
 def test_teaching_saves_a_model_that_can_be_loaded(runner, model_path, one_cell, tmp_path):

@@ -44,6 +44,21 @@ def test_one_press_finds_objects_through_all_slices_and_teaching_says_that_it_ca
     assert "cannot be taught yet" in teach.note.value
 
 
+def test_a_model_of_volumes_looks_once_and_the_list_says_why(at_desk, tmp_path):
+    at_desk.viewer.add_image(volume_example().image)
+    session = at_desk.bench.session
+    session.average = "flips"
+    look = at_desk.dock().steps[0].look
+    assert not look.enabled and look.native.currentText() == "once"
+    assert "looks once" in look.tooltip
+    path = tmp_path / "flat.safetensors"
+    brightness_model().save(path)
+    session.load_model_file(str(path))
+    settle(0.1)
+    assert look.enabled and look.native.currentText() == "4 times, mirrored"
+    assert session.average == "flips"  # it was never forgotten
+
+
 def test_a_single_plane_is_told_to_be_none(at_desk):
     at_desk.viewer.add_image(volume_example().image[5])
     dock = at_desk.dock()

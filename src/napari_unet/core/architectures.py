@@ -54,6 +54,9 @@ class Architecture:
     pixel_bytes : int
         Memory of a float32 run, in bytes a pixel and channel of the first level, as
         tests/benchmarks/memory.py measures it.
+    piece_bytes : int or None
+        The same on a processor, where levels are computed in pieces, see
+        `napari_unet.core.models.pieces`; None where they are not.
     pixel_flops : int
         Floating-point operations of a run, for a pixel and squared number of channels of the
         first level: about, see docs/networks.md, for how long a tile takes.
@@ -71,6 +74,7 @@ class Architecture:
     window: int = 1
     is_valid: bool = False
     pixel_bytes: int = 32
+    piece_bytes: int | None = None
     pixel_flops: int = 360
     axes: int = 2
 
@@ -205,6 +209,7 @@ _LIST = (
         "Ronneberger, Fischer and Brox 2015, arXiv:1505.04597",
         _unet,
         pixel_bytes=28,
+        piece_bytes=14,
     ),
     Architecture(
         "unet-valid",

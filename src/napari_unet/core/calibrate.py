@@ -14,7 +14,8 @@ from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.model_file import Model
-from napari_unet.core.object_score import ObjectScore, fit_score, looks_of, upper_threshold
+from napari_unet.core.object_looks import looks_of
+from napari_unet.core.object_score import ObjectScore, fit_score, upper_threshold
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import resize_labels

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_unet.core.belief import belief_of, foreground_of
+from napari_unet.core.choose_objects import choose_objects
 from napari_unet.core.draw_labels import Cut, Grids, draw_labels
 from napari_unet.core.errors import InputError
-from napari_unet.core.object_score import ObjectScore, choose_objects, upper_threshold
+from napari_unet.core.object_score import ObjectScore, upper_threshold
 from napari_unet.core.runs import runs_of_background, runs_of_foreground
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.split_volume import split_volume

@@ -21,7 +21,7 @@ from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.normalize import intensity_range
-from napari_unet.core.object_score import looks_of
+from napari_unet.core.object_looks import looks_of
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import resize_labels, usual_area
 

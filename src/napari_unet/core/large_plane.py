@@ -23,7 +23,7 @@ from napari_unet.core.events import TileResult
 from napari_unet.core.large_plan import LargePlan
 from napari_unet.core.model_file import Model
 from napari_unet.core.object_score import upper_threshold
-from napari_unet.core.predict import PlaneRun
+from napari_unet.core.plane_run import PlaneRun
 from napari_unet.core.rescaled_plane import RescaledPlane
 from napari_unet.core.tiling import Tile
 

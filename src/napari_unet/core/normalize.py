@@ -67,6 +67,16 @@ def intensity_range(
 
 def apply_range(image_cyx: NDArray[Any], ranges: NDArray[np.float64]) -> NDArray[np.float32]:
     """Map the ranges of `intensity_range` to 0 and 1; works on any part of the image."""
+    if image_cyx.dtype.kind == "u" and image_cyx.dtype.itemsize <= 2:
+        values = np.arange(np.iinfo(image_cyx.dtype).max + 1, dtype=image_cyx.dtype)
+        if image_cyx.size > len(ranges) * len(values):  # a table of all values is shorter
+            table = _mapped(np.broadcast_to(values, (len(ranges), 1, len(values))), ranges)
+            mapped = [of[0].take(channel) for of, channel in zip(table, image_cyx, strict=True)]
+            return np.stack(mapped)
+    return _mapped(image_cyx, ranges)
+
+
+def _mapped(image_cyx: NDArray[Any], ranges: NDArray[np.float64]) -> NDArray[np.float32]:
     low, high = ranges.T.reshape(2, -1, *[1] * (image_cyx.ndim - 1))
     # Halves: the difference of two float64 may be too large for one.
     half = 0.5 * high - 0.5 * low

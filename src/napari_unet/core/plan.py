@@ -94,7 +94,7 @@ def plan_image(
         Largest side of a tile, as the caller wishes; then nothing is chosen.
     """
     geometry = network_geometry(config)
-    each = pixel_bytes(config, precision)
+    each = pixel_bytes(config, precision, memory.device)
     most, why = memory.allowed // each, "as memory allows"
     if quick and _quick_pixels(config, memory.device) < most:
         most, why = _quick_pixels(config, memory.device), "so that the first is soon there"
@@ -117,7 +117,7 @@ def plan_image(
 
 def most_voxels(config: ModelConfig, memory: Memory, precision: str, *, quick: bool = False) -> int:
     """Return how many voxels a tile of a volume may read; parameters as above."""
-    most = memory.allowed // pixel_bytes(config, precision)
+    most = memory.allowed // pixel_bytes(config, precision, memory.device)
     if not quick:
         return most
     least = math.prod(QUICK_VOLUME + 2 * along.halo for along in network_geometries(config))
@@ -125,9 +125,13 @@ def most_voxels(config: ModelConfig, memory: Memory, precision: str, *, quick: b
     return min(most, max(least, int(QUICK_FLOPS[memory.device] / flops)))
 
 
-def pixel_bytes(config: ModelConfig, precision: str) -> int:
-    """Return how many bytes a pixel of a tile takes while the network runs."""
-    each = ARCHITECTURES[config.architecture].pixel_bytes * config.width
+def pixel_bytes(config: ModelConfig, precision: str, device: str) -> int:
+    """Return how many bytes a pixel of a tile takes while the network runs on a device."""
+    network = ARCHITECTURES[config.architecture]
+    each = network.pixel_bytes
+    if device == "cpu" and network.piece_bytes is not None:
+        each = network.piece_bytes
+    each *= config.width
     return each if precision == "float32" else each // 2
 
 

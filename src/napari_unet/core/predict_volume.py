@@ -16,8 +16,8 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.models.network import Box
 from napari_unet.core.normalize import apply_range
 from napari_unet.core.plan import most_voxels
+from napari_unet.core.plane_run import ON_THE_CPU, SMALLER_TILES
 from napari_unet.core.planes import check_image
-from napari_unet.core.predict import ON_THE_CPU, SMALLER_TILES
 from napari_unet.core.tiling import network_geometries
 from napari_unet.core.volume_tiles import VolumeTile, cut_volume, plan_volume, read_volume_tile
 

@@ -36,6 +36,7 @@ LOOK_TIP = (
     "How often the model looks at the image. The mean of several looks is a little better, takes 4 "
     "or 8 times as long, and a layer glows where the model is unsure. For the next Segment."
 )
+VOLUMES_ONCE = "A model of volumes looks once. Several looks are for models of single slices."
 
 
 class SegmentPanel(Panel):
@@ -66,7 +67,6 @@ class SegmentPanel(Panel):
             tooltip="Cut objects at their waists, ever more eagerly; acts at once.",
         )  # fmt: skip
         self.look = Choice(label="Look", tooltip=LOOK_TIP)
-        self.look.offer(LOOKS, bench.session.average)
         super().__init__(
             [
                 heading("1  Segment"),
@@ -82,6 +82,7 @@ class SegmentPanel(Panel):
             self._take_defaults()
         else:
             self._take_settings(bench.session.settings)
+        self._show_look()
         self._show_state()
 
     def _connect(self) -> None:
@@ -116,6 +117,12 @@ class SegmentPanel(Panel):
         except NapariUnetError as error:
             self.note.say(str(error), failure=True)
 
+    def _show_look(self) -> None:
+        """Show how often the model looks, which is once where it sees all of a volume."""
+        once = self._is_of_volumes()
+        self.look.offer(LOOKS, "none" if once else self._bench.session.average)
+        set_enabled(self.look, VOLUMES_ONCE if once else "", LOOK_TIP)
+
     def _on_look(self, average: str) -> None:
         self._bench.session.average = average
 
@@ -146,7 +153,7 @@ class SegmentPanel(Panel):
 
     def _on_settings(self) -> None:
         self._own_smallest = False
-        self.look.offer(LOOKS, self._bench.session.average)
+        self._show_look()
         self._take_settings(self._bench.session.settings)
 
     def _take_settings(self, settings: ObjectSettings) -> None:
@@ -167,6 +174,7 @@ class SegmentPanel(Panel):
             config = self._bench.session.model[0]
         except NapariUnetError:
             return  # the header says so
+        self._show_look()
         defaults = (
             (self.threshold, config.threshold),
             (self.split, config.split),

@@ -20,6 +20,7 @@ __all__ = [
     "enlarged",
     "fold_batch_norm",
     "initialize",
+    "pooled",
     "up_convolution",
 ]
 
@@ -94,7 +95,7 @@ def contract(
     levels: list[Tensor] = []
     for level, block in enumerate(down):
         if level:
-            features = _pooled(features, (2, 2) if strides is None else strides[level - 1])
+            features = pooled(features, (2, 2) if strides is None else strides[level - 1])
         features = block(features)
         if level >= len(down) - 2:
             features = dropout(features)
@@ -102,7 +103,8 @@ def contract(
     return levels
 
 
-def _pooled(features: Tensor, strides: Strides) -> Tensor:
+def pooled(features: Tensor, strides: Strides) -> Tensor:
+    """Return the highest of each box of so many pixels."""
     pool = nn.functional.max_pool2d if len(strides) == 2 else nn.functional.max_pool3d
     return pool(features, strides)
 

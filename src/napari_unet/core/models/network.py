@@ -51,6 +51,11 @@ class Box:
         corners = (*self.start, *self.stop)
         return Box(*(c // s for c, s in zip(corners, 2 * tuple(strides), strict=True)))
 
+    def unpooled(self, strides: Sequence[int]) -> Box:
+        """Return the box on the next finer level."""
+        corners = (*self.start, *self.stop)
+        return Box(*(c * s for c, s in zip(corners, 2 * tuple(strides), strict=True)))
+
 
 class Network(nn.Module):
     """A network that answers each pixel of an image with one logit a class.

@@ -13,9 +13,11 @@ from napari_unet.core.models.blocks import (
     contract,
     contracting_path,
     conv_block,
+    pooled,
     up_convolution,
 )
 from napari_unet.core.models.network import Box, Network, compressed
+from napari_unet.core.models.pieces import in_pieces
 
 __all__ = ["UNet", "UNetPath"]
 
@@ -56,19 +58,61 @@ class UNetPath(Network):
 
             contracting path  |<- halo ->|<- box ->|<- halo ->|
             expanding path          2 px |<- box ->| 2 px           on the first level
+
+        On a processor the levels of a network of planes are computed in pieces, see
+        `napari_unet.core.models.pieces`.
         """
         if self.valid:
             return super().part(image, box)
-        image = compressed(image, self.compress)
-        *skips, features = contract(self.down, image, self.dropout, self.strides)
+        pieces = image.device.type == "cpu" and image.ndim == 4 and not self.training
+        *skips, features = self._contracted(image, pieces)
         windows = _windows(box, [skip.shape[2:] for skip in skips], self.strides)
         here = Box(*(0 for _ in box.start), *features.shape[2:])
         for level in reversed(range(len(skips))):
             window = windows[level]
             features = window.pooled(self.strides[level]).within(here).cut(features)
-            features = self._merged(level, window.cut(skips.pop()), features)
+            expand = self._expanded if pieces else self._merged
+            features = expand(level, window.cut(skips.pop()), features)
             here = window
-        return self.head(box.within(here).cut(features))  # type: ignore[no-any-return]
+        features = box.within(here).cut(features)
+        return features if pieces else self.head(features)
+
+    def _contracted(self, image: Tensor, pieces: bool) -> list[Tensor]:
+        """Return what each level makes of an image."""
+        if not pieces:
+            image = compressed(image, self.compress)
+            return contract(self.down, image, self.dropout, self.strides)
+        levels: list[Tensor] = []
+        for level, block in enumerate(self.down):
+
+            def layers(box: Box, level: int = level, block: nn.Module = block) -> Tensor:
+                if level == 0:
+                    return block(compressed(box.cut(image), self.compress))  # type: ignore[no-any-return]
+                strides = self.strides[level - 1]
+                return block(pooled(box.unpooled(strides).cut(levels[-1]), strides))  # type: ignore[no-any-return]
+
+            y, x = self.strides[level - 1] if level else (1, 1)
+            above = levels[-1] if level else image
+            size = above.shape[2] // y, above.shape[3] // x
+            levels.append(in_pieces(layers, size, self._pixel_bytes(level), rim=RIM))
+        return levels
+
+    def _expanded(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
+        """Merge in pieces; the first level makes logits at once."""
+
+        def layers(box: Box) -> Tensor:
+            below = box.pooled(self.strides[level]).cut(features)
+            merged = self._merged(level, box.cut(skip), below)
+            return merged if level else self.head(merged)
+
+        size, each = (skip.shape[2], skip.shape[3]), self._pixel_bytes(level)
+        return in_pieces(layers, size, each, rim=RIM, strides=self.strides[level])
+
+    def _pixel_bytes(self, level: int) -> int:
+        """Return how many bytes the features of a pixel take on a level."""
+        up = self.up[min(level, len(self.up) - 1)]
+        channels = up.out_channels if level < len(self.up) else up.in_channels
+        return int(channels * up.weight.element_size())  # type: ignore[operator]
 
     def _merged(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
         features = self.up[level](features)

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from brightness import brightness_model
-from napari_unet.core import inference, predict
+from napari_unet.core import inference, plane_run
 from napari_unet.core.errors import OutOfMemoryError
 from napari_unet.core.inference import ReadyNetwork
-from napari_unet.core.predict import ON_THE_CPU, SMALLER_TILES, predict_plane, predict_tiles
+from napari_unet.core.plane_run import ON_THE_CPU, SMALLER_TILES
+from napari_unet.core.predict import predict_plane, predict_tiles
 
 CPU = {"device": "cpu", "precision": "float32"}
 IMAGE = np.random.default_rng(0).integers(0, 999, (1, 150, 260)).astype(np.uint16)
@@ -27,7 +28,7 @@ def short(monkeypatch):
     seen = []
 
     def begin(most, error=MemoryError(), device="cpu"):  # noqa: B008  # it is only raised
-        run = predict._run
+        run = plane_run._run
 
         def limited(network, image, box):
             seen.append((network.device.type, image[0].size))
@@ -35,7 +36,7 @@ def short(monkeypatch):
                 raise error
             return run(network, image, box)
 
-        monkeypatch.setattr(predict, "_run", limited)
+        monkeypatch.setattr(plane_run, "_run", limited)
         return seen
 
     return begin
@@ -75,7 +76,7 @@ def test_without_a_listener_the_log_is_told(short, caplog):
 
 
 def test_what_was_chosen_is_logged(caplog):
-    with caplog.at_level(logging.INFO, "napari_unet.core.predict"):
+    with caplog.at_level(logging.INFO, "napari_unet.core.plane_run"):
         predict_plane(IMAGE, brightness_model(), **CPU)
     assert len(caplog.records) == 1
     assert caplog.records[0].message.startswith("150 x 260 pixels in 1 tile of 150 x 260, it fits")
@@ -114,7 +115,7 @@ def test_the_processor_takes_over_from_a_graphics_card_that_is_too_small(short, 
 
 
 def test_a_result_that_has_come_is_kept_where_memory_gets_short_later(monkeypatch):
-    run, calls = predict._run, []
+    run, calls = plane_run._run, []
 
     def second_fails(network, image, box):
         calls.append(image.shape)
@@ -122,7 +123,7 @@ def test_a_result_that_has_come_is_kept_where_memory_gets_short_later(monkeypatc
             raise MemoryError
         return run(network, image, box)
 
-    monkeypatch.setattr(predict, "_run", second_fails)
+    monkeypatch.setattr(plane_run, "_run", second_fails)
     options = {"tile": 132, "tell": lambda _: None}
     tiles = list(predict_tiles(IMAGE, brightness_model(), **options, **CPU))
     assert [tile.count for tile in tiles] == [4] + [7] * 6
