@@ -12,7 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.model_file import Model
 from napari_unet.engine.runner import InlineRunner
 from napari_unet.sample_data import nuclei
-from napari_unet.session import session
+from napari_unet.session import work
 from napari_unet.widgets import workbench
 from person import PLUGIN, SCREEN, User, settle, wait_until
 
@@ -312,7 +312,7 @@ def test_a_fault_while_drawing_is_one_sentence(user, monkeypatch):
     def fail():
         raise KeyError("a layer that is gone")
 
-    monkeypatch.setattr(session.log, "disabled", True)  # a traceback would hold the viewer
+    monkeypatch.setattr(work.log, "disabled", True)  # a traceback would hold the viewer
     monkeypatch.setattr(user.bench.workspace, "flush", fail)
     settle(0.2)
     assert "not foreseen" in dock.status.value

@@ -1,0 +1,167 @@
+"""Segmenting: planes go to the network, what it says becomes labels that follow the sliders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from psygnal import Signal
+
+from napari_unet.core.boxes import Box
+from napari_unet.core.errors import InputError
+from napari_unet.engine.runner import Runner
+from napari_unet.session.image import Image, Place
+from napari_unet.session.label_work import LabelWork
+from napari_unet.session.measure_run import MeasureRun
+from napari_unet.session.object_size import ObjectSize, SizeKey, size_text
+from napari_unet.session.pair import UNSET, ObjectSettings, Pair
+from napari_unet.session.segment_run import SegmentRun
+from napari_unet.session.volume_run import VolumeRun
+from napari_unet.session.work import Work
+
+__all__ = ["Segmenting"]
+
+
+class Segmenting(Work):
+    """The part of a session that segments, and knows how wide objects are.
+
+    Parameters
+    ----------
+    runner : Runner, optional
+        See `Work`.
+    """
+
+    labels_changed = Signal(object, tuple)
+    """New labels were written: pair and place."""
+    size_changed = Signal()
+    """How wide objects are was measured, typed or forgotten."""
+    settings_changed = Signal()
+    """How objects are made and taught was taken from a session's folder."""
+
+    def __init__(self, runner: Runner | None = None) -> None:
+        super().__init__(runner)
+        self._labels = LabelWork(self._object_settings, self.guarded, self.labels_changed.emit)
+        self._after_teaching = False  # its sentence stays to be read
+        self._segmented = 0  # how many times
+        self.settings = UNSET
+        self.average = "none"  # of mirrored and turned versions, see `SegmentTask`
+
+    def close(self) -> None:
+        """End the worker and all threads; what runs is dropped."""
+        super().close()
+        self._labels.close()
+
+    # The size of objects
+
+    def size_key(self, image: Image) -> SizeKey | None:
+        """Return whose objects the model finds in an image; None if it knows no size of them."""
+        knows_size = self.model[0].diameter is not None
+        return (self.model_path, image.channels) if knows_size else None
+
+    def type_size(self, image: Image, size: ObjectSize, diameter: float | None) -> None:
+        """Take the diameter that the user says, in pixels; None has it measured anew."""
+        size.type(diameter)
+        self.size_changed.emit()
+        if diameter is not None:
+            text = size_text(diameter, image.pixel_size)
+            self.said.emit(f"Objects are {text} across as typed; press Segment to use it.", False)
+
+    def measure(self, image: Image, place: Place, size: ObjectSize) -> None:
+        """Measure the objects of a plane with the current version; refused as `segment` is."""
+        self._must_be_idle()
+        key = self.size_key(image)
+        if key is None:
+            raise InputError("The model does not know the size of its objects; choose another.")
+        model = self.versions.current.model
+        self._run = MeasureRun(self._runner, self._reader, image, place, model, size, key)
+        self._started("starting")
+
+    # Planes
+
+    def works_on(self, pair: Pair) -> bool:
+        """Whether the pair is being segmented."""
+        return isinstance(self._run, SegmentRun) and self._run.pair is pair
+
+    def segment(
+        self,
+        pair: Pair,
+        places: Sequence[Place],
+        center: tuple[float, float] | None = None,
+        *,
+        model: str | None = None,
+    ) -> None:
+        """Segment planes with the current version or another one, the first plane first."""
+        self._must_be_idle()
+        self._after_teaching = False
+        self.must_fit(pair)
+        self._segmented += 1
+        pair.remade_by = "Segment", self._segmented
+        key = self.size_key(pair.image)
+        config = self.model[0]
+        model = self.versions.current.model if model is None else model
+        where = self._runner, self._reader, pair, model
+        if config.is_volumetric:
+            self._run = VolumeRun(*where, places, config.spacing)
+        else:
+            self._run = SegmentRun(*where, key, places, center, self.average)
+        self._started("starting")
+
+    def look_at(self, pair: Pair, place: Place, center: tuple[float, float]) -> None:
+        """Tell where the user looks now: of what is being segmented, that comes next."""
+        if isinstance(self._run, SegmentRun) and self._run.pair is pair:
+            self._run.look_at(place, center)
+
+    def set_objects(
+        self,
+        settings: ObjectSettings,
+        pair: Pair | None,
+        shown: Place,
+        seen: Box | None = None,
+    ) -> None:
+        """Make objects anew from the probabilities that are there, the shown plane first.
+
+        Of a large plane what is `seen` comes first, rows and columns, and the rest when nothing
+        has been set for a moment.
+        """
+        self.settings = settings
+        if pair is None:
+            return
+        pair.remade_by = "objects"
+        self._labels.remake(pair, shown, seen)
+
+    def _made_by(self, pair: Pair) -> str:
+        """The model whose probabilities a pair has."""
+        return pair.made_by
+
+    def _object_settings(self, pair: Pair) -> ObjectSettings:
+        settings = replace(self.settings, score=self.object_score(self._made_by(pair)))
+        if settings.min_size is None:
+            settings = replace(settings, min_size=self.usual_min_size(pair))
+        return settings
+
+    # What comes back
+
+    def _pump_segment(self, run: SegmentRun) -> None:
+        place = run.pump()
+        if run.take_news_of_size():
+            self.size_changed.emit()
+        if place is not None and isinstance(run, VolumeRun):
+            self._labels.request_volume(run.pair, place)
+        elif place is not None:
+            self._labels.request(run.pair, place)
+        if run.take_news_of_progress():
+            self.progress.emit(run.fraction, run.text)
+        if run.finished:
+            self._ended()
+            if run.cancelled or not self._after_teaching:
+                self.said.emit(run.sentence, False)
+            self.state_changed.emit()
+
+    def _pump_measure(self, run: MeasureRun) -> None:
+        run.pump()
+        self.progress.emit(run.fraction, run.text)
+        if run.finished:
+            self._ended()
+            self.said.emit(run.sentence, False)
+            self.size_changed.emit()
+            self.state_changed.emit()
