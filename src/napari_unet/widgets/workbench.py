@@ -68,7 +68,7 @@ class Workbench(QObject):
         self._timer.timeout.connect(self._pump)
         self._timer.start()
         application = QApplication.instance()
-        if application is not None:
+        if isinstance(application, QApplication):
             application.aboutToQuit.connect(self.close)
             application.focusChanged.connect(self._on_focus)
         atexit.register(self._at_exit)
@@ -181,7 +181,7 @@ class Workbench(QObject):
         atexit.unregister(self._at_exit)
         self._timer.stop()
         application = QApplication.instance()
-        if application is not None:
+        if isinstance(application, QApplication):
             application.focusChanged.disconnect(self._on_focus)
         for dock in self._docks:
             if is_alive(dock):
