@@ -93,7 +93,7 @@ class Ring:
         if not SMALLEST <= part <= LARGEST:
             camera.zoom *= USUAL / part
         if self._viewer.dims.ndisplay == 2:
-            keep_inside(self._viewer, labels)
+            keep_inside(self._viewer, labels, points)
 
 
 def _corners(center: NDArray[np.float64], half: tuple[float, ...]) -> NDArray[np.float64]:

@@ -97,14 +97,15 @@ def go_to(viewer: Viewer, layer: Labels, points: NDArray[np.float64]) -> NDArray
     return size
 
 
-def keep_inside(viewer: Viewer, layer: Labels) -> None:
-    """Move the camera so that no more is seen beside a layer than has to be."""
-    camera, extent = camera_of(viewer), layer.extent.world
+def keep_inside(viewer: Viewer, layer: Labels, points: NDArray[np.float64]) -> None:
+    """Move the camera so that no more is seen beside a layer, and points of it, than has to be."""
+    camera = camera_of(viewer)
+    extent = np.array([*layer.extent.world, *(layer.data_to_world(point) for point in points)])
     offset = viewer.dims.ndim - extent.shape[1]
     center = list(camera.center)
     seen = (size / camera.zoom for size in canvas_size(viewer))
     for n, axis, length in zip((-2, -1), viewer.dims.displayed[-2:], seen, strict=True):
-        least, most = extent[:, axis - offset]
+        least, most = extent[:, axis - offset].min(), extent[:, axis - offset].max()
         if most - least <= length:
             center[n] = float(least + most) / 2
         else:
