@@ -43,7 +43,7 @@ class TeachPanel(Panel):
     def __init__(self, bench: Workbench, header: Header) -> None:
         self._bench = bench
         self._header = header
-        self._was_teaching = False
+        self._is_teaching = False
         self.time = Choice(label="Time", tooltip="How long to learn.")
         self.time.offer(TIMES, TIMES[0][1])
         self.teach = button("Teach", TEACH_TIP, self.press)
@@ -59,7 +59,7 @@ class TeachPanel(Panel):
             tooltip="How much it keeps of what it knows: left learns freely, right stays close.",
         )  # fmt: skip
         self.curve = CurveView()
-        self.score = Note()
+        self.score = Note(keeps_room=True)
         self.versions = VersionRow(bench)
         self.compared = CompareRow(bench)
         super().__init__(
@@ -145,9 +145,9 @@ class TeachPanel(Panel):
     def _show_state(self) -> None:
         self._show_live()
         busy = self._bench.session.busy
-        if busy == "Teach" and not self._was_teaching:
+        was_teaching, self._is_teaching = self._is_teaching, busy == "Teach"
+        if was_teaching != self._is_teaching:
             bring_into_view(self.versions.row, self.teach)  # what is told of it, on a low screen
-        self._was_teaching = busy == "Teach"
         reason = self._header.reason()
         if busy:
             reason = f"{busy} is running; stop it first or wait."
