@@ -34,7 +34,7 @@ def found(session, review, pair, place, beliefs):
 
 def looked_through(session, review, pair, place):
     """Make labels and wait for the doubts about them."""
-    session._labels.request(pair, place)
+    session._request_labels(pair, place)
     end = time.monotonic() + 20
     while not session.settled or review.busy:
         assert time.monotonic() < end

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from psygnal import Signal
 
-from napari_unet.core.boxes import Box
 from napari_unet.core.errors import InputError
 from napari_unet.engine.runner import Runner
 from napari_unet.session.image import Image, Place
-from napari_unet.session.label_work import LabelWork
+from napari_unet.session.labelling import Labelling
 from napari_unet.session.measure_run import MeasureRun
 from napari_unet.session.object_size import ObjectSize, SizeKey, size_text
-from napari_unet.session.pair import UNSET, ObjectSettings, Pair
+from napari_unet.session.pair import Pair
 from napari_unet.session.segment_run import SegmentRun
 from napari_unet.session.volume_run import VolumeRun
-from napari_unet.session.work import Work
 
 __all__ = ["Segmenting"]
 
 
-class Segmenting(Work):
+class Segmenting(Labelling):
     """The part of a session that segments, and knows how wide objects are.
 
     Parameters
@@ -31,8 +28,6 @@ class Segmenting(Work):
         See `Work`.
     """
 
-    labels_changed = Signal(object, tuple)
-    """New labels were written: pair and place."""
     size_changed = Signal()
     """How wide objects are was measured, typed or forgotten."""
     settings_changed = Signal()
@@ -40,16 +35,9 @@ class Segmenting(Work):
 
     def __init__(self, runner: Runner | None = None) -> None:
         super().__init__(runner)
-        self._labels = LabelWork(self._object_settings, self.guarded, self.labels_changed.emit)
         self._after_teaching = False  # its sentence stays to be read
         self._segmented = 0  # how many times
-        self.settings = UNSET
         self.average = "none"  # of mirrored and turned versions, see `SegmentTask`
-
-    def close(self) -> None:
-        """End the worker and all threads; what runs is dropped."""
-        super().close()
-        self._labels.close()
 
     # The size of objects
 
@@ -111,34 +99,6 @@ class Segmenting(Work):
         if isinstance(self._run, SegmentRun) and self._run.pair is pair:
             self._run.look_at(place, center)
 
-    def set_objects(
-        self,
-        settings: ObjectSettings,
-        pair: Pair | None,
-        shown: Place,
-        seen: Box | None = None,
-    ) -> None:
-        """Make objects anew from the probabilities that are there, the shown plane first.
-
-        Of a large plane what is `seen` comes first, rows and columns, and the rest when nothing
-        has been set for a moment.
-        """
-        self.settings = settings
-        if pair is None:
-            return
-        pair.remade_by = "objects"
-        self._labels.remake(pair, shown, seen)
-
-    def _made_by(self, pair: Pair) -> str:
-        """The model whose probabilities a pair has."""
-        return pair.made_by
-
-    def _object_settings(self, pair: Pair) -> ObjectSettings:
-        settings = replace(self.settings, score=self.object_score(self._made_by(pair)))
-        if settings.min_size is None:
-            settings = replace(settings, min_size=self.usual_min_size(pair))
-        return settings
-
     # What comes back
 
     def _pump_segment(self, run: SegmentRun) -> None:
@@ -146,9 +106,9 @@ class Segmenting(Work):
         if run.take_news_of_size():
             self.size_changed.emit()
         if place is not None and isinstance(run, VolumeRun):
-            self._labels.request_volume(run.pair, place)
+            self._request_volume(run.pair, place)
         elif place is not None:
-            self._labels.request(run.pair, place)
+            self._request_labels(run.pair, place)
         if run.take_news_of_progress():
             self.progress.emit(run.fraction, run.text)
         if run.finished:

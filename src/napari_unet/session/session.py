@@ -44,14 +44,13 @@ class Session(Teaching):
     @property
     def settled(self) -> bool:
         """Whether nothing runs and all labels are written."""
-        return self._run is None and not self._labels.busy
+        return self._run is None and not self._has_labels_to_come
 
     def pump(self) -> None:
         """Take what threads and worker have done and tell those who observe; never waits."""
         self.guarded(self._pump_probe)
         self.guarded(self._pump_run, ends_run=True)
-        for error in self._labels.pump():
-            self._failed(error)
+        self._pump_labels()
 
     def _pump_run(self) -> None:
         run = self._run

@@ -160,7 +160,7 @@ class Teaching(Segmenting):
         changed = run.pump()
         if changed is not None:
             changed[0].remade_by = None  # Ctrl+Z is for strokes while it learns from them
-            self._labels.request(*changed)
+            self._request_labels(*changed)
         if run.take_news_of_curve():
             self.curve_changed.emit(run.curve, "")
         if run.finished:
