@@ -114,7 +114,7 @@ class Segmenting(Labelling):
         if run.finished:
             self._ended()
             if run.cancelled or not self._after_teaching:
-                self.said.emit(run.sentence, False)
+                self.said.emit(f"{run.sentence} {self.versions.hint}".strip(), False)
             self.state_changed.emit()
 
     def _pump_measure(self, run: MeasureRun) -> None:

@@ -142,14 +142,20 @@ class Teaching(Segmenting):
         live = self._run.saved if isinstance(self._run, LiveRun) else ""
         return live or pair.made_by
 
-    def _rescue_what_was_learnt(self) -> None:
+    def _rescue_what_was_learnt(self) -> str:
         """The last turn of live teaching is on disk, whatever happened to the worker."""
-        if isinstance(self._run, LiveRun) and self._run.saved and self._taught_versions is not None:
-            self._taught_versions.add(self._run.saved, None, Path(self._run.model).stem)
+        run, versions = self._run, self._taught_versions
+        if isinstance(run, LiveRun) and run.saved and versions is not None:
+            version = versions.add(run.saved, None, Path(run.model).stem)
             self.versions_changed.emit()
-        elif isinstance(self._run, TeachRun | LiveRun):
-            self._run.sizes.take_back()
+            return (
+                f"What it had learnt before that is kept as {version.title}, and was not compared "
+                "with the model before."
+            )
+        if isinstance(run, TeachRun | LiveRun):
+            run.sizes.take_back()
             self.size_changed.emit()
+        return ""
 
     def _pump_teach(self, run: TeachRun) -> None:
         if run.pump():

@@ -114,19 +114,21 @@ class Work(ModelShelf):
         try:
             step()
         except Exception as error:
+            kept = ""
             if ends_run:
-                self._rescue_what_was_learnt()
+                kept = self._rescue_what_was_learnt()
                 self._drop_run()
-            self._failed(error)
+            self._failed(error, kept)
 
-    def _failed(self, error: BaseException) -> None:
-        self.said.emit(error_sentence(error, log), True)
+    def _failed(self, error: BaseException, kept: str = "") -> None:
+        self.said.emit(f"{error_sentence(error, log)} {kept}".strip(), True)
         self.state_changed.emit()
         if self._run is None:
             self.progress.emit(0.0, "")
 
-    def _rescue_what_was_learnt(self) -> None:
-        """Keep what is there of a run that failed."""
+    def _rescue_what_was_learnt(self) -> str:
+        """Keep what is there of a run that failed, and return a sentence that says so."""
+        return ""
 
     def _must_be_idle(self) -> None:
         if self._run is not None:
