@@ -17,7 +17,7 @@ def disc(shape, y, x, radius=4):
 
 
 def show(workspace):
-    workspace._refreshed_at = 0.0
+    workspace._redraw._drawn_at = 0.0
     workspace.flush()
 
 

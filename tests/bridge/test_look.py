@@ -31,6 +31,7 @@ def drawn(viewer):
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 def test_it_is_in_the_middle_with_a_ring_around(viewer, workspace, ring, scale):
     viewer.add_image(np.zeros((400, 500)), scale=(scale, scale))
+    camera_of(viewer).zoom = 4 / scale
     item = workspace.open()
     workspace.select(item)
     ring.show(item, (), DOUBT)
@@ -53,6 +54,20 @@ def test_the_zoom_stays_where_it_shows_the_object_well(viewer, workspace, ring):
         camera_of(viewer).zoom = zoom
         ring.show(item, (), DOUBT)
         assert 1 < camera_of(viewer).zoom < 30
+
+
+def test_no_more_is_seen_beside_the_image_than_the_ring_needs(viewer, workspace, ring):
+    """The canvas has 800 x 600 pixels; the object lies in the upper right corner of 400 x 500."""
+    viewer.add_image(np.zeros((400, 500)))
+    item = workspace.open()
+    corner = Doubt(3, 0.9, "odd", (29.5, 489.5), (slice(0, 60), slice(480, 500)))
+    camera_of(viewer).zoom = 4
+    ring.show(item, (), corner)
+    top, _, _, right = drawn(viewer)
+    assert np.allclose(camera_of(viewer).center[-2:], (top + 800 / 4 / 2, right - 600 / 4 / 2))
+    camera_of(viewer).zoom = 1  # all is seen, in the middle
+    ring.show(item, (), corner)
+    assert np.allclose(camera_of(viewer).center[-2:], ((top + 399) / 2, right / 2))
 
 
 def test_slices_move_and_the_channel_stays(viewer, workspace, ring):
@@ -86,6 +101,7 @@ def test_there_is_one_ring_at_a_time_and_none_at_the_end(viewer, workspace, ring
 def test_another_layer_of_more_dimensions_does_not_matter(viewer, workspace, ring):
     viewer.add_image(np.zeros((5, 400, 500)))
     viewer.add_image(np.zeros((400, 500)))
+    camera_of(viewer).zoom = 4
     item = workspace.open()
     ring.show(item, (), DOUBT)
     assert np.allclose(camera_of(viewer).center[-2:], (109.5, 314.5))

@@ -84,6 +84,11 @@ def summary(**changes):
             {"before": None, "after": None, "cells_kept_aside": 0, "cells_taught": 2},
             "Learnt from 2 checked cells; too few were checked to keep any aside and test on them.",
         ),
+        (
+            {"before": None, "after": None, "cells_kept_aside": 0, "cells_taught": 0},
+            "Learnt from checked background alone; too few were checked to keep any aside and test "
+            "on them.",
+        ),
     ],
 )
 def test_the_end_of_teaching_is_one_plain_sentence(changes, sentence):

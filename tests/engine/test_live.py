@@ -11,7 +11,7 @@ from napari_unet.core import load_model
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.events import TrainProgress
 from napari_unet.core.example import Example
-from napari_unet.engine import InlineRunner, KeepLiveTask, LearnTask, SegmentTask
+from napari_unet.engine import InlineRunner, KeepLiveTask, LearnTask, SegmentTask, TeachTask
 from napari_unet.engine.compute import cached_model
 
 NAME = "live:test"
@@ -57,7 +57,7 @@ def test_another_name_begins_anew_and_the_old_one_is_gone(runner, learning):
     steps = runner.submit(replace(learning, seconds=0.5)).result()
     again = runner.submit(replace(learning, name="live:other", seconds=0.01)).result()
     assert again < steps
-    with pytest.raises(ComputeError, match="is lost"):
+    with pytest.raises(ComputeError, match="has lost"):
         cached_model(NAME)
 
 
@@ -72,7 +72,7 @@ def test_it_is_kept_as_a_version(runner, learning, one_cell, model_path, tmp_pat
     assert (card.name, card.title, card.parent, card.origin) == ("kept", "Mine", start.name, "root")
     assert card.taught == asdict(done.summary)
     assert card.history[:-1] == start.history and card.history[-1].endswith("live)")
-    with pytest.raises(ComputeError, match="is lost"):
+    with pytest.raises(ComputeError, match="has lost"):
         runner.submit(keeping(one_cell, target)).result()
 
 
@@ -116,3 +116,10 @@ def test_a_name_to_save_to_is_asked_for_and_nothing_is_lost(runner, learning, on
         runner.submit(keeping(one_cell, tmp_path / "kept")).result()
     target = tmp_path / "kept.safetensors"
     assert runner.submit(keeping(one_cell, target)).result().summary.steps >= 1
+
+
+def test_a_slow_worker_is_not_killed_with_what_it_learns():
+    image = np.zeros((1, 8, 8))
+    shown, other = SegmentTask(image, "live:1"), SegmentTask(image, "nuclei")
+    assert shown.grace_s == LearnTask("live:1", "nuclei", (), 4.0).grace_s == TeachTask.grace_s
+    assert other.grace_s < shown.grace_s

@@ -197,7 +197,8 @@ def test_a_worker_that_dies_costs_no_more_than_a_turn(session, runner, pair, liv
     path.write_bytes(Path(session.model_path).read_bytes())  # as the worker does after a turn
     sent(session, runner, 3).fail(WorkerDiedError("The worker died."))
     pump_until(session, lambda: not session.busy)
-    assert heard == [("The worker died.", True)]
+    kept = "is kept as taught 1, and was not compared with the model before."
+    assert heard == [(f"The worker died. What it had learnt before that {kept}", True)]
     assert session.versions.current.model == str(path)
     assert session.versions.current.summary is None
     session.segment(pair, [()])

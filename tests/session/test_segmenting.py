@@ -25,6 +25,7 @@ from napari_unet.session.image import Image
 from napari_unet.session.pair import ObjectSettings, Pair
 from napari_unet.session.sentences import UNEXPECTED
 from napari_unet.session.session import Session
+from napari_unet.session.versions import Version
 from session.fakes import (
     ALL_SIZES,
     FakeRunner,
@@ -90,6 +91,24 @@ def test_tiles_become_labels_as_they_arrive(session, runner, heard):
     [(sentence, is_failure)] = heard
     assert sentence.startswith("Segmented in ") and not is_failure
     assert states[0] == "Segment" and states[-1] == ""
+
+
+def test_versions_of_earlier_days_are_told_of_until_one_is_chosen(session, runner, heard):
+    pair, path = pair_of((8, 20)), session.model_path
+    session.versions.items += [Version(path, "taught 1"), Version(path, "taught 2")]
+    session.segment(pair, [()])
+    sent(session, runner)
+    finish(session, runner, *two_tiles())
+    assert heard[-1][0].endswith(
+        "This is the model before teaching; what it was taught earlier (2 versions) is in the list "
+        "under Teach."
+    )
+    session.go_to_version(2)
+    session.go_to_version(0)  # the user knows of them
+    session.segment(pair, [()])
+    sent(session, runner, 2)
+    finish(session, runner, *two_tiles())
+    assert "before teaching" not in heard[-1][0]
 
 
 def test_how_often_it_looks_is_told_the_worker_and_doubt_is_kept(session, runner):

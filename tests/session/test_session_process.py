@@ -78,8 +78,9 @@ def test_a_worker_that_is_killed_costs_one_sentence_and_the_next_press_works(
     pair.labels[0:16, 0:16] = labels[0:16, 0:16]
     session.settings = ObjectSettings(threshold=1.0)  # few objects, soon made
     session.segment(pair, [()])
-    # As soon as it is on its way: a quick machine is through with it in less than a second.
-    pump_until(session, lambda: session._run._job is not None and worker.worker_pid, 60)
+    # As soon as the worker is at it: a quick machine is through with it in less than a second; a
+    # worker that dies before it has got the task is replaced without a word.
+    pump_until(session, lambda: session._run.text.startswith("tile"), 60)
     os.kill(worker.worker_pid, signal.SIGKILL)
     pump_until(session, lambda: session.settled, 60)
     [(sentence, is_failure)] = heard

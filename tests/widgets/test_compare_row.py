@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from hand import Hand
 from napari_unet.bridge.workspace import COMPARED
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TeachSummary, TileResult
@@ -130,6 +131,23 @@ def test_what_is_compared_is_never_corrected_or_taught(at_desk):
     assert compared_layers(at_desk)[0] not in workspace.labels_layers()
     assert len(workspace.pairs()) == 1
     assert not compared_layers(at_desk)[0].editable
+
+
+@pytest.mark.parametrize("take_up", ["a tool", "the labels"])
+def test_it_ends_when_the_labels_are_corrected(at_desk, take_up):
+    compare(at_desk)
+    at_desk.answer(3, LEFT, EXTRA)
+    item = at_desk.bench.workspace.current
+    assert not item.labels.visible
+    if take_up == "a tool":
+        at_desk.press(at_desk.steps[1].delete)
+    else:
+        at_desk.viewer.layers.selection.active = item.labels
+    assert item.labels.visible and not compared_layers(at_desk)
+    assert at_desk.viewer.layers.selection.active is item.labels
+    if take_up == "a tool":
+        Hand(at_desk.viewer).click(item.labels, (20, 15))
+        assert not item.labels.data[LEFT].any()
 
 
 def test_sliders_act_on_both(at_desk):

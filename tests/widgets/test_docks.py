@@ -12,7 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.model_file import Model
 from napari_unet.engine.runner import InlineRunner
 from napari_unet.sample_data import nuclei
-from napari_unet.session import session
+from napari_unet.session import work
 from napari_unet.widgets import workbench
 from person import PLUGIN, SCREEN, User, settle, wait_until
 
@@ -312,7 +312,7 @@ def test_a_fault_while_drawing_is_one_sentence(user, monkeypatch):
     def fail():
         raise KeyError("a layer that is gone")
 
-    monkeypatch.setattr(session.log, "disabled", True)  # a traceback would hold the viewer
+    monkeypatch.setattr(work.log, "disabled", True)  # a traceback would hold the viewer
     monkeypatch.setattr(user.bench.workspace, "flush", fail)
     settle(0.2)
     assert "not foreseen" in dock.status.value
@@ -330,3 +330,19 @@ def test_model_file_that_vanished_is_one_sentence(user, tmp_path):
     settle(0.1)
     assert "no model file" in dock.header.problem.value
     assert not dock.steps[0].segment.native.isEnabled()
+
+
+def test_what_is_told_of_teaching_is_seen_on_a_low_screen(user, monkeypatch):
+    """The curve lies below the edge there: the dock scrolls to it when it begins."""
+    user.viewer.add_image(np.zeros((40, 50)))
+    dock = user.dock()
+    teach = dock.steps[2]
+    assert not is_seen(teach.curve)
+    monkeypatch.setattr(type(user.bench.session), "busy", "Teach")
+    user.bench.session.state_changed.emit()
+    for part in (teach.teach, teach.note, teach.curve, teach.versions.version):
+        assert is_seen(getattr(part, "native", part)), part
+
+
+def is_seen(widget):
+    return widget.visibleRegion().boundingRect().height() == widget.height()

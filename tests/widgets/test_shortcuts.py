@@ -7,13 +7,22 @@ from napari.layers import Labels
 from napari.utils.action_manager import action_manager
 from napari.utils.key_bindings import coerce_keybinding
 from napari.utils.shortcuts import default_shortcuts
-from qtpy.QtWidgets import QAbstractButton, QDockWidget, QLabel, QLineEdit
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QDockWidget,
+    QLabel,
+    QLineEdit,
+)
 
 from hand import Hand
 from napari_unet.widgets.key_list import key_rows
 from napari_unet.widgets.shortcuts import taken_keys
 from napari_unet.widgets.tool_list import NEXT_KEY, TOOLS, VIEW_KEY
-from person import settle
+from person import settle, wait_until
 
 KEYS = [*(tool.key for tool in TOOLS), VIEW_KEY, NEXT_KEY]
 
@@ -175,3 +184,31 @@ def test_all_keys_are_listed_in_one_place(desk):
 def test_every_button_of_the_grid_says_what_it_does(desk):
     for child in desk.correct.tools.native.findChildren(QAbstractButton):
         assert len(child.toolTip()) > 10, child.text()
+
+
+@pytest.mark.parametrize("gone", [QAbstractButton.setEnabled, QAbstractButton.setVisible])
+def test_no_other_field_of_the_dock_gets_the_keys_of_a_button_that_went_off(desk, gone):
+    segment = desk.own_dock.steps[0]
+    desk.viewer.window._qt_window.activateWindow()
+    segment.segment.native.setFocus()
+    wait_until(segment.segment.native.hasFocus)
+    gone(segment.segment.native, False)
+    settle(0.1)
+    has_focus = QApplication.focusWidget()
+    assert has_focus is None or not desk.own_dock.native.isAncestorOf(has_focus)
+
+
+def test_a_new_smallest_object_does_not_take_the_keys(desk):
+    """A measured size of objects sets it, and the next key was typed into it."""
+    smallest = desk.own_dock.steps[0].smallest
+    desk.viewer.window._qt_window.activateWindow()
+    settle(0.1)
+    smallest.value = 47
+    settle(0.1)
+    has_focus = QApplication.focusWidget()
+    assert has_focus is None or not smallest.native.isAncestorOf(has_focus)
+    field = smallest.native.findChild(QAbstractSpinBox)
+    field.lineEdit().selectAll()
+    desk.hand.key("9", on=field.lineEdit())
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert smallest.value == desk.bench.session.settings.min_size == 9

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TeachSummary
@@ -53,6 +54,18 @@ def texts(row):
 
 def actions(row):
     return {action.text(): action for action in row.menu.native.menu().actions()}
+
+
+def test_a_title_and_its_score_are_read_whole(at_desk):
+    at_desk.bench.session.go_to_version(2)
+    choice = at_desk.dock().steps[2].versions.version.native
+    option = QStyleOptionComboBox()
+    choice.initStyleOption(option)
+    field = QStyle.SubControl.SC_ComboBoxEditField
+    complex_ = QStyle.ComplexControl.CC_ComboBox
+    room = choice.style().subControlRect(complex_, option, field, choice).width()
+    assert choice.currentText() == "taught 2 (0.84)"
+    assert choice.fontMetrics().horizontalAdvance("taught 12 (0.84)") <= room
 
 
 def test_what_was_taught_before_can_be_chosen_and_gone_back_from(at_desk):

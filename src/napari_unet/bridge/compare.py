@@ -33,7 +33,8 @@ MIDDLE = 0.5
 class Compare:
     """Shows the current version left of a border, and another one right of it.
 
-    The labels that are corrected are hidden meanwhile, and not changed.
+    The labels that are corrected are hidden meanwhile, and not changed; who goes on to correct them
+    has them shown again, and the comparison ends.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ class Compare:
         for signal in (workspace.chosen_changed, workspace.layers_changed):
             signal.connect(self._end_if_gone)
         viewer.dims.events.current_step.connect(self._end_if_gone)
+        viewer.layers.selection.events.active.connect(self._end_if_corrected)
 
     @property
     def is_on(self) -> bool:
@@ -144,6 +146,7 @@ class Compare:
         """Follow the session and the viewer no more."""
         self._item = None
         self._viewer.dims.events.current_step.disconnect(self._end_if_gone)
+        self._viewer.layers.selection.events.active.disconnect(self._end_if_corrected)
 
     def _show(self) -> None:
         item = self._item
@@ -216,6 +219,12 @@ class Compare:
         are_here = all(layer in self._viewer.layers for layer in needed)
         is_current = item is self._workspace.current
         if not (are_here and is_current and self._workspace.shown(item) == self._place):
+            self.end()
+
+    def _end_if_corrected(self) -> None:
+        """The labels were chosen in the list, or a tool for them was taken up: show them."""
+        item = self._item
+        if item is not None and self._viewer.layers.selection.active == item.labels:
             self.end()
 
 

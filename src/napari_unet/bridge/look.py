@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_unet.bridge.layers import placement
 from napari_unet.bridge.open_pair import OpenPair
-from napari_unet.bridge.view import camera_of, canvas_size, go_to, in_layer
+from napari_unet.bridge.view import camera_of, canvas_size, go_to, in_layer, keep_inside
 from napari_unet.core.uncertainty import Doubt
 from napari_unet.session.image import Place
 
@@ -92,6 +92,8 @@ class Ring:
         part = float((size * camera.zoom / np.array(canvas_size(self._viewer))).max())
         if not SMALLEST <= part <= LARGEST:
             camera.zoom *= USUAL / part
+        if self._viewer.dims.ndisplay == 2:
+            keep_inside(self._viewer, labels, points)
 
 
 def _corners(center: NDArray[np.float64], half: tuple[float, ...]) -> NDArray[np.float64]:

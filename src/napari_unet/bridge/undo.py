@@ -23,7 +23,7 @@ from napari_unet.session.pair import Pair
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_unet.bridge.workspace import Workspace
+    from napari_unet.bridge.pairing import Pairing
 
 __all__ = ["REDO", "UNDO", "UndoKeys"]
 
@@ -39,11 +39,11 @@ class UndoKeys:
     Parameters
     ----------
     viewer : napari.viewer.Viewer
-    workspace : Workspace
+    workspace : Pairing
         What is worked on in it.
     """
 
-    def __init__(self, viewer: Viewer, workspace: Workspace) -> None:
+    def __init__(self, viewer: Viewer, workspace: Pairing) -> None:
         self._viewer = viewer
         self._workspace = workspace
         self._layers: list[Labels] = []

@@ -22,6 +22,7 @@ __all__ = [
     "canvas_size",
     "go_to",
     "in_layer",
+    "keep_inside",
     "shown_place",
     "visible_box",
     "visible_center",
@@ -94,6 +95,22 @@ def go_to(viewer: Viewer, layer: Labels, points: NDArray[np.float64]) -> NDArray
     camera.center = tuple(center)
     size: NDArray[np.float64] = np.ptp(world[:, shown], axis=0)
     return size
+
+
+def keep_inside(viewer: Viewer, layer: Labels, points: NDArray[np.float64]) -> None:
+    """Move the camera so that no more is seen beside a layer, and points of it, than has to be."""
+    camera = camera_of(viewer)
+    extent = np.array([*layer.extent.world, *(layer.data_to_world(point) for point in points)])
+    offset = viewer.dims.ndim - extent.shape[1]
+    center = list(camera.center)
+    seen = (size / camera.zoom for size in canvas_size(viewer))
+    for n, axis, length in zip((-2, -1), viewer.dims.displayed[-2:], seen, strict=True):
+        least, most = extent[:, axis - offset].min(), extent[:, axis - offset].max()
+        if most - least <= length:
+            center[n] = float(least + most) / 2
+        else:
+            center[n] = min(max(center[n], float(least) + length / 2), float(most) - length / 2)
+    camera.center = tuple(center)
 
 
 def camera_of(viewer: Viewer) -> Camera:

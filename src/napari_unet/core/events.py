@@ -140,6 +140,8 @@ class TeachSummary:
     def sentence(self) -> str:
         """What is told to the user."""
         cells = _count(self.cells_taught, f"checked {self.noun}")
+        if not self.cells_taught:
+            cells = "checked background alone"
         if self.replayed:
             cells += f" and {_count(self.replayed, 'image')} of earlier rounds"
         if self.before is None or self.after is None:

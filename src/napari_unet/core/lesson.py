@@ -14,6 +14,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
 from napari_unet.core.interest import center_errors
 from napari_unet.core.kept_patches import count_patches
+from napari_unet.core.lay_around import count_checked
 from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.losses import loss_of
 from napari_unet.core.model_file import Model
@@ -202,8 +203,7 @@ def check_examples(model: Model, examples: Sequence[Example]) -> None:
 
 
 def count_cells(example: Example) -> int:
-    """Return how many objects have a checked pixel; of classes, how many patches are checked."""
+    """Return how many objects are checked, as the dock does; of classes, how many patches."""
     if example.semantic:
         return count_patches(example)
-    checked = example.labels[example.mask]
-    return len(set(checked[checked > 0].tolist()))
+    return count_checked(example.labels, example.mask)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.core.errors import ComputeError
 from napari_unet.core.events import TrainProgress
-from napari_unet.engine.tasks import Cancelled
+from napari_unet.engine.tasks import LIVE, Cancelled
 from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 # Imports inside functions: for weight, they bring torch.
 
 __all__ = ["LIVE", "keep", "learn", "live_model"]
-
-LIVE = "live:"
 
 
 @dataclass
@@ -105,5 +103,5 @@ def _with_history(pupil: _Pupil, model: Model, line: str) -> Model:
 
 def _known(name: str) -> _Pupil:
     if not _pupil or _pupil[0].name != name:
-        raise ComputeError("What was learnt since the last version is lost; teach again.")
+        raise ComputeError("The worker has lost what it was learning.")
     return _pupil[0]

@@ -22,6 +22,7 @@ from napari_unet.core.events import (
 from napari_unet.engine.errors import as_sentence
 
 __all__ = [
+    "LIVE",
     "Cancelled",
     "DeviceInfo",
     "ImportTask",
@@ -40,6 +41,9 @@ __all__ = [
 Cancelled = Callable[[], bool]
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
+
+LIVE = "live:"
+"""The names of what is being taught live begin so, see `LearnTask`."""
 
 # Reports of progress are sent at most this often: nobody reads faster than 20 a second.
 REPORT_EVERY_S = 0.05
@@ -148,9 +152,6 @@ class SegmentTask:
         then come once for each version, each time averaged over those so far.
     """
 
-    # A large tile takes some seconds without a GPU, and so does starting another worker.
-    grace_s: ClassVar[float] = 5.0
-
     image: NDArray[Any]
     model: str
     center: tuple[float, float] | None = None
@@ -160,6 +161,14 @@ class SegmentTask:
     ranges: NDArray[np.float64] | None = None
     tile: int | None = None
     average: str = "none"
+
+    @property
+    def grace_s(self) -> float:
+        """A large tile takes some seconds without a GPU, and so does starting another worker.
+
+        With the worker what is being learnt live would go.
+        """
+        return 60.0 if self.model.startswith(LIVE) else 5.0
 
     def run(self, cancelled: Cancelled) -> Generator[PlaneSize | TileResult, None, SegmentDone]:
         """Yield the size of the plane, then tiles."""

@@ -106,7 +106,7 @@ class LearnTask:
         See `TeachTask`.
     """
 
-    grace_s: ClassVar[float] = 10.0
+    grace_s: ClassVar[float] = 60.0  # with the worker what was learnt in earlier turns would go
 
     name: str
     model: str

@@ -63,6 +63,8 @@ class Versions:
     items: list[Version] = field(default_factory=list)
     index: int = 0
     origin: str = ""
+    is_chosen: bool = False
+    """Whether a version was chosen or taught since napari began; at first none is."""
 
     @classmethod
     def of(cls, model: str) -> Versions:
@@ -87,6 +89,17 @@ class Versions:
         """The model before teaching."""
         return self.items[0]
 
+    @property
+    def hint(self) -> str:
+        """What to know of versions of earlier days before one was chosen, or nothing."""
+        count = len(self.items) - 1
+        if self.is_chosen or not count:
+            return ""
+        return (
+            "This is the model before teaching; what it was taught earlier "
+            f"({count} version{'s' * (count != 1)}) is in the list under Teach."
+        )
+
     def title(self, index: int) -> str:
         """Return what a version is called among the others."""
         return self.items[index].title if index else UNTAUGHT
@@ -108,7 +121,7 @@ class Versions:
         """Add what was taught to a parent, a file's stem, and make it current; the others stay."""
         version = Version(model, self.next_title, summary, parent, _now())
         self.items.append(version)
-        self.index = len(self.items) - 1
+        self.index, self.is_chosen = len(self.items) - 1, True
         return version
 
     def look_again(self) -> None:
@@ -134,7 +147,7 @@ class Versions:
         """Make a version current."""
         if not 0 <= index < len(self.items):
             raise InputError(f"There is no version {index}.")
-        self.index = index
+        self.index, self.is_chosen = index, True
         return self.current
 
     def rename(self, title: str) -> Version:

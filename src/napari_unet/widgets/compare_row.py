@@ -5,7 +5,7 @@ from __future__ import annotations
 from magicgui.widgets import Container, FloatSlider, Widget
 
 from napari_unet.bridge.compare import MIDDLE
-from napari_unet.widgets.parts import Note, button, follow, row
+from napari_unet.widgets.parts import Note, bring_into_view, button, follow, row
 from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["CompareRow"]
@@ -32,9 +32,11 @@ class CompareRow:
 
     def show(self) -> None:
         """Show what is compared, or nothing."""
-        is_on = self._compare.is_on
+        was_on, is_on = self.row.visible, self._compare.is_on
         if not is_on:
             with self.swipe.changed.blocked():
                 self.swipe.value = MIDDLE
         self.row.visible = is_on
         self.note.say(self._compare.sentence)
+        if is_on and not was_on:
+            bring_into_view(self.note)

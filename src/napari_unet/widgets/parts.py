@@ -9,12 +9,13 @@ from magicgui.widgets import ComboBox, Container, Label, PushButton, Widget
 from psygnal import SignalInstance
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
+from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 __all__ = [
     "Choice",
     "Note",
     "Panel",
+    "bring_into_view",
     "button",
     "fields",
     "follow",
@@ -145,6 +146,17 @@ def scrolled(inner: QWidget) -> QScrollArea:
     area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     return area
+
+
+def bring_into_view(*widgets: Widget) -> None:
+    """Scroll a dock so that these are seen, the last one for certain."""
+    parent = widgets[0].native.parentWidget()
+    while parent is not None and not isinstance(parent, QScrollArea):
+        parent = parent.parentWidget()
+    if parent is not None:
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)  # where they will be
+        for widget in widgets:
+            parent.ensureWidgetVisible(widget.native, 0, MARGIN)
 
 
 def let_shrink(widget: Widget) -> None:

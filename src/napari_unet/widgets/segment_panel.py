@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from magicgui.widgets import FloatSlider, ProgressBar, Slider
+from qtpy.QtWidgets import QAbstractSpinBox
 
 from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.pair import UNSET, ObjectSettings
@@ -62,6 +63,8 @@ class SegmentPanel(Panel):
             label="Smallest", min=0, max=MOST_SMALLEST, value=20,
             tooltip="Objects of fewer pixels are left out; acts at once.",
         )  # fmt: skip
+        typed = self.smallest.native.findChild(QAbstractSpinBox)
+        typed.setKeyboardTracking(False)  # superqt's field would take the keys when it is set
         self.split = FloatSlider(
             label="Split", min=0.0, max=1.0, step=0.05, value=0.0,
             tooltip="Cut objects at their waists, ever more eagerly; acts at once.",

@@ -15,6 +15,7 @@ from napari_unet.widgets.parts import (
     Choice,
     Note,
     Panel,
+    bring_into_view,
     button,
     fields,
     follow,
@@ -42,6 +43,7 @@ class TeachPanel(Panel):
     def __init__(self, bench: Workbench, header: Header) -> None:
         self._bench = bench
         self._header = header
+        self._is_teaching = False
         self.time = Choice(label="Time", tooltip="How long to learn.")
         self.time.offer(TIMES, TIMES[0][1])
         self.teach = button("Teach", TEACH_TIP, self.press)
@@ -51,13 +53,13 @@ class TeachPanel(Panel):
         self.progress = ProgressBar(min=0, max=1000, value=0, label="")
         self.progress.native.setTextVisible(False)
         self.progress.native.setFixedHeight(8)
-        self.note = Note()
+        self.note = Note(keeps_room=True)
         self.keep = FloatSlider(
             label="Keep", min=0.0, max=1.0, step=0.05, value=KEEP,
             tooltip="How much it keeps of what it knows: left learns freely, right stays close.",
         )  # fmt: skip
         self.curve = CurveView()
-        self.score = Note()
+        self.score = Note(keeps_room=True)
         self.versions = VersionRow(bench)
         self.compared = CompareRow(bench)
         super().__init__(
@@ -143,6 +145,9 @@ class TeachPanel(Panel):
     def _show_state(self) -> None:
         self._show_live()
         busy = self._bench.session.busy
+        was_teaching, self._is_teaching = self._is_teaching, busy == "Teach"
+        if was_teaching != self._is_teaching:
+            bring_into_view(self.versions.row, self.teach)  # what is told of it, on a low screen
         reason = self._header.reason()
         if busy:
             reason = f"{busy} is running; stop it first or wait."

@@ -17,6 +17,7 @@ from napari_unet.widgets.workbench import Workbench
 
 __all__ = ["VersionRow"]
 
+BACK_WIDTH = 76  # pixels; the list needs the rest for titles and scores
 BACK_TIP = "Segment with the version that this one was taught from again."
 MENU_TIP = (
     "Rename or delete this version, compare it with another; what is remembered for later rounds."
@@ -30,6 +31,7 @@ class VersionRow:
         self._bench = bench
         self.version = Choice(tooltip="The version that segments.")
         self.back = button("Go back", BACK_TIP, self._go_back)
+        self.back.native.setFixedWidth(BACK_WIDTH)
         self.menu = PushButton(text="…", tooltip=MENU_TIP, label="")
         self.menu.native.setFixedWidth(36)
         menu = QMenu(self.menu.native)

@@ -68,8 +68,9 @@ class Workbench(QObject):
         self._timer.timeout.connect(self._pump)
         self._timer.start()
         application = QApplication.instance()
-        if application is not None:
+        if isinstance(application, QApplication):
             application.aboutToQuit.connect(self.close)
+            application.focusChanged.connect(self._on_focus)
         atexit.register(self._at_exit)
         warm_up()
         self.session.probe()
@@ -158,6 +159,16 @@ class Workbench(QObject):
         if item is not None and self.session.works_on(item.pair):
             self.session.look_at(item.pair, self.workspace.shown(item), self.workspace.center(item))
 
+    def _on_focus(self, old: QWidget | None, now: QWidget | None) -> None:
+        """Keys go to the image again when the button that had them is switched off or hidden.
+
+        Qt hands them to the next field, where a key of napari or of a tool would be typed.
+        """
+        if old is None or now is None or (is_alive(old) and old.isEnabled() and old.isVisible()):
+            return
+        if any(is_alive(dock) and dock.isAncestorOf(now) for dock in self._docks):
+            now.clearFocus()
+
     def _at_exit(self) -> None:
         """A script ended without closing the viewer, or without an event loop after it."""
         self.close()
@@ -169,6 +180,9 @@ class Workbench(QObject):
             return
         atexit.unregister(self._at_exit)
         self._timer.stop()
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.disconnect(self._on_focus)
         for dock in self._docks:
             if is_alive(dock):
                 dock.destroyed.disconnect(self._on_dock_destroyed)
