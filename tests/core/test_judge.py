@@ -359,7 +359,8 @@ def test_what_has_lost_too_much_of_what_is_believed_is_not_taken(monkeypatch, fo
         judging.judge(small_model(seed).network)
     summary = judging.summary(1)
     assert judging.has_lost != improved
-    assert (summary.improved, summary.after) == (improved, 0.6)
+    assert (summary.improved, summary.lost, summary.after) == (improved, not improved, 0.6)
+    assert ("would lose cells that looked right" in summary.sentence) != improved
     assert (judging.best is not None) == improved
 
 

@@ -116,7 +116,10 @@ class TeachSummary:
     noun : str
         What was counted: "cell", or "patch" where classes were learnt.
     rehearsed : bool
-        Whether it was held to what it knew; see `napari_unet.core.rehearsal`.
+        Whether it was held to what it knew, of a kind of image that it did not know; see
+        `napari_unet.core.rehearsal`.
+    lost : bool
+        Whether it is not taken for what it lost of what nobody had corrected.
     """
 
     before: float | None
@@ -130,6 +133,7 @@ class TeachSummary:
     replayed: int = 0
     noun: str = "cell"
     rehearsed: bool = False
+    lost: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -150,6 +154,11 @@ class TeachSummary:
         where = f"these {_plural(self.noun)}"
         if self.cells_kept_aside:
             where = f"{_count(self.cells_kept_aside, f'corrected {self.noun}')} kept aside"
+        if self.lost and not self.improved:
+            return (
+                f"So taught, the model would lose {_plural(self.noun)} that looked right and were "
+                "not checked, so the model before stays; check some of those too and teach again."
+            )
         if not self.improved:
             more = f"check a few more {_plural(self.noun)}"
             more += ", or move Keep to the left," if self.is_held else ""

@@ -169,7 +169,7 @@ def iter_finetune(
     if last is not None:
         yield last
     summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
-    summary = replace(summary, rehearsed=not rehearsal.is_empty)
+    summary = replace(summary, rehearsed=not (rehearsal.is_empty or knows))
     history = (*model.card.history, round_told(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
     best = judge.best or replace(model, network=learnt())

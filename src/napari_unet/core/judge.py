@@ -273,6 +273,7 @@ class Judge:
             cells_taught=cells_taught,
             cells_kept_aside=self._cells.cells if self._is_aside and self._cells else 0,
             improved=improved,
+            lost=self.has_lost and self._best_mark is None,
             seconds=self._budget.elapsed,
             steps=self._budget.step,
             replayed=replayed,
