@@ -105,3 +105,34 @@ def test_outlines_are_believed_where_they_were_drawn_on_the_cells_that_were_foun
     assert (grown > 1.05 * before) == moves
     if not moves:
         np.testing.assert_array_equal(believed.labels, plain.labels)
+
+
+def test_nuclei_fused_in_pairs_look_right_and_are_not_believed(model):
+    """Each looks like a nucleus; the checked ones say that each is two."""
+    image, truth = drawn.varied_nuclei((320, 320), 3)
+    halves = truth.copy()
+    for number in range(1, truth.max() + 1):
+        columns = np.nonzero(truth == number)[1]
+        if len(columns):
+            beyond = (truth == number) & (np.arange(320) > np.median(columns))
+            halves[beyond] = number + 1000
+    for count, known in ((2, True), (6, False)):
+        few = np.isin(halves % 1000, np.arange(1, count + 1))
+        cut = Example(
+            image, np.where(few, halves, 0), wider(few.astype(np.uint8), 2) > 0, "YX", 24.0
+        )
+        assert what_is_known(model, [cut], precision="float32").is_known == known
+
+
+def test_a_model_that_is_wrong_about_all_that_is_checked_is_not_believed(model):
+    """What it finds was erased, and a cell drawn on what it takes for ground."""
+    image, truth = drawn.varied_nuclei((320, 320), 3)
+    cells = np.zeros(truth.shape, bool)
+    cells[100:130, 100:130] = True
+    ground = truth == 0
+    labels = np.where(cells & ground, 1, 0).astype(np.int32)
+    checked = wider((truth > 0).astype(np.uint8), 0) > 0
+    checked |= cells
+    assert not what_is_known(
+        model, [Example(image, labels, checked, "YX", 24.0)], precision="float32"
+    ).is_known
