@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from napari_unet.core import live as live_module
 from napari_unet.core import score, segment
 from napari_unet.core.errors import InputError
+from napari_unet.core.knowing import Knowledge
 from napari_unet.core.live import LiveTeaching
 from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import OpenEndedBudget, TrainSettings
 from napari_unet.core.train import iter_train
+from napari_unet.core.train_settings import CAREFUL_SETTINGS, TEACH_SETTINGS
 from small_scenes import SMALL, ended, example, small_model
 
 SETTINGS = TrainSettings(patch=48, batch=2, learning_rate=1e-2, average=0.9)
@@ -47,7 +50,7 @@ def test_turns_go_on_from_one_another(live):
     for _ in range(3):
         turn(live, [example(CENTERS)], seconds=0.05)
     assert live.steps > first + 2
-    assert live._run._optimizer.state_dict()["state"][0]["step"] == live.steps
+    assert live._learner.run._optimizer.state_dict()["state"][0]["step"] == live.steps
 
 
 def test_it_learns_another_kind_of_image_turn_by_turn():
@@ -161,3 +164,32 @@ def test_a_score_of_objects_that_is_not_true_here_is_given_up_from_the_first_tur
     assert taught.config.score is None
     assert taught.config.taught_diameter == pytest.approx(12, rel=0.1)
     assert summary.before == 0 and summary.after > 0
+
+
+def test_a_kind_that_is_known_is_learnt_carefully_until_it_is_contradicted(monkeypatch):
+    """What it finds is learnt along, and no longer once what is checked speaks against it."""
+    shown = checked_left(example(CENTERS))
+    believed = replace(shown, checked=~shown.mask)
+    answers = [Knowledge(True, (believed,)), Knowledge(True, (believed,)), Knowledge(False)]
+    monkeypatch.setattr(live_module, "what_is_known", lambda *_, **__: answers.pop(0))
+    learnt_from = []
+    draw = live_module.patch_sampler
+
+    def sampler(examples, *rest):
+        learnt_from.append(examples[0].mask.mean())
+        return draw(examples, *rest)
+
+    monkeypatch.setattr(live_module, "patch_sampler", sampler)
+    live = LiveTeaching(small_model(), **CPU)
+    learners = []
+    for _ in range(3):
+        turn(live, [shown])
+        learners.append(live._learner)
+    assert learnt_from == [1.0, 1.0, 0.5]
+    assert learners[0] is learners[1] and learners[1] is not learners[2]
+    assert [one.settings for one in learners] == [CAREFUL_SETTINGS] * 2 + [TEACH_SETTINGS]
+
+
+def test_who_learns_freely_is_not_asked_what_it_knows(monkeypatch):
+    monkeypatch.setattr(live_module, "what_is_known", None)
+    turn(LiveTeaching(small_model(), keep=0.0, settings=SETTINGS, **CPU), [example(CENTERS)])

@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
@@ -16,6 +16,7 @@ from napari_unet.core.head import fit_head, settle_outlines
 from napari_unet.core.judge import Where, everything_checked, is_worse, with_fitting_objects
 from napari_unet.core.kept_aside import KeptAside
 from napari_unet.core.kept_patches import KeptPatches
+from napari_unet.core.knowing import Knowledge, what_is_known, with_believed
 from napari_unet.core.lesson import (
     check_examples,
     count_cells,
@@ -26,10 +27,16 @@ from napari_unet.core.lesson import (
     watched,
 )
 from napari_unet.core.model_file import Model
-from napari_unet.core.optimise import Cancelled, OpenEndedBudget, Optimisation, TrainSettings
+from napari_unet.core.optimise import (
+    Cancelled,
+    Loss,
+    OpenEndedBudget,
+    Optimisation,
+    TrainSettings,
+)
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.teacher import Teacher
-from napari_unet.core.train_settings import TEACH_SETTINGS
+from napari_unet.core.train_settings import CAREFUL_SETTINGS, TEACH_SETTINGS
 
 __all__ = ["LiveTeaching"]
 
@@ -71,21 +78,17 @@ class LiveTeaching:
             raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
         model.must_be_ours("taught")
         self._before = model
+        self._base = model if base is None else base
+        self._keep = keep
         self._config = model.config
-        self._settings = settings or TEACH_SETTINGS
+        self._settings = settings
         self._seed = seed
         self._where: Where = {"device": device, "precision": precision}
         self._budget = OpenEndedBudget()
         self._seconds = 0.0
         self._score_before: float | None = None  # of the first cells that were checked
-        network = copy.deepcopy(model.network)
-        self._run = Optimisation(network, self._settings, self._budget, device, precision, seed)
-        self._run.freeze_batch_norm()
-        before = model if base is None else base
-        self._rehearsal = Rehearsal(before, self._run, keep)
-        self._teacher = Teacher(before.network, self._run, keep) if keep > 0 else None
-        self._loss = teaching_loss(self._settings.loss, self._teacher, self._rehearsal)
-        self._network = self._run.averaged()
+        self._learner: _Learner | None = None
+        self._network = model.network
 
     @property
     def steps(self) -> int:
@@ -125,23 +128,33 @@ class LiveTeaching:
         config = self._before.config
         check_examples(self._before, examples)
         taught = [sized(example, config) for example in examples]
-        sampler = patch_sampler(taught, config, self._settings, self._seed)
+        known = self._what_is_known(taught)
+        learner = self._learner
+        # What is checked later may say that it knows less than it seemed.
+        begins = learner is None or (learner.knows and not known.is_known)
+        if learner is None or begins:
+            learner = self._learner = self._begun(known.is_known)
+        sampler = patch_sampler(_with_believed(taught, known), config, learner.settings, self._seed)
         self._budget.begin(seconds)
-        if not self.steps:
-            fit_head(self._run.network, sampler, self._rehearsal)
-        loss = watched(self._loss, sampler)
-        with closing(self._run.steps(sampler, loss, cancelled)) as reports:
+        if begins and not learner.knows:
+            fit_head(learner.run.network, sampler, learner.rehearsal)
+        loss = watched(learner.loss, sampler)
+        with closing(learner.run.steps(sampler, loss, cancelled)) as reports:
             yield from reports
-        self._network = self._run.averaged()
-        if self._teacher is not None and self._teacher.is_confirmed and not config.semantic:
-            settle_outlines(self._network, sampler, self._rehearsal)
+        self._network = learner.run.averaged()
+        teacher = learner.teacher
+        if teacher is not None and teacher.is_confirmed and not (config.semantic or learner.knows):
+            settle_outlines(self._network, sampler, learner.rehearsal)
         cells = None if config.semantic else _cells(taught, config)
         if cells is not None:
             if self._score_before is None:
                 self._score_before = cells.mark(self._before, **self._where).score
             now = replace(self.model, config=config)
             before = self._score_before
-            self._config = with_fitting_objects(now, cells, before, **self._where)[0].config
+            fitting, _ = with_fitting_objects(
+                now, cells, before, keep_score=learner.knows, **self._where
+            )
+            self._config = fitting.config
         self._seconds += time.monotonic() - start
         return self.model
 
@@ -155,7 +168,10 @@ class LiveTeaching:
         if cells is not None and self.steps:
             old = cells.mark(self._before, **self._where)
             now = replace(model, config=config)
-            model, new = with_fitting_objects(now, cells, old.score, **self._where)
+            knows = self._learner is not None and self._learner.knows
+            model, new = with_fitting_objects(
+                now, cells, old.score, keep_score=knows, **self._where
+            )
             before, after = old.score, new.score
             improved = not is_worse(new, old, cells.cells)
         summary = TeachSummary(
@@ -169,9 +185,51 @@ class LiveTeaching:
             live=True,
             noun="patch" if config.semantic else "cell",
             replayed=len(examples) - len(fresh),
-            rehearsed=not self._rehearsal.is_empty,
+            rehearsed=self._learner is not None and self._learner.is_held,
         )
         return replace(model, config=knowing_size(model.config, fresh)), summary
+
+    def _what_is_known(self, taught: Sequence[Example]) -> Knowledge:
+        """Ask the model before teaching, but not one that shall be forgotten."""
+        if self._keep == 0:
+            return Knowledge(is_known=False)
+        fresh = [one for one in taught if not one.replayed]
+        return what_is_known(self._base, fresh, **self._where)
+
+    def _begun(self, knows: bool) -> _Learner:
+        """Begin to learn, from what there is, images of a kind that is known or not."""
+        settings = self._settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
+        network = copy.deepcopy(self._network)
+        run = Optimisation(network, settings, self._budget, **self._where, seed=self._seed)
+        run.freeze_batch_norm()
+        rehearsal = Rehearsal(self._base, run, self._keep)
+        teacher = None
+        if self._keep > 0:
+            teacher = Teacher(self._base.network, run, self._keep, trusted=knows)
+        loss = teaching_loss(settings.loss, teacher, rehearsal)
+        return _Learner(settings, run, rehearsal, teacher, loss, knows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Learner:
+    """What goes on from turn to turn."""
+
+    settings: TrainSettings
+    run: Optimisation
+    rehearsal: Rehearsal
+    teacher: Teacher | None
+    loss: Loss
+    knows: bool
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is held to other images than those that it learns; see `TeachSummary`."""
+        return not (self.rehearsal.is_empty or self.knows)
+
+
+def _with_believed(taught: Sequence[Example], known: Knowledge) -> list[Example]:
+    fresh = [one for one in taught if not one.replayed]
+    return [*with_believed(fresh, known), *(one for one in taught if one.replayed)]
 
 
 def _cells(examples: Sequence[Example], config: ModelConfig) -> KeptAside | KeptPatches | None:
