@@ -209,7 +209,7 @@ _LIST = (
         "Ronneberger, Fischer and Brox 2015, arXiv:1505.04597",
         _unet,
         pixel_bytes=28,
-        piece_bytes=14,
+        piece_bytes=16,
     ),
     Architecture(
         "unet-valid",
