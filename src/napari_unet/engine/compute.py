@@ -69,8 +69,8 @@ def prepare_worker() -> None:
     """Import torch, and leave a processor to the viewer where there are four or more."""
     import torch
 
-    import napari_unet.core.segmentation
-    import napari_unet.core.train  # noqa: F401  # so that the first click need not wait
+    import napari_unet.core.fine_tuning
+    import napari_unet.core.segmentation  # noqa: F401  # so that the first click need not wait
 
     processors = _processors()
     threads = processors - 1 if processors >= 4 else processors
