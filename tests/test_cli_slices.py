@@ -7,9 +7,12 @@ import pytest
 import tifffile
 import torch
 
+from brightness import brightness_model
 from napari_unet import cli
 from napari_unet.core.model_file import load_model
+from napari_unet.core.segmentation import segment
 from napari_unet.formats.images import read_labels, write_labels
+from napari_unet.formats.ome_zarr import open_ome_zarr
 from small_volumes import balls, volume_example
 
 CPU = ("--device", "cpu", "--precision", "float32")
@@ -79,3 +82,35 @@ def test_what_cannot_be_is_told(capsys, tmp_path, data, words, sentence):
     except SystemExit as end:
         code, told = end.code, capsys.readouterr().err
     assert code == 2 and sentence in told
+
+
+def test_an_ome_zarr_gives_the_labels_it_gives_in_memory(capsys, tmp_path):
+    pytest.importorskip("zarr")
+    from zarr_images import write_image  # needs zarr
+
+    image = volume_example().image
+    model = tmp_path / "deep.safetensors"
+    brightness_model(channels=3, slices=3, diameter=8.0, min_size=5).save(model)
+    path = write_image(tmp_path / "s.ome.zarr", image, "zyx")
+    words = ("segment", path, "-o", tmp_path / "out", "--model", model, *CPU)
+    assert _run(capsys, *words)[0] == 0
+    found = open_ome_zarr(tmp_path / "out" / "s_labels.ome.zarr").data[...]
+    expected = segment(image, load_model(model), axes="ZYX", device="cpu", precision="float32")
+    assert np.array_equal(found, expected.labels) and expected.labels.any()
+
+    flat = write_image(tmp_path / "flat.ome.zarr", image[0], "yx")
+    code, _, told = _run(capsys, "segment", flat, "-o", tmp_path / "none", "--model", model, *CPU)
+    assert code == 2 and "single plane" in told
+
+
+def test_a_small_model_learns_from_a_large_one_of_as_many_slices(capsys, tmp_path, data):
+    large, small = tmp_path / "large.safetensors", tmp_path / "small.safetensors"
+    words = ("train", data, "-o", large, "--slices", 3, "--steps", 2, *SMALL)
+    assert _run(capsys, *words)[0] == 0
+    words = ("models", "distill", large, data, "-o", small, "--steps", 2, *SMALL, "--width", 2)
+    code, _, told = _run(capsys, *words)
+    assert code == 0, told
+    config = load_model(small).config
+    assert (config.slices, config.in_channels, config.width) == (3, 3, 2)
+    words = ("models", "export", small, "-o", tmp_path / "m.pt", "--format", "torchscript")
+    assert _run(capsys, *words)[0] == 0 and (tmp_path / "m.pt").is_file()

@@ -315,7 +315,7 @@ def test_a_round_that_did_not_help_writes_nothing(runner, model_path, cells, tmp
         yield TrainProgress(7, 1.0, 1.0, 0.3)
         return model, summary
 
-    monkeypatch.setattr("napari_unet.core.train.iter_finetune", worse)
+    monkeypatch.setattr("napari_unet.core.fine_tuning.iter_finetune", worse)
     done = runner.submit(teach_task(model_path, cells, tmp_path / "taught.safetensors")).result()
     assert done == TeachDone(summary, "")
     assert list(tmp_path.iterdir()) == []

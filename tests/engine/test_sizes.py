@@ -136,7 +136,7 @@ def test_teaching_measures_only_what_has_no_diameter(
         raise InputError("Enough.")
         yield
 
-    monkeypatch.setattr("napari_unet.core.train.iter_finetune", refuse)
+    monkeypatch.setattr("napari_unet.core.fine_tuning.iter_finetune", refuse)
     asked = measured(12.5)
     examples = (Example(*cells), Example(*cells, diameter=30.0))
     with pytest.raises(InputError, match="Enough"):

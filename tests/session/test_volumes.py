@@ -159,11 +159,30 @@ def test_a_plane_for_a_model_of_volumes_is_told(volumes):
         volumes.segment(pair_of((8, 9)), [()])
 
 
-def test_teaching_a_model_of_volumes_is_refused_in_a_sentence(volumes):
+def test_each_volume_in_which_anything_is_checked_is_learnt_as_a_whole(volumes, runner):
+    pair = pair_of((2, *SHAPE), "TZYX")
+    pair.labels[1, 2][2:9, 2:8] = 7
+    pair.labels[1, 4][2:9, 2:8] = 7
+    volumes.teach([pair], seconds=1, keep=0.5)
+    (example,) = sent(volumes, runner).task.examples
+    assert example.image_cyx.shape == (1, *SHAPE) and example.labels.shape == SHAPE
+    np.testing.assert_array_equal(example.image_cyx[0], pair.image.data[1])
+    checked = np.flatnonzero(example.mask.any(axis=(1, 2)))
+    assert checked.tolist() == [2, 4]
+    assert (example.labels[example.mask] == 7).sum() == 2 * 42  # with some ground around them
+
+
+def test_a_checked_plane_among_them_is_told_before_anything_is_learnt(volumes):
+    stack, plane = pair_of(SHAPE, "ZYX"), pair_of((8, 9), "YX")
+    for pair, place in ((stack, (2,)), (plane, ())):
+        pair.labels[place][2:6, 2:6] = 7
+    with pytest.raises(InputError, match="is a single plane; close it"):
+        volumes.teach([stack, plane], seconds=1, keep=0.5)
+    assert not volumes.busy
+
+
+def test_a_model_of_volumes_does_not_learn_while_it_is_corrected(volumes):
     pair = pair_of(SHAPE, "ZYX")
-    pair.labels[2][2:9, 2:8] = 7
-    with pytest.raises(InputError, match="cannot be taught yet; choose a model of planes"):
-        volumes.teach([pair], seconds=1, keep=0.5)
-    with pytest.raises(InputError, match="cannot be taught yet"):
+    with pytest.raises(InputError, match="does not learn while you correct"):
         volumes.learn_live(lambda: [pair], lambda: None, keep=0.5)
     assert not volumes.busy

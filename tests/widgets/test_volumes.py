@@ -22,7 +22,7 @@ def at_desk(make_napari_viewer, tmp_path):
     user.__dict__.clear()
 
 
-def test_one_press_finds_objects_through_all_slices_and_teaching_says_that_it_cannot(at_desk):
+def test_one_press_finds_objects_through_all_slices_and_what_is_checked_is_taught(at_desk):
     at_desk.viewer.add_image(volume_example().image, name="balls", scale=(2, 1, 1))
     dock = at_desk.dock()
     segment, _, teach = dock.steps
@@ -39,9 +39,15 @@ def test_one_press_finds_objects_through_all_slices_and_teaching_says_that_it_ca
     at_desk.press(segment.segment)
     at_desk.wait()
     assert (labels.data[:3, :3, :3] == 9).all()
-    at_desk.press(teach.teach)
+    assert teach.teach.native.isEnabled()
+    session = at_desk.bench.session
+    session.teach([at_desk.bench.workspace.current.pair], seconds=1.0, keep=0.0)
+    at_desk.wait()
+    assert "Learnt from" in dock.status.value or "did not help" in dock.status.value
+    teach.live.value = True
     settle(0.2)
-    assert "cannot be taught yet" in teach.note.value
+    assert "does not learn while you correct" in teach.note.value
+    assert not session.busy
 
 
 def test_a_model_of_volumes_looks_once_and_the_list_says_why(at_desk, tmp_path):

@@ -39,6 +39,7 @@ from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone, T
 
 if TYPE_CHECKING:
     from napari_unet.core.model_file import Model
+    from napari_unet.core.optimise import TrainSettings
 
 # Imports of core inside functions: all for weight, they bring torch.
 
@@ -59,6 +60,7 @@ __all__ = [
     "to_teach",
 ]
 
+QUICK_PATCH = 32  # voxels a side, of volumes without a graphics card (chosen)
 KEPT_MODELS = 3  # chosen: the one before, the one taught, and one to compare
 _models: OrderedDict[tuple[Path, int, int], Model] = OrderedDict()
 
@@ -67,8 +69,8 @@ def prepare_worker() -> None:
     """Import torch, and leave a processor to the viewer where there are four or more."""
     import torch
 
-    import napari_unet.core.segmentation
-    import napari_unet.core.train  # noqa: F401  # so that the first click need not wait
+    import napari_unet.core.fine_tuning
+    import napari_unet.core.segmentation  # noqa: F401  # so that the first click need not wait
 
     processors = _processors()
     threads = processors - 1 if processors >= 4 else processors
@@ -233,6 +235,7 @@ def teach(
             steps=task.steps,
             keep=kept(task),
             base=base_of(task, start),
+            settings=_quick_settings(start, task.device),
             seed=task.seed,
             device=task.device,
             precision=task.precision,
@@ -243,6 +246,20 @@ def teach(
         return TeachDone(summary, saved(model, summary, task, start))
     finally:
         give_back_gpu_memory()
+
+
+def _quick_settings(model: Model, device: str) -> TrainSettings | None:
+    """Return how is taught where somebody waits; None leaves it to `iter_finetune`.
+
+    Volumes are learnt in small patches where there is no graphics card: of usual ones a processor
+    does a step in several seconds.
+    """
+    from napari_unet.core.device import choose_device
+    from napari_unet.core.train_settings import TEACH_VOLUME_SETTINGS
+
+    if not model.config.is_volumetric or choose_device(device).type == "cuda":
+        return None
+    return replace(TEACH_VOLUME_SETTINGS, patch=QUICK_PATCH)
 
 
 def to_teach(task: TeachTask | LearnTask) -> Model:

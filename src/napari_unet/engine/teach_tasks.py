@@ -23,7 +23,7 @@ class TeachDone:
 
 @dataclass(frozen=True, eq=False)
 class TeachTask:
-    """Teach a model and save it under a new name; see `napari_unet.core.train.iter_finetune`.
+    """Teach a model and save it under a new name; see `napari_unet.core.iter_finetune`.
 
     The new model is written if the summary says that it improved, or if too little was
     checked to tell. Cancelled, it returns the best so far in the same way.

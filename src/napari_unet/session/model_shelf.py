@@ -154,11 +154,8 @@ class ModelShelf:
                 "This model is a network of another program: it segments, and cannot be taught; "
                 "choose another model to teach."
             )
-        if config.is_volumetric:
-            raise InputError(
-                "This model is of volumes: it segments, and cannot be taught yet; choose a model "
-                "of planes to teach."
-            )
+        if config.is_volumetric and like is not None and like.classes:
+            raise InputError("A model of volumes finds objects; choose labels that are no classes.")
         if like is None or not like.classes:
             if config.semantic:
                 raise InputError(

@@ -16,6 +16,7 @@ from napari_unet.engine.teach_tasks import TeachDone, TeachTask
 from napari_unet.session.memory import Memory, Remembered, name_of
 from napari_unet.session.object_size import ObjectSize, SizeKey, checked_diameter
 from napari_unet.session.pair import Pair
+from napari_unet.session.taught_volumes import read_volume_example, taught_volumes
 from napari_unet.session.versions import new_version_path
 
 __all__ = ["Curve", "FoundSizes", "Gathered", "TeachRun", "gathering", "with_memory"]
@@ -74,6 +75,12 @@ class FoundSizes:
         return news
 
 
+def gathering_volumes(pair: Pair) -> Callable[[], Gathered]:
+    """Copy what is checked now for a model of volumes, see `gathering`."""
+    volumes = taught_volumes(pair)
+    return lambda: Gathered(pair, None, [read_volume_example(pair, one) for one in volumes], None)
+
+
 def gathering(pair: Pair, key: SizeKey | None, slices: int = 1) -> Callable[[], Gathered]:
     """Copy what is checked now, and return what a second thread makes of it.
 
@@ -124,7 +131,7 @@ class TeachRun:
 
     `keys` says whose objects of each pair have which size; None where the model knows none.
     With a memory, what was learnt from before is learnt along. Classes are added to the model, and
-    it stays close to the base.
+    it stays close to the base. A model of `volumes` learns whole ones, of which a part is checked.
     """
 
     WHAT = "Teach"  # as the button is called
@@ -145,6 +152,7 @@ class TeachRun:
         classes: tuple[str, ...] = (),
         base: str = "",
         slices: int = 1,
+        volumes: bool = False,
     ) -> None:
         self.model = model
         self._base = base
@@ -162,7 +170,9 @@ class TeachRun:
         self._elapsed = 0.0
         self.sizes = FoundSizes()
         works = [
-            gathering(pair, None if keys is None else keys[n], slices)
+            gathering_volumes(pair)
+            if volumes
+            else gathering(pair, None if keys is None else keys[n], slices)
             for n, pair in enumerate(pairs)
         ]
 

@@ -73,6 +73,7 @@ class Teaching(Segmenting):
             raise InputError("Nothing is checked yet; correct a few cells first.")
         versions = self.versions
         keys = [key for pair in pairs if (key := self.size_key(pair.image)) is not None]
+        config = self.model[0]
         run = TeachRun(
             self._runner,
             self._reader,
@@ -83,10 +84,11 @@ class Teaching(Segmenting):
             keys=keys or None,
             title=f"{versions.base.title}, {versions.next_title}",
             origin=versions.origin,
-            memory=None if classes else self.memory_if_wanted,
+            memory=None if classes or config.is_volumetric else self.memory_if_wanted,
             classes=classes,
             base=versions.base.model,
-            slices=self.model[0].slices,
+            slices=config.slices,
+            volumes=config.is_volumetric,
         )
         self._run, self._then, self._taught_versions = run, then, versions
         self.curve_changed.emit(run.curve, "")
@@ -112,6 +114,10 @@ class Teaching(Segmenting):
             If something runs.
         """
         self._must_be_idle()
+        if self.model[0].is_volumetric:
+            raise InputError(
+                "A model of volumes does not learn while you correct; correct, and press Teach."
+            )
         versions = self.versions
         shown = looking()
         like = None if shown is None else shown[0]
