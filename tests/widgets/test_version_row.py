@@ -89,15 +89,16 @@ def test_it_is_renamed_and_deleted(at_desk):
     row = dock.steps[2].versions
     row.version.value = 2
     settle(0.1)
-    row.rename("with mitoses")
-    assert texts(row)[2] == "with mitoses (0.84)"
+    row.rename("with Mitoses")
+    assert texts(row)[2] == "with Mitoses (0.84)"
     row.rename("taught 1")
     assert "choose another name" in dock.status.value
     path = at_desk.bench.session.versions.current.model
     actions(row)["Delete this version"].trigger()
     settle(0.1)
     assert texts(row) == ["before teaching", "taught 1 (0.84)"] and row.version.value == 1
-    assert dock.status.value == "With mitoses was deleted." and not Path(path).exists()
+    said = "'with Mitoses' was deleted; its file is kept in the folder versions/deleted."
+    assert dock.status.value == said and not Path(path).exists()
 
 
 def test_the_question_for_a_name_offers_the_one_it_has(at_desk, monkeypatch):
