@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QStyle, QStyleOptionComboBox
 
 from napari_unet.widgets.workbench import Workbench
 
@@ -65,6 +65,16 @@ def settle(seconds):
         QApplication.processEvents()
         time.sleep(0.005)
         rounds += 1
+
+
+def is_read_whole(choice, text):
+    """Whether a text has room in a combo box."""
+    option = QStyleOptionComboBox()
+    choice.initStyleOption(option)
+    field, box = QStyle.SubControl.SC_ComboBoxEditField, QStyle.ComplexControl.CC_ComboBox
+    room = choice.style().subControlRect(box, option, field, choice).width()
+    icon = choice.iconSize().width() + 4 if not choice.itemIcon(0).isNull() else 0
+    return choice.fontMetrics().horizontalAdvance(text) + icon <= room
 
 
 def wait_until(is_so, seconds=120.0):

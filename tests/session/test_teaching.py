@@ -106,6 +106,19 @@ def test_the_curve_grows_with_what_is_reported(session, runner):
     assert reports[-1] == (0.975, "finishing")
 
 
+def test_the_curve_ends_with_the_score_that_the_sentence_tells(session, runner, heard, tiny_model):
+    texts = []
+    session.curve_changed.connect(lambda _, text: texts.append(text))
+    job = teach(session, runner, corrected())
+    for seconds, score in ((0.0, 0.52), (9.0, 0.8)):
+        job.add_event(KeptAsideScore(1, seconds, score, 9))
+    pump_until(session, lambda: texts[-1].endswith("now 0.80"))
+    job.finish(TeachDone(BETTER, tiny_model))
+    pump_until(session, lambda: not session.busy)
+    assert texts[-1] == "kept aside: before 0.52, now 0.84"
+    assert "before 0.52, after 0.84" in heard[-1][0]
+
+
 def test_a_taught_model_is_a_new_version_and_segments_by_itself(session, runner, heard, tiny_model):
     session.settings = ALL_SIZES
     pair, changes = corrected(), []

@@ -8,7 +8,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.model_file import Model
 from napari_unet.engine import DeviceInfo, TeachTask
 from napari_unet.session.class_pair import BACKGROUND
-from person import SCREEN, Shared, User, settle, wait_until
+from person import SCREEN, Shared, User, is_read_whole, settle, wait_until
 from session.fakes import FakeRunner
 
 SHAPE = (60, 80)
@@ -80,6 +80,18 @@ def test_classes_are_named_painted_and_taught(at_desk):
     wait_until(lambda: len(at_desk.runner.jobs) == 2)
     task = at_desk.runner.jobs[-1].task
     assert isinstance(task, TeachTask) and task.classes == ("nucleus", "cytoplasm")
+
+
+def test_the_dock_speaks_of_classes_where_classes_are_painted(at_desk):
+    segment, _, teach = at_desk.dock_widget.steps
+    assert teach.note.value.startswith("Correct a few cells first")
+    assert segment.split.native.isEnabled()
+    new_layer(at_desk)
+    assert teach.note.value.startswith("Paint a little of each class first")
+    assert teach.teach.tooltip == teach.note.value
+    assert not segment.split.native.isEnabled() and "objects" in segment.split.tooltip
+    assert segment.threshold.native.isEnabled()
+    assert is_read_whole(at_desk.correct.classes.choice.native, "background")
 
 
 def test_colours_of_swatches_are_those_of_the_layer(at_desk):
@@ -162,3 +174,4 @@ def test_a_model_of_classes_makes_its_layer_at_segment(at_desk, tmp_path):
     item = at_desk.bench.workspace.current
     assert item.pair.classes == ("a", "b") and item.labels.name == "cells classes"
     assert entries(at_desk.correct.classes) == ["a", "b", "background"]
+    assert [layer.name for layer in at_desk.viewer.layers] == ["cells", "cells classes"]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TeachSummary
@@ -16,7 +15,7 @@ from napari_unet.engine.runner import InlineRunner
 from napari_unet.session.memory import Remembered
 from napari_unet.session.versions import Version, new_version_path
 from napari_unet.widgets.version_row import described
-from person import SCREEN, Shared, User, settle
+from person import SCREEN, Shared, User, is_read_whole, settle
 
 SUMMARY = TeachSummary(0.5, 0.84, 9, 3, True, 1.0, 10)
 
@@ -59,13 +58,8 @@ def actions(row):
 def test_a_title_and_its_score_are_read_whole(at_desk):
     at_desk.bench.session.go_to_version(2)
     choice = at_desk.dock().steps[2].versions.version.native
-    option = QStyleOptionComboBox()
-    choice.initStyleOption(option)
-    field = QStyle.SubControl.SC_ComboBoxEditField
-    complex_ = QStyle.ComplexControl.CC_ComboBox
-    room = choice.style().subControlRect(complex_, option, field, choice).width()
     assert choice.currentText() == "taught 2 (0.84)"
-    assert choice.fontMetrics().horizontalAdvance("taught 12 (0.84)") <= room
+    assert is_read_whole(choice, "taught 12 (0.84)")
 
 
 def test_what_was_taught_before_can_be_chosen_and_gone_back_from(at_desk):
@@ -95,15 +89,16 @@ def test_it_is_renamed_and_deleted(at_desk):
     row = dock.steps[2].versions
     row.version.value = 2
     settle(0.1)
-    row.rename("with mitoses")
-    assert texts(row)[2] == "with mitoses (0.84)"
+    row.rename("with Mitoses")
+    assert texts(row)[2] == "with Mitoses (0.84)"
     row.rename("taught 1")
     assert "choose another name" in dock.status.value
     path = at_desk.bench.session.versions.current.model
     actions(row)["Delete this version"].trigger()
     settle(0.1)
     assert texts(row) == ["before teaching", "taught 1 (0.84)"] and row.version.value == 1
-    assert dock.status.value == "With mitoses was deleted." and not Path(path).exists()
+    said = "'with Mitoses' was deleted; its file is kept in the folder versions/deleted."
+    assert dock.status.value == said and not Path(path).exists()
 
 
 def test_the_question_for_a_name_offers_the_one_it_has(at_desk, monkeypatch):

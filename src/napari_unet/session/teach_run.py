@@ -221,10 +221,19 @@ class TeachRun:
             job, self._job = self._job, None
             try:
                 self.done = job.result()
+                grew = self._take_last_score(self.done) or grew
             except NapariUnetError:
                 if not self.cancelled:
                     raise
         return grew
+
+    def _take_last_score(self, done: TeachDone) -> bool:
+        """The curve ends where the sentence does: with the score of the model that is kept."""
+        after = done.summary.after
+        if not self.curve.score or after is None:
+            return False
+        self.curve.score.append((1.0, after))
+        return True
 
     def _take_events(self, job: Job[TeachDone]) -> bool:
         grew = False

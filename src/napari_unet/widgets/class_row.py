@@ -20,6 +20,7 @@ PAINT_TIP = "Take napari's brush with this class: what is painted is checked, an
 ADD_TIP = "Add a class; those that were taught before stay."
 FIRST = "nucleus, cytoplasm"
 SWATCH = 12  # pixels
+PAINT_WIDTH, ADD_WIDTH = 52, 92
 
 
 class ClassRow:
@@ -30,6 +31,8 @@ class ClassRow:
         self.choice = Choice(tooltip=PAINT_TIP)
         self.paint = button("Paint", PAINT_TIP, self.paint_with)
         self.add = button("Add class…", ADD_TIP, self._ask_and_add)
+        self.paint.native.setFixedWidth(PAINT_WIDTH)  # the names need the rest
+        self.add.native.setFixedWidth(ADD_WIDTH)
         self.row: Container[Widget] = row(self.choice, self.paint, self.add)
         self.note = Note()
         self.choice.changed.connect(lambda _: self.paint_with())

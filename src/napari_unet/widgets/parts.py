@@ -7,7 +7,7 @@ from typing import Any  # what is chosen from
 
 from magicgui.widgets import ComboBox, Container, Label, PushButton, Widget
 from psygnal import SignalInstance
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
@@ -29,6 +29,7 @@ __all__ = [
 
 MARGIN, SPACING = 4, 3
 LABEL_WIDTH = 76
+SETTLED_MS = 50  # until a sentence of several lines has its place
 NO_BREAK = "\u00a0"
 
 
@@ -119,6 +120,25 @@ class _Scrolled(QScrollArea):
     would squeeze the fields beside them.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted: list[QWidget] = []
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLED_MS)
+        self._settled.timeout.connect(self._scroll)
+
+    def reveal(self, widgets: list[QWidget]) -> None:
+        """Scroll to widgets, now and when sentences of several lines have their places."""
+        self._wanted = widgets
+        self._scroll()
+        self._settled.start()
+
+    def _scroll(self) -> None:
+        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+        for widget in self._wanted:
+            self.ensureWidgetVisible(widget, 0, MARGIN)
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self._make_room()
@@ -151,12 +171,10 @@ def scrolled(inner: QWidget) -> QScrollArea:
 def bring_into_view(*widgets: Widget) -> None:
     """Scroll a dock so that these are seen, the last one for certain."""
     parent = widgets[0].native.parentWidget()
-    while parent is not None and not isinstance(parent, QScrollArea):
+    while parent is not None and not isinstance(parent, _Scrolled):
         parent = parent.parentWidget()
     if parent is not None:
-        QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)  # where they will be
-        for widget in widgets:
-            parent.ensureWidgetVisible(widget.native, 0, MARGIN)
+        parent.reveal([widget.native for widget in widgets])
 
 
 def let_shrink(widget: Widget) -> None:

@@ -25,6 +25,8 @@ __all__ = ["SegmentPanel"]
 
 SEGMENT_TIP = "Find all objects in the image; what you have checked stays as it is."
 STOP_TIP = "Stop; the tiles that are done stay."
+SPLIT_TIP = "Cut objects at their waists, ever more eagerly; acts at once."
+NO_OBJECTS = "Classes are not cut: there are no objects."
 MOST_SMALLEST = 500  # px, where the usual smallest object is of 20
 MINE = ("Segment", "Measure")  # what this panel shows and stops
 THIS, ALL = "this slice", "all slices"
@@ -66,9 +68,8 @@ class SegmentPanel(Panel):
         typed = self.smallest.native.findChild(QAbstractSpinBox)
         typed.setKeyboardTracking(False)  # superqt's field would take the keys when it is set
         self.split = FloatSlider(
-            label="Split", min=0.0, max=1.0, step=0.05, value=0.0,
-            tooltip="Cut objects at their waists, ever more eagerly; acts at once.",
-        )  # fmt: skip
+            label="Split", min=0.0, max=1.0, step=0.05, value=0.0, tooltip=SPLIT_TIP
+        )
         self.look = Choice(label="Look", tooltip=LOOK_TIP)
         super().__init__(
             [
@@ -106,10 +107,11 @@ class SegmentPanel(Panel):
         """Segment the chosen image, what is seen first."""
         workspace = self._bench.workspace
         try:
-            item = workspace.open()
-            config = self._bench.session.model[0]
-            if config.semantic and not item.pair.classes:
+            item, config = workspace.current, self._bench.session.model[0]
+            if config.semantic and (item is None or not item.pair.classes):
                 item = workspace.open_classes(config.classes[1:])
+            else:
+                item = workspace.open()
             image = item.pair.image
             shown = workspace.shown(item)
             places = [shown]
@@ -198,7 +200,10 @@ class SegmentPanel(Panel):
         is_mine = busy in MINE
         set_enabled(self.stop, "" if is_mine else "Nothing is being segmented.", STOP_TIP)
         workspace = self._bench.workspace
-        layer = workspace.chosen
+        item, layer = workspace.current, workspace.chosen
+        is_of_classes = item is not None and bool(item.pair.classes)
+        set_enabled(self.split, NO_OBJECTS if is_of_classes else "", SPLIT_TIP)
+        self.split.native.setEnabled(not is_of_classes)  # its number too
         is_stack = False
         if layer is not None and not self._header.reason():
             # A model of volumes segments all slices of one in one go.

@@ -33,6 +33,7 @@ TEACH_TIP = "Learn from everything that is checked, in all open images, then seg
 STOP_TIP = "Stop; the best so far is kept."
 LIVE_TIP = "Learn each correction within seconds and show it; Stop keeps it as a version."
 NOTHING = "Correct a few cells first: what you touch is checked, and learnt."
+NO_STROKE = "Paint a little of each class first, and of background: what is painted is learnt."
 TIMES = [("quick, 30 s", 30.0), ("normal, 2 min", 120.0), ("thorough, 10 min", 600.0)]
 KEEP = 0.5  # as `iter_finetune`
 
@@ -152,11 +153,12 @@ class TeachPanel(Panel):
         if busy:
             reason = f"{busy} is running; stop it first or wait."
         elif not reason and not any(pair.has_checked for pair in self._bench.workspace.pairs()):
-            reason = NOTHING
+            item = self._bench.workspace.current
+            reason = NO_STROKE if item is not None and item.pair.classes else NOTHING
         set_enabled(self.teach, reason, TEACH_TIP)
         set_enabled(self.stop, "" if busy == "Teach" else "Nothing is being taught.", STOP_TIP)
         if busy != "Teach":
-            self.note.say(NOTHING if reason == NOTHING else "")
+            self.note.say(reason if reason in (NOTHING, NO_STROKE) else "")
 
     def _show_progress(self, fraction: float, text: str) -> None:
         is_mine = self._bench.session.busy == "Teach"

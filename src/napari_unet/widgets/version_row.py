@@ -71,7 +71,8 @@ class VersionRow:
         title = session.versions.current.title
         session.versions.delete()
         session.versions_changed.emit()
-        session.said.emit(f"{title.capitalize()} was deleted.", False)
+        kept = "its file is kept in the folder versions/deleted"
+        session.said.emit(f"{title!r} was deleted; {kept}.", False)
         self._segment_again()
 
     def forget(self) -> None:
