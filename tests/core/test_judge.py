@@ -10,6 +10,7 @@ from napari_unet.core import kept_aside as kept_aside_module
 from napari_unet.core.example import Example
 from napari_unet.core.judge import Judge, is_refused, is_worse, with_fitting_objects
 from napari_unet.core.kept_aside import KeptAside, Mark, all_checked
+from napari_unet.core.kept_patches import KeptPatches, all_patches
 from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import Budget
 from small_scenes import example, small_model
@@ -372,3 +373,26 @@ def test_the_taught_model_has_the_score_that_fits(sees_all):
     summary = judging.summary(1)
     assert summary.before == 0 and summary.after > 0.5  # the model before is judged as it is
     assert judging.best.config.score is None
+
+
+@pytest.mark.parametrize(
+    ("added", "after", "improved"), [(2, 1.0, True), (1, 1.0, False), (2, 0.9, False)]
+)
+def test_a_class_of_which_nothing_is_kept_aside_is_learnt_if_little_is_lost(
+    monkeypatch, added, after, improved
+):
+    """A patch of a class that was added: those kept aside, of other classes, cannot tell."""
+    labels = np.ones((64, 64), np.int32)
+    labels[:, :32] = 0
+    kept = Example(np.zeros((64, 64)), labels, None, "YX", semantic=True)
+    taught = replace(kept, labels=np.where(labels > 0, added, 0))
+    model = small_model()
+    model = replace(
+        model, config=replace(model.config, classes=("ground", "a", "b"), semantic=True)
+    )
+    judging = Judge(model, [taught], all_patches([kept]), Budget(None, 9), "cpu", "float32")
+    marks = [Mark(1.0, 0.1), Mark(after, 0.2)]
+    monkeypatch.setattr(KeptPatches, "marks", lambda *_, **__: [marks.pop(0)])
+    for seed in (0, 1):
+        judging.judge(small_model(seed).network)
+    assert judging.summary(1).improved == improved

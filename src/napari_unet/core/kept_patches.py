@@ -51,6 +51,11 @@ class KeptPatches:
     regions: tuple[_Region, ...]
     cells: int
 
+    @property
+    def classes(self) -> set[int]:
+        """The classes that occur in them."""
+        return {int(one) for of in self.regions for one in np.unique(of.labels[of.mask])}
+
     def min_sizes(self, config: ModelConfig) -> list[int]:
         """Return nothing: classes have no size."""
         return []

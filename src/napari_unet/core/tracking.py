@@ -133,7 +133,7 @@ def _followed(
     table = pd.DataFrame(points, columns=["step", "name", *axes])
     table["step"] = table["step"].astype(int)
     most = distance**2 * (1 + 1e-9)  # its metric is the squared distance, which must be below
-    follower = LapTrack(
+    follower = LapTrack(  # type: ignore[call-arg]  # mypy does not see its defaults
         cutoff=most,
         gap_closing_cutoff=most if gap else False,
         gap_closing_max_frame_count=gap + 1,  # it counts steps, not the frames between
