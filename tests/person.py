@@ -5,6 +5,7 @@ import time
 import numpy as np
 from qtpy.QtWidgets import QApplication, QStyle, QStyleOptionComboBox
 
+from napari_unet.bridge.view import camera_of, canvas_size
 from napari_unet.widgets.workbench import Workbench
 
 PLUGIN = "napari-unet-interactive"
@@ -65,6 +66,21 @@ def settle(seconds):
         QApplication.processEvents()
         time.sleep(0.005)
         rounds += 1
+
+
+def look_away(viewer, point):
+    """Zoom in far from a point (Y, X) of the world, so that it is not seen."""
+    camera = camera_of(viewer)
+    camera.zoom = 1000.0
+    camera.center = (0.0, point[0] + 100.0, point[1] + 100.0)
+    assert not is_seen(viewer, point)
+
+
+def is_seen(viewer, point):
+    """Whether a point (Y, X) of the world lies in the canvas."""
+    camera = camera_of(viewer)
+    away = np.abs(np.array(camera.center[-2:]) - point)
+    return bool((away < np.array(canvas_size(viewer)) / camera.zoom / 2).all())
 
 
 def is_read_whole(choice, text):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from brightness import brightness_model
-from napari_unet.core import predict, rescale, segmentation
+from napari_unet.core import measure, predict, rescale, segmentation
 from napari_unet.core.errors import InputError
 from napari_unet.core.segmentation import segment
 from small_scenes import discs
@@ -62,7 +62,7 @@ def sizes(monkeypatch):
         asked.append(float(plane.flat[0]))
         return answers[len(asked) - 1]
 
-    monkeypatch.setattr(segmentation, "measure_diameter", answer)
+    monkeypatch.setattr(measure, "measure_diameter", answer)
     return asked, answers
 
 
