@@ -73,7 +73,7 @@ def test_segment_and_teach_with_a_real_network(session, heard, home):
 def test_a_worker_that_is_killed_costs_one_sentence_and_the_next_press_works(
     session, worker, heard
 ):
-    image, labels = discs((2048, 2048))  # many tiles
+    image, labels = discs((5000, 5000))  # many tiles
     pair = pair_with(image, np.zeros_like(labels))
     pair.labels[0:16, 0:16] = labels[0:16, 0:16]
     session.settings = ObjectSettings(threshold=1.0)  # few objects, soon made
