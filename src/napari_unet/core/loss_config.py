@@ -93,6 +93,11 @@ _LIST = (
         {"alpha": Setting(0.25, 0.0, 1.0), "gamma": Setting(2.0, 0.0, 10.0)},
     ),
     LossKind(
+        "ms-ssim",
+        "whether edges and shapes are alike, at several scales",
+        "Wang et al. 2003; a part of the hybrid loss of Huang et al. 2020, section 2.2",
+    ),
+    LossKind(
         "boundary",
         "how far from the outline it is wrong, to be added to another",
         "Kervadec et al. 2019, section 2",

@@ -10,6 +10,7 @@ from napari_unet.core.losses.pixels import (
     weighted_cross_entropy,
 )
 from napari_unet.core.losses.regions import dice_loss, generalised_dice_loss, tversky_loss
+from napari_unet.core.losses.similarity import ms_ssim_loss
 from napari_unet.core.losses.teaching import agreement, distillation_loss
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "focal_loss",
     "generalised_dice_loss",
     "loss_of",
+    "ms_ssim_loss",
     "tversky_loss",
     "weighted_cross_entropy",
 ]

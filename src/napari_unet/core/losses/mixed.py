@@ -18,6 +18,7 @@ from napari_unet.core.losses.pixels import (
     weighted_cross_entropy,
 )
 from napari_unet.core.losses.regions import dice_loss, generalised_dice_loss, tversky_loss
+from napari_unet.core.losses.similarity import ms_ssim_loss
 
 __all__ = ["FUNCTIONS", "PixelLoss", "loss_of"]
 
@@ -34,6 +35,7 @@ FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "generalised-dice": generalised_dice_loss,
     "tversky": tversky_loss,
     "focal": focal_loss,
+    "ms-ssim": ms_ssim_loss,
     "boundary": boundary_loss,
 }
 
