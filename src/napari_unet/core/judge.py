@@ -270,9 +270,7 @@ class Judge:
         improved = self._best_mark is not None or self._last_mark is None
         if improved and self._cells and before and after:
             improved = not is_refused(after, before, self._cells.cells)
-            if (
-                self._is_blind
-            ):  # what was won of that class cannot be seen: enough that little is lost
+            if self._is_blind:  # what was won of that class is not seen: little must be lost
                 fall = NOISE / math.sqrt(max(1, self._cells.cells)) / 2
                 improved = improved or after.score >= before.score - fall
         return TeachSummary(
