@@ -39,3 +39,19 @@ def test_on_a_coarser_grid_each_pixel_takes_the_label_at_its_centre(step):
     expected = whole[step // 2 :: step, step // 2 :: step]
     assert_same_objects(drawn, expected)
     assert len(np.unique(drawn)) > 5
+
+
+@pytest.mark.parametrize("image", [(41, 47), (97, 120)])
+def test_outlines_follow_the_probability_between_pixels(image):
+    y, x = np.mgrid[:60, :70]
+    probability = 1 / (1 + np.exp(np.hypot(y - 30, x - 33) / 2 - 10)).astype(np.float32)
+    drawn = probability_to_labels(probability, threshold=0.5, min_size=0, shape=image)
+    centres = [
+        (np.arange(new) + 0.5) * old / new - 0.5
+        for new, old in zip(image, probability.shape, strict=True)
+    ]
+    between = ndimage.map_coordinates(probability, np.meshgrid(*centres, indexing="ij"), order=1)
+    sure = np.abs(between - 0.5) > 1e-3
+    np.testing.assert_array_equal(drawn[sure] > 0, between[sure] >= 0.5)
+    nearest = probability[np.ix_(*(np.round(c).astype(int) for c in centres))] >= 0.5
+    assert (nearest != (between >= 0.5)).any()  # else it would say nothing

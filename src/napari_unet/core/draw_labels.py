@@ -8,9 +8,9 @@ from typing import Any  # probabilities come as float or quantised
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_unet.core.belief import belief_of, foreground_of
+from napari_unet.core.grow import grow
 from napari_unet.core.resample import Resampled
 
 __all__ = ["Cut", "Grids", "draw_labels"]
@@ -20,7 +20,7 @@ Slices = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
-    """At which threshold each object was made."""
+    """Which probability each object is drawn out to; see `outline_of_upper`."""
 
     lower: float
     upper: float | None
@@ -49,13 +49,12 @@ class Grids:
 
     @property
     def reach(self) -> float:
-        """How far objects may grow on a finer grid, in pixels of the image; 0 on a coarser one."""
-        step = self.model[0] / self.image[0]
-        return 1 / step if step < 1 else 0.0
+        """How far objects may grow, in pixels of the image: one pixel of the model's grid."""
+        return max(1.0, self.image[0] / self.model[0])
 
     def around(self, part: Slices) -> Slices:
         """Return a part of the image with all from which objects may grow into it."""
-        by = math.ceil(self.reach) + 1 if self.reach else 0
+        by = math.ceil(self.reach) + 1
         y, x = (
             slice(max(0, one.start - by), min(size, one.stop + by))
             for one, size in zip(part, self.image, strict=True)
@@ -74,7 +73,7 @@ class Grids:
 def draw_labels(
     labels: NDArray[np.int32], probability: NDArray[Any], cut: Cut, grids: Grids, part: Slices
 ) -> NDArray[np.int32]:
-    """Bring labels to a part of the image; on a finer grid their outline follows the probability.
+    """Bring labels to a part of the image; their outlines follow the probability between pixels.
 
     Parameters
     ----------
@@ -89,32 +88,19 @@ def draw_labels(
     part : tuple of slice
         Rows and columns of the image.
     """
-    seen, around = grids.seen(part), grids.around(part)
-    inside = tuple(
-        slice(one.start - wide.start, one.stop - wide.start)
-        for one, wide in zip(part, around, strict=True)
-    )
+    seen = grids.seen(part)
     near = np.ix_(
         *(
-            axis.nearest(wide.start, wide.stop) - first.start
-            for axis, wide, first in zip(grids.axes, around, seen, strict=True)
+            axis.nearest(one.start, one.stop) - first.start
+            for axis, one, first in zip(grids.axes, part, seen, strict=True)
         )
     )
-    out: NDArray[np.int32] = labels[near]
-    if not grids.reach:
-        return out
-    coarse = cut.foreground(probability, labels)[near][inside]
-    grown = _grown(out, grids.reach)[inside]
+    coarse = cut.foreground(probability, labels)[near]
+    grown = grow(labels)[near]
     belief = belief_of(probability)[None]
     for number, axis in enumerate(grids.axes):
         one = part[number]
         belief = axis.linear(belief, number + 1, one.start, one.stop, seen[number].start)
     fine = cut.foreground(belief[0], grown)
     # What is labelled though it is not foreground is a hole or a gap that was filled.
-    return np.where(fine, grown, np.where(coarse, 0, out[inside]))
-
-
-def _grown(labels: NDArray[np.int32], distance: float) -> NDArray[np.int32]:
-    """Give background within a distance of objects to the nearest one."""
-    away, nearest = ndimage.distance_transform_edt(labels == 0, return_indices=True)
-    return np.where(away <= distance, labels[tuple(nearest)], labels)
+    return np.where(fine, grown, np.where(coarse, 0, labels[near]))

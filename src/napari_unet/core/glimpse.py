@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_unet.core.blocks import BlockSettings, Slices, label_part
 from napari_unet.core.draw_labels import Cut, Grids, draw_labels
 from napari_unet.core.instances import model_size
-from napari_unet.core.object_score import upper_threshold
+from napari_unet.core.object_score import outline_of_upper
 
 __all__ = ["MARGIN", "labels_of_part", "widened"]
 
@@ -67,7 +67,7 @@ def labels_of_part(
     seen = grids.seen(part)
     in_model = replace(settings, min_size=model_size(settings.min_size, probability, shape))
     labels, is_upper = label_part(probability, seen, in_model, typical_areas)
-    upper = None if settings.score is None else upper_threshold(settings.threshold)
+    upper = None if settings.score is None else outline_of_upper(settings.threshold)
     cut = Cut(settings.threshold, upper, is_upper)
     return _without_small(
         draw_labels(labels, probability[seen], cut, grids, part), settings.min_size

@@ -14,7 +14,8 @@ from napari_unet.core.belief import belief_of, foreground_of
 from napari_unet.core.choose_objects import choose_objects
 from napari_unet.core.draw_labels import Cut, Grids, draw_labels
 from napari_unet.core.errors import InputError
-from napari_unet.core.object_score import ObjectScore, upper_threshold
+from napari_unet.core.grow import grow_where
+from napari_unet.core.object_score import ObjectScore, outline_of_upper, upper_threshold
 from napari_unet.core.runs import runs_of_background, runs_of_foreground
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.split_volume import split_volume
@@ -134,7 +135,7 @@ class PlaneObjects:
         labels, is_upper = self.scored(threshold, size, split, score, typical_areas)
         if shape is None or not is_rescaled:
             return labels
-        upper = None if score is None else upper_threshold(threshold)
+        upper = None if score is None else outline_of_upper(threshold)
         cut, grids = Cut(threshold, upper, is_upper), Grids(labels.shape, shape)
         whole = slice(0, shape[0]), slice(0, shape[1])
         seen = grids.seen(whole)
@@ -157,6 +158,7 @@ class PlaneObjects:
         labels, is_upper, self.typical_areas = choose_objects(
             lower, higher, self._as_belief(), score, threshold, typical_areas
         )
+        grow_where(labels, self._as_belief(), outline_of_upper(threshold), is_upper)
         return labels, is_upper
 
     def at(

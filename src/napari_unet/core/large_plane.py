@@ -22,7 +22,7 @@ from napari_unet.core.draw_labels import Cut, draw_labels
 from napari_unet.core.events import TileResult
 from napari_unet.core.large_plan import LargePlan
 from napari_unet.core.model_file import Model
-from napari_unet.core.object_score import upper_threshold
+from napari_unet.core.object_score import outline_of_upper
 from napari_unet.core.plane_run import PlaneRun
 from napari_unet.core.rescaled_plane import RescaledPlane
 from napari_unet.core.tiling import Tile
@@ -152,7 +152,7 @@ class LargePlane:
     ) -> Iterator[tuple[Slices, tuple[NDArray[np.int32], NDArray[np.int64]]]]:
         """Objects on the image's grid; which there are in each block, and how many pixels each."""
         settings, whole = self.plan.settings, _there(self.arrays.whole)
-        upper = None if settings.score is None else upper_threshold(settings.threshold)
+        upper = None if settings.score is None else outline_of_upper(settings.threshold)
         cut = Cut(settings.threshold, upper, is_upper)
         for core in cores:
             seen = self.plan.grids.seen(core)

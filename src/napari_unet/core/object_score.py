@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.errors import InputError
 
-__all__ = ["LOOKS", "ObjectScore", "fit_score", "upper_threshold"]
+__all__ = ["LOOKS", "ObjectScore", "fit_score", "outline_of_upper", "upper_threshold"]
 
 LOOKS = (
     "size",
@@ -36,6 +36,11 @@ LOOKS = (
 
 # The upper threshold lies so far between the lower one and 1.
 UPPER = 0.4
+
+# Objects of the upper threshold are drawn out to here: 0.55 at 0.5. What parts them from haze or
+# from neighbours is further in than where a person draws them (0 to 0.3 are equal within 0.003 of
+# mean precision on 200 images learnt from; chosen among them).
+OUTLINE = 0.1
 
 RIDGE = 1e-3
 ROUNDS = 30  # of Newton's method, at most
@@ -78,6 +83,11 @@ class ObjectScore:
 def upper_threshold(threshold: float) -> float:
     """Return the second threshold at which objects are proposed."""
     return threshold + UPPER * (1 - threshold)
+
+
+def outline_of_upper(threshold: float) -> float:
+    """Return the probability out to which objects of the upper threshold are drawn."""
+    return threshold + OUTLINE * (1 - threshold)
 
 
 def fit_score(
