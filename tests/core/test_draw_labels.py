@@ -55,3 +55,16 @@ def test_outlines_follow_the_probability_between_pixels(image):
     np.testing.assert_array_equal(drawn[sure] > 0, between[sure] >= 0.5)
     nearest = probability[np.ix_(*(np.round(c).astype(int) for c in centres))] >= 0.5
     assert (nearest != (between >= 0.5)).any()  # else it would say nothing
+
+
+def test_two_that_touch_obliquely_are_drawn_whole_without_holes_between_them():
+    y, x = np.mgrid[:40, :40]
+    across = (x - 20 - 0.37 * (y - 20)) * 0.94  # to the line between them
+    disc = 1 / (1 + np.exp((np.hypot(y - 20, x - 20) - 15) * 2))
+    probability = (disc * (1 - 0.75 * np.exp(-((across / 0.8) ** 2)))).astype(np.float32)
+    drawn = probability_to_labels(probability, min_size=20, split=0.5, shape=(101, 101))
+    assert drawn.max() == 2
+    for one in (1, 2):
+        assert ndimage.label(drawn == one)[1] == 1
+    holes = ndimage.label(drawn == 0)[1] - 1
+    assert holes == 0

@@ -5,7 +5,12 @@ from hypothesis import strategies as st
 
 from napari_unet.core.errors import InputError
 from napari_unet.core.metrics import match_objects
-from napari_unet.core.targets import classes_to_labels, fill_gaps, labels_to_classes
+from napari_unet.core.targets import (
+    classes_to_labels,
+    fill_gaps,
+    fill_gaps_and_nooks,
+    labels_to_classes,
+)
 
 
 def test_gap_opens_on_the_left_and_is_one_pixel_wide():
@@ -87,3 +92,21 @@ def test_classes_do_not_depend_on_the_numbering(seed):
     labels = rng.integers(0, 6, (8, 8)).repeat(4, 0).repeat(4, 1)
     names = np.concatenate([[0], rng.permutation(10**6)[:5] + 1])
     np.testing.assert_array_equal(labels_to_classes(labels), labels_to_classes(names[labels]))
+
+
+def test_nooks_beside_gaps_go_to_the_object_on_most_sides():
+    labels = np.array(
+        [
+            [1, 1, 1, 0, 2, 2],
+            [1, 1, 0, 0, 2, 2],
+            [1, 1, 1, 0, 2, 2],
+            [1, 1, 1, 1, 0, 2],
+            [1, 0, 1, 1, 1, 0],
+        ]
+    )
+    gaps = fill_gaps(labels)
+    assert gaps[1, 2] == 0  # two pixels lie between the objects there, and nothing else
+    assert (np.argwhere(gaps == 0) == [[1, 2], [4, 1]]).all()
+    expected = gaps.copy()
+    expected[1, 2] = 1
+    np.testing.assert_array_equal(fill_gaps_and_nooks(labels), expected)

@@ -281,8 +281,9 @@ def _is_cut(labels: Labels, seen: Slices, core: Slices, shape: tuple[int, ...]) 
     if not edges:
         return False
     at_edge = np.unique(np.concatenate(edges))
-    # Gaps in the block are filled between what lies beside it, and seams are compared there.
-    inside = _within(_widened(core, 2, shape), seen)
+    # Gaps in the block, and nooks beside them, are filled between what lies beside it, and seams
+    # are compared there.
+    inside = _within(_widened(core, 4, shape), seen)
     return bool(np.isin(at_edge[at_edge > 0], labels[inside]).any())
 
 

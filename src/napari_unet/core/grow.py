@@ -7,19 +7,7 @@ from numpy.typing import NDArray
 
 from napari_unet.core.threads import in_threads
 
-__all__ = ["grow", "grow_where"]
-
-
-def grow(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return labels with each object a pixel larger, corners too, where there is background.
-
-    Parameters
-    ----------
-    labels : ndarray of int32, shape (Y, X)
-        Where two objects meet the larger number wins.
-    """
-    grown: NDArray[np.int32] = np.where(labels > 0, labels, _largest_around(labels))
-    return grown
+__all__ = ["grow_where"]
 
 
 def grow_where(
@@ -60,14 +48,3 @@ def grow_where(
         beside[is_in] = labels[beside_y[is_in], beside_x[is_in]]
         np.maximum(taken, np.where(may_grow[beside], beside, 0), out=taken)
     labels.ravel()[pixels] = taken
-
-
-def _largest_around(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the largest of each pixel and the eight around it."""
-    tall = labels.copy()
-    np.maximum(tall[1:], labels[:-1], out=tall[1:])
-    np.maximum(tall[:-1], labels[1:], out=tall[:-1])
-    wide = tall.copy()
-    np.maximum(wide[:, 1:], tall[:, :-1], out=wide[:, 1:])
-    np.maximum(wide[:, :-1], tall[:, 1:], out=wide[:, :-1])
-    return wide

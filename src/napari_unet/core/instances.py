@@ -19,7 +19,7 @@ from napari_unet.core.object_score import ObjectScore, outline_of_upper, upper_t
 from napari_unet.core.runs import runs_of_background, runs_of_foreground
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.split_volume import split_volume
-from napari_unet.core.targets import fill_gaps
+from napari_unet.core.targets import fill_gaps, fill_gaps_and_nooks
 from napari_unet.core.threads import in_threads
 
 __all__ = [
@@ -204,7 +204,7 @@ class _Base:
         else:
             labels = remove_small(components(self._foreground), min_size)
         # What is too small has gone: no gap is filled on its account.
-        return fill_gaps(labels, in_place=True).astype(np.int32, copy=False)
+        return fill_gaps_and_nooks(labels, in_place=True).astype(np.int32, copy=False)
 
 
 def scored_objects(

@@ -45,6 +45,18 @@ class Resampled:
         out += (image.take(after - first, axis) - out) * part
         return out
 
+    def between(
+        self, start: int, stop: int, first: int = 0
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+        """Return for each new pixel the two old ones around its centre, and the way between them.
+
+        The old ones are counted from `first`; the way is 0 at the one before, towards 1.
+        """
+        at = self._between(start, stop)
+        before = at.astype(np.intp)
+        after = np.minimum(before + 1, self.old - 1)
+        return before - first, after - first, (at - before).astype(np.float32)
+
     def _between(self, start: int, stop: int) -> NDArray[np.float64]:
         at = (np.arange(start, stop) + 0.5) * (self.old / self.new) - 0.5
         inside: NDArray[np.float64] = np.clip(at, 0, self.old - 1)
