@@ -10,6 +10,7 @@ import torch
 from brightness import brightness_model
 from napari_unet.core import measure, normalize, rescale
 from napari_unet.core.measure import measure_diameter, measure_large
+from napari_unet.core.object_score import LOOKS
 
 CPU = {"device": "cpu", "precision": "float32"}
 MODEL = brightness_model(diameter=20.0, min_size=20)
@@ -90,6 +91,23 @@ def test_nuclei_in_an_embryo_are_measured_and_not_the_embryo(faint, step):
     assert blurred.objects == 1  # from far it is one object, of the size that is expected
     assert blurred.error < measure.CLOSE
     assert measured(image) == pytest.approx(14, rel=0.1)
+
+
+def test_what_does_not_look_like_an_object_is_believed_less():
+    y, x = np.mgrid[:400, :400] - 200
+    star = np.zeros((400, 400), np.float32)
+    star[np.hypot(y, x) < 120 * (0.7 + 0.3 * np.cos(9 * np.arctan2(y, x)))] = 1
+    round_one = np.zeros_like(star)
+    disc(round_one, (200, 200), 180)
+    coefficients = [20.0 if name == "fill of the ellipse" else 0.0 for name in LOOKS]
+    knows_looks = replace(MODEL.config, object_score=(*coefficients, -18.0))
+    for model, believes_the_star in ((MODEL, True), (replace(MODEL, config=knows_looks), False)):
+        certain = [
+            measure._Viewer(image[None], model, **CPU).look(200.0).certainty
+            for image in (round_one, star)
+        ]
+        assert certain[0] > 0.9
+        assert (certain[1] > 0.9) == believes_the_star
 
 
 def test_crumbs_do_not_count_by_their_number():

@@ -15,6 +15,7 @@ from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.model_file import Model
 from napari_unet.core.neighbours import reader_for
 from napari_unet.core.normalize import apply_range, intensity_range
+from napari_unet.core.object_looks import looks_of
 from napari_unet.core.planes import plane_places
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import rescale_image, usable_diameter
@@ -27,7 +28,8 @@ SMALLEST, LARGEST = 4.0, 500.0
 
 # Diameters at which the first looks are taken, in pixels. Objects of half to twice the size that
 # a look expects come out within a quarter of their size (tests/benchmarks/diameter.py).
-FIRST_LOOKS = (160.0, 40.0, 10.0)
+# The last one is for dense tissue, which from further off is one haze and from closer is blobs.
+FIRST_LOOKS = (160.0, 40.0, 10.0, 20.0)
 
 # A look shows at most this many pixels a side of the rescaled image.
 WINDOW = 384
@@ -49,8 +51,8 @@ DOUBT = 0.3
 # A look of this value is believed without any closer one (chosen).
 SURE = 0.7
 
-# One object alone loses a third (chosen).
-LONELY = 0.5
+# One object alone loses half (chosen).
+LONELY = 1.0
 
 ROUNDS = 4
 
@@ -252,6 +254,11 @@ class _Viewer:
             return None
         inside = labels > 0
         certainty = float(np.abs(2 * foreground[inside] - 1).mean())
+        if config.score is not None:
+            # Haze and fused groups are foreground as surely as nuclei, but do not look like them.
+            scores = config.score.score(looks_of(labels, foreground, config.score.diameter))
+            areas = np.bincount(labels.ravel())[1:]
+            certainty = math.sqrt(certainty * float(scores @ areas / areas.sum()))
         return _Look(expected, diameter / scale, certainty, int(labels.max()))
 
     def _remember(self, foreground: NDArray[np.float32], window: tuple[slice, slice]) -> None:
