@@ -106,14 +106,20 @@ def test_segment_is_a_step_that_brings_back_what_was_there(viewer, workspace):
     viewer.add_image(np.zeros((40, 50)))
     item = workspace.open()
     paint(workspace, item.labels, CELL, 9)
-    before = item.pair.labels.copy()
+    before, told = item.pair.labels.copy(), []
+    workspace.session.labels_changed.connect(lambda *what: told.append(what))
+    press(viewer, UNDO, item.labels)
+    press(viewer, REDO, item.labels)
+    assert told == []  # what is doubtful is known
     found = np.where(disc((40, 50), 8, 8), 0, 255).astype(np.uint8)
     item.pair.place_tile((), TileResult(0, 0, found[None], 0, 1))
     workspace.session.set_objects(workspace.session.settings, item.pair, ())
     wait(workspace)
     assert item.pair.labels[8, 8] and (item.pair.labels[CELL] == 9).all()
+    told.clear()
     press(viewer, UNDO, item.labels)
     np.testing.assert_array_equal(item.pair.labels, before)
+    assert told == [(item.pair, ())]  # that is looked through anew
 
 
 def test_keys_are_given_back(viewer, workspace, stack):

@@ -21,6 +21,7 @@ from napari_unet.engine import (
     SegmentTask,
     WorkerDiedError,
 )
+from napari_unet.session import segment_run
 from napari_unet.session.image import Image
 from napari_unet.session.pair import ObjectSettings, Pair
 from napari_unet.session.sentences import UNEXPECTED
@@ -142,6 +143,22 @@ def test_what_is_looked_at_comes_next_of_tiles_and_of_planes(session, runner):
         shown.append(runner.job.task.center)
     assert shown == [(1.0, 1.0), *[(2.0, 3.0)] * 3]
     finish(session, runner, *two_tiles())
+
+
+def test_the_time_that_is_left_is_that_of_tiles_and_not_of_the_start(session, runner, monkeypatch):
+    clock, told = [100.0], []
+    monkeypatch.setattr(segment_run.time, "monotonic", lambda: clock[0])
+    session.progress.connect(lambda _, text: told.append(text))
+    session.segment(pair_of((8, 20)), [()])
+    while not runner.jobs:
+        session.pump()
+    parts = [(160.0, 0, 4, ""), (163.0, 1, 4, ", 6 s left"), (166.0, 2, 4, ", 3 s left")]
+    parts += [(170.0, 6, 16, ""), (171.0, 7, 16, ", 8 s left")]  # smaller ones: memory was short
+    for now, index, count, left in parts:
+        clock[0] = now
+        runner.job.add_event(tile_of((8, 10), index=index, count=count))
+        session.pump()
+        assert told[-1] == f"tile {index + 1} of {count}{left}"
 
 
 def test_that_memory_was_short_is_said_at_the_end(session, runner, heard):

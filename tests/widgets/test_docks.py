@@ -10,11 +10,13 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QSc
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.model_file import Model
+from napari_unet.engine import DeviceInfo, SegmentDone
 from napari_unet.engine.runner import InlineRunner
 from napari_unet.sample_data import nuclei
 from napari_unet.session import work
 from napari_unet.widgets import workbench
 from person import PLUGIN, SCREEN, User, settle, wait_until
+from session.fakes import FakeRunner
 
 WIDTH = 340
 
@@ -346,3 +348,27 @@ def test_what_is_told_of_teaching_is_seen_on_a_low_screen(user, monkeypatch):
 
 def is_seen(widget):
     return widget.visibleRegion().boundingRect().height() == widget.height()
+
+
+def test_what_was_said_before_does_not_stand_beside_the_progress_of_what_begins(
+    make_napari_viewer,
+):
+    runner = FakeRunner()
+    desk = User(make_napari_viewer(), runner)
+    dock, session = desk.dock(), desk.bench.session
+    runner.job.finish(DeviceInfo("this computer", "float32", "this computer, float32, ready"))
+    wait_until(lambda: dock.status.value == "this computer, float32, ready")
+    desk.viewer.add_image(np.zeros((40, 40), np.uint8))
+    session.said.emit("Segmented in 3 s.", False)
+    settle(0.1)
+    desk.press(dock.steps[0].segment)
+    assert dock.status.value == desk.bench.status == "this computer, float32, at work"
+    wait_until(lambda: len(runner.jobs) == 2)
+    runner.job.finish(SegmentDone(1.0, "this computer", "float32"))
+    desk.wait()
+    assert dock.status.value.startswith("Segmented in ")
+    desk.bench._pump()
+    session.said.emit("The version was deleted.", False)  # and what was before it segments
+    desk.press(dock.steps[0].segment)
+    assert dock.status.value == "The version was deleted."
+    desk.bench.close()

@@ -9,7 +9,7 @@ from napari_unet.core.events import TileResult
 from napari_unet.core.model_file import Model
 from napari_unet.core.uncertainty import MISSED, UNSURE
 from napari_unet.engine.runner import InlineRunner
-from napari_unet.widgets.next_row import ALL_FINE, NO_RING, NOT_YET
+from napari_unet.widgets.next_row import ALL_FINE, NO_RING, NONE_FOUND, NOT_YET
 from person import SCREEN, Shared, User, settle, wait_until
 
 SHAPE = (120, 160)
@@ -62,8 +62,8 @@ def test_what_is_doubtful_is_gone_through(at_desk):
     at_desk.press(row.right)
     assert row.left.value == "1 to look at" and len(rings(at_desk)) == 1
     at_desk.press(row.right)
-    assert row.left.value == "0 to look at" and rings(at_desk) == []
-    assert not row.next.enabled and row.next.tooltip == ALL_FINE
+    assert row.left.value == "" and rings(at_desk) == []
+    assert not row.next.enabled and row.next.tooltip == row.note.value == ALL_FINE
     checked = item.pair.checked != 0
     assert checked[50, 80] and checked[50, 130] and not checked[50, 30]
     assert item.pair.checked_cells == 1  # the other is background that was looked at
@@ -75,7 +75,17 @@ def test_a_new_segmentation_takes_the_ring_away(at_desk):
     found(at_desk, CELLS)
     at_desk.press(row.next)
     found(at_desk, {20: 255})
-    assert rings(at_desk) == [] and row.note.value == "" and row.left.value == "0 to look at"
+    assert rings(at_desk) == [] and row.note.value == ALL_FINE and row.left.value == ""
+
+
+def test_where_nothing_was_found_a_sentence_says_so(at_desk):
+    at_desk.viewer.add_image(np.zeros(SHAPE))
+    row = at_desk.dock().steps[1].next
+    assert row.note.value == ""
+    found(at_desk, {})
+    assert row.note.value == NONE_FOUND and row.left.value == ""
+    found(at_desk, {70: 150})
+    assert row.note.value == "" and row.left.value == "1 to look at"
 
 
 def test_another_image_has_its_own(at_desk):

@@ -103,6 +103,8 @@ class UndoKeys:
             workspace.checked_grew(item)
         elif done:
             workspace.labels_changed(item)
+        for place in dict.fromkeys(edit.place for edit in done if not edit.by_person):
+            workspace.session.labels_changed.emit(item.pair, place)  # other objects are doubtful
 
 
 class _Painter:

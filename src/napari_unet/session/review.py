@@ -64,6 +64,10 @@ class Review:
         """Return how many places of a pair are worth a look and not checked yet."""
         return sum(len(self._open(pair, place)) for place in self._doubts.get(pair, {}))
 
+    def has_objects(self, pair: Pair) -> bool:
+        """Whether there is an object in any plane of a pair that was looked through."""
+        return any(bool(pair.labels[place].any()) for place in self._doubts.get(pair, {}))
+
     def next(self, pair: Pair, shown: Place) -> tuple[Place, Doubt] | None:
         """Return the most doubtful place that was not handed out yet, of the shown plane first.
 

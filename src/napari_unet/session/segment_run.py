@@ -93,6 +93,7 @@ class SegmentRun:
         self._told = (0.0, "")
         self._notes: dict[str, None] = {}  # each once, in order
         self._started = time.monotonic()
+        self._timed_from: tuple[float, float] | None = None  # when, and the fraction done then
         self._tile = (0, 0)
         self._place: Place | None = None
         self._reading: Future[NDArray[Any]] | None = None
@@ -213,8 +214,15 @@ class SegmentRun:
         if not isinstance(event, TileResult):
             return False
         self.pair.place_tile(place, event)
-        self._tile = (event.index + 1, event.count)
+        self._note_tile(event.index + 1, event.count)
         return True
+
+    def _note_tile(self, done: int, count: int) -> None:
+        """Count a tile; what it takes is timed from the first one of this size on."""
+        is_other_size = count != self._tile[1] and self._tile != (0, 0)
+        self._tile = (done, count)
+        if self._timed_from is None or is_other_size:
+            self._timed_from = time.monotonic(), self.fraction
 
     def _take_size(self, place: Place, size: PlaneSize) -> None:
         self.pair.made_by = self.model
@@ -256,6 +264,8 @@ class SegmentRun:
         self._job = self._runner.submit(self._task(reading.result()))
 
     def _seconds_left(self) -> float:
-        if self.fraction <= 0:
+        """By the tiles since the first: to start and to measure takes its time only once."""
+        begun, before = self._timed_from or (0.0, 1.0)
+        if self.fraction <= before:
             return 0.0
-        return (time.monotonic() - self._started) * (1 / self.fraction - 1)
+        return (time.monotonic() - begun) * (1 - self.fraction) / (self.fraction - before)

@@ -76,5 +76,5 @@ class VolumeRun(SegmentRun):
             self.pair.made_by = self.model
             self.pair.begin_volume(place, self._spacing)
         self.pair.place_part(place, event)
-        self._tile = (event.done, event.count)
+        self._note_tile(event.done, event.count)
         return True

@@ -50,6 +50,8 @@ class Work(ModelShelf):
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="napari-unet reader")
         self._run: SegmentRun | MeasureRun | ImportRun | TeachRun | LiveRun | None = None
         self._probe: Job[DeviceInfo] | None = None
+        self.where = ""
+        """What computes, and how precisely; empty until that is known."""
 
     # What runs
 
@@ -150,4 +152,6 @@ class Work(ModelShelf):
     def _pump_probe(self) -> None:
         if self._probe is not None and self._probe.done():
             job, self._probe = self._probe, None
-            self.said.emit(job.result().sentence, False)
+            info = job.result()
+            self.where = f"{info.device}, {info.precision}"
+            self.said.emit(info.sentence, False)

@@ -42,7 +42,7 @@ class _Footed(Container[Widget]):
         self.native.layout().setSpacing(SPACING)
         self.native.layout().setStretch(0, MOST)  # napari may add a spacer of its own
         self.native.setMinimumWidth(MIN_WIDTH)
-        follow(self.native, self.bench.session.said, self._show_status)
+        follow(self.native, self.bench.status_changed, self._show_status)
         if self.bench.status:
             self._show_status(self.bench.status, self.bench.status_is_failure)
         self.bench.add_dock(self.native)

@@ -22,6 +22,10 @@ NEXT_TIP = "Go to what is most likely wrong; correct it, or press on."
 RIGHT_TIP = "What the ring is around is right as it is: check it, and go on to the next."
 NOT_YET = "Segment first: then the likeliest mistakes are found."
 ALL_FINE = "Nothing else here looks as if it were wrong."
+NONE_FOUND = (
+    "There is no object here, and no place that looks like one: lower Threshold, or paint some "
+    "cells and press Teach."
+)
 NO_RING = "Press Next first."
 
 
@@ -39,7 +43,8 @@ class NextRow(Panel):
         super().__init__([row(self.next, self.right, self.left), self.note])
         self.native.layout().setContentsMargins(0, 0, 0, 0)
         follow(self.native, bench.review.changed, self._on_found)
-        for signal in (bench.workspace.corrected, bench.workspace.chosen_changed):
+        workspace = bench.workspace
+        for signal in (workspace.corrected, workspace.chosen_changed, bench.session.state_changed):
             follow(self.native, signal, self._show)
         bench.closing.connect(self._ring.remove)
         self.native.destroyed.connect(self._ring.remove)
@@ -85,10 +90,22 @@ class NextRow(Panel):
         if self._at is not None and self._at[0] is not item:
             self._leave()
         count = 0 if item is None else self._bench.review.left(item.pair)
-        known = item is not None and self._bench.review.knows(item.pair)
-        reason = "" if count else ALL_FINE if known else NOT_YET
+        reason = "" if count else self._why_none(item)
         set_enabled(self.next, reason, NEXT_TIP)
         set_enabled(self.right, "" if self._at else NO_RING, RIGHT_TIP)
-        self.left.value = f"{count} to look at" if known else ""
+        self.left.value = f"{count} to look at" if count else ""
         text = "" if self._at is None else self._at[2].reason
-        self.note.say(text[:1].upper() + text[1:] + "." if text else "")
+        without = "" if item is None or self._is_to_come(item) else reason
+        self.note.say(text[:1].upper() + text[1:] + "." if text else without)
+
+    def _why_none(self, item: OpenPair | None) -> str:
+        """Why there is nothing to look at."""
+        review = self._bench.review
+        if item is None or not review.knows(item.pair):
+            return NOT_YET
+        return ALL_FINE if review.has_objects(item.pair) else NONE_FOUND
+
+    def _is_to_come(self, item: OpenPair) -> bool:
+        """Whether what is worth a look is not known yet."""
+        review, session = self._bench.review, self._bench.session
+        return review.busy or not review.knows(item.pair) or session.works_on(item.pair)

@@ -43,6 +43,8 @@ class Workbench(QObject):
     """The viewer is going, or the last dock."""
     batch_changed = Signal()
     """There is news of the run over many images."""
+    status_changed = Signal(str, bool)
+    """The line at the bottom of the docks: a sentence, and whether something failed."""
 
     def __init__(self, viewer: Viewer, runner: Runner | None = None) -> None:
         super().__init__()
@@ -59,7 +61,10 @@ class Workbench(QObject):
         self.batch: BatchRun | None = None
         self.status = ""
         self.status_is_failure = False
+        self._was_busy = False
+        self._round, self._said_in_round = 0, -1
         self.session.said.connect(self._on_said)
+        self.session.state_changed.connect(self._on_state)
         self._window: QMainWindow | None = None
         self._docks: list[QWidget] = []
         self._new_docks: list[QWidget] = []
@@ -136,9 +141,26 @@ class Workbench(QObject):
                 dock.deleteLater()
 
     def _on_said(self, sentence: str, is_failure: bool) -> None:
+        self._said_in_round = self._round
+        self._show_status(sentence, is_failure)
+
+    def _show_status(self, sentence: str, is_failure: bool) -> None:
         self.status, self.status_is_failure = sentence, is_failure
+        self.status_changed.emit(sentence, is_failure)
+
+    def _on_state(self) -> None:
+        """What was said of something else does not stand beside the progress of what begins.
+
+        What is said as it begins stays: of a lesson, after which it segments.
+        """
+        is_busy, was_busy = bool(self.session.busy), self._was_busy
+        self._was_busy = is_busy
+        is_old = self._said_in_round != self._round
+        if is_busy and not was_busy and is_old and self.session.where:
+            self._show_status(f"{self.session.where}, at work", is_failure=False)
 
     def _pump(self) -> None:
+        self._round += 1
         if self._new_docks:
             self._find_windows()
         self._forget_closed()
