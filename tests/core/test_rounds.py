@@ -40,7 +40,7 @@ def test_a_model_was_taught_if_any_of_its_weights_is_another():
     assert was_taught(model, replace(same, network=Model.fresh(replace(CONFIG, depth=2)).network))
 
 
-CENTERS = [(10, 10), (10, 32), (10, 54), (32, 10), (32, 32), (32, 54), (54, 10), (54, 32)]
+CENTERS = [(10, 10), (10, 32), (10, 54), (32, 10), (32, 32), (32, 54), (54, 10)]
 
 
 def in_rows(first, last):
@@ -62,8 +62,12 @@ def test_what_was_checked_before_is_what_is_not_recent():
 
 @pytest.mark.parametrize(
     ("recent", "share"),
-    [((20, 64), 0.5), ((42, 64), 0.25), ((0, 64), 0.5), ((64, 64), 0.2)],
-    ids=["5 of 8, a half at the most", "2 of 8", "all", "none, a fifth at the least"],
+    [((20, 64), 0.5), ((0, 20), 3 / 7), ((0, 64), 0.5), ((42, 64), 0.2), ((64, 64), 0.5)],
+    ids=["4 of 7, a half at the most", "3 of 7", "all", "1 of 7, a fifth at the least", "none"],
 )
 def test_of_a_lesson_as_much_is_taken_as_it_brings_of_all_cells(recent, share):
     assert share_of_news([replace(example(CENTERS), recent=in_rows(*recent))]) == share
+
+
+def test_where_nobody_says_what_is_recent_half_of_it_is_taken():
+    assert share_of_news([example(CENTERS)]) == 0.5

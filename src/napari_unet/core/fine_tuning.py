@@ -64,9 +64,10 @@ def iter_finetune(
     checked ones bear it out, and on drawn scenes that it knew; batch-norm statistics stay as they
     are. On images of a kind that it knew outlines come to lie where they were taught. Where
     most of what it finds looks right (`what_is_known`) that is learnt along as if it was
-    checked, at a smaller rate, and half of what was learnt is taken, unless `keep` is 0. Where
-    enough cells are checked a part is kept aside, by region, and the weights that score best on
-    it are returned.
+    checked, at a smaller rate, at the size that it has, and half of what was learnt is taken,
+    unless `keep` is 0. From the second round on as much of it is taken as it brings of all cells,
+    and a network that has lost what was checked in earlier rounds is not taken. Where enough cells
+    are checked a part is kept aside, by region, and the weights that score best on it are returned.
 
     Parameters
     ----------

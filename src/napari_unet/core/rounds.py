@@ -47,11 +47,12 @@ def share_of_news(examples: Sequence[Example]) -> float:
     """Return how much of a lesson is taken in a later round: as much as it brings of all cells.
 
     So each cell counts the same in the mean of the weights, whether it came early or late, and that
-    mean grows steadier from round to round (Polyak and Juditsky 1992). Never more than a half.
+    mean grows steadier from round to round (Polyak and Juditsky 1992). Never more than a half; a
+    half is also taken where nothing is new: then the same is to be learnt for longer.
     """
     every = sum(map(count_cells, examples))
     news = every - sum(map(count_cells, earlier_checked(examples)))
-    return float(np.clip(news / max(1, every), LEAST, MOST))
+    return float(np.clip(news / every, LEAST, MOST)) if news else MOST
 
 
 def toward(network: nn.Module, before: nn.Module, share: float = 0.5) -> nn.Module:
