@@ -27,6 +27,7 @@ from teach import Desk, ended, in_view, tally
 
 from napari_unet.core import Example, Model, iter_finetune, load_model, segment
 from napari_unet.core.measure import measure_diameter
+from napari_unet.session.object_size import checked_diameter
 
 CELLS = 10
 LOWERED = 0.01  # by more than this AP must never fall
@@ -109,16 +110,21 @@ def runs(group: Group, model: Model, folder: Path, options: argparse.Namespace) 
     enough = [p for p in images if len(np.unique(p.truth)) > CELLS]
     for picture in enough[: options.images]:
         rest = [p for p in images if p is not picture][: options.tested]
-        # As the dock does: the ten worst nuclei are no measure of the size of all.
         size = measure_diameter(picture.image[None], model)
         desk = Desk(picture)
         corrected = desk.correct(segment(picture.image, model, axes="YX").labels, CELLS)
-        ten = replace(desk.example, diameter=size)
-        whole = Example(picture.image, picture.truth, None, "YX", size)
-        models = [model, *(taught(model, one, options) for one in (ten, whole))]
+        whole = Example(picture.image, picture.truth, None, "YX")
+        both = [as_the_dock(example, size) for example in (desk.example, whole)]
+        models = [model, *(taught(model, one, options) for one in both)]
         there = int(np.count_nonzero(np.unique(picture.truth)))
         scores = [tuple(precision(one, of) for one in models) for of in (rest, known)]
         yield Row(group.number, picture.name, corrected, there, *scores)
+
+
+def as_the_dock(example: Example, size: float | None) -> Example:
+    """Return it at the size at which the dock teaches it: the ten worst may be no measure of it."""
+    checked = checked_diameter([(example.labels, example.mask)], size)
+    return replace(example, diameter=checked or size)
 
 
 def taught(model: Model, example: Example, options: argparse.Namespace) -> Model:

@@ -15,6 +15,7 @@ from napari_unet.core.example import Example
 from napari_unet.core.fine_tuning import finetune, iter_finetune
 from napari_unet.core.knowing import Knowledge
 from napari_unet.core.optimise import TrainSettings
+from napari_unet.core.size import median_diameter
 from napari_unet.core.teacher import PATIENCE, Teacher
 from napari_unet.core.train import iter_train
 from napari_unet.core.train_settings import TEACH_SETTINGS
@@ -376,3 +377,24 @@ def test_who_learns_freely_is_not_asked_what_it_knows(monkeypatch, keep, asked):
     monkeypatch.setattr(fine_tuning, "what_is_known", asking)
     ended(iter_finetune(small_model(), [example(CENTERS)], keep=keep, steps=1, **CPU))
     assert len(calls) == asked
+
+
+def test_what_is_known_is_learnt_at_the_size_that_it_is_found_to_have(monkeypatch):
+    """Measured at half of it; it is looked at once more, and the new size is told and kept."""
+    model = small_model()
+    model = replace(model, config=replace(model.config, diameter=12.0))
+    asked = []
+
+    def known(_, examples, **__):
+        asked.append([one.diameter for one in examples])
+        none = [replace(one, checked=np.zeros(one.labels.shape, bool)) for one in examples]
+        return Knowledge(True, tuple(none))
+
+    monkeypatch.setattr(fine_tuning, "what_is_known", known)
+    own = replace(example(CENTERS), diameter=6.0)
+    rounds = iter_finetune(model, [own, example(CENTERS)], settings=SETTINGS, steps=1, **CPU)
+    taught, summary = ended(rounds)[1]
+    true = median_diameter([own.labels])
+    assert asked == [[6.0, true], [true, true]]
+    assert summary.diameters == (true, None)
+    assert taught.config.taught_diameter == true

@@ -365,6 +365,47 @@ def test_what_has_lost_too_much_of_what_is_believed_is_not_taken(monkeypatch, fo
     assert (judging.best is not None) == improved
 
 
+@pytest.mark.parametrize(
+    ("before", "found", "cells", "forgets"),
+    [
+        (0.26, 0.08, 10, True),
+        (0.57, 0.45, 5, False),  # within a third of it
+        (0.60, 0.38, 10, True),
+        (0.20, 0.13, 4, False),  # within the noise of four cells, 0.1
+        (0.20, 0.05, 4, True),
+        (0.0, 0.0, 10, False),
+    ],
+)
+def test_what_has_lost_much_of_earlier_rounds_is_not_taken(
+    monkeypatch, before, found, cells, forgets
+):
+    left = [before, found]
+
+    class Earlier:
+        def mark(self, *_, **__):
+            return Mark(left.pop(0), 0.0)
+
+        def whole_areas(self, *_):
+            return []
+
+    Earlier.cells = cells
+    monkeypatch.setattr(judge_module, "all_checked", lambda *_: Earlier())
+    Marks(monkeypatch, Mark(0.3, 1.0), Mark(0.6, 0.5))
+    earlier = [example([(20, 20), (44, 44)])]
+    budget = Budget(None, 9)
+    judging = Judge(small_model(), [], KeptAside(()), budget, "cpu", "float32", earlier=earlier)
+    for seed in (0, 1):
+        judging.judge(small_model(seed).network)
+    summary = judging.summary(1)
+    assert judging.has_forgotten == forgets
+    assert (summary.improved, summary.forgot, judging.best is None) == (
+        not forgets,
+        forgets,
+        forgets,
+    )
+    assert ("would lose cells of earlier rounds" in summary.sentence) == forgets
+
+
 def test_the_taught_model_has_the_score_that_fits(sees_all):
     model = scored(likes_objects=False)
     judging = Judge(model, [example([(20, 20), (44, 44)])], None, Budget(None, 9), "cpu", "float32")

@@ -431,3 +431,19 @@ def test_the_taught_model_segments_at_the_size_it_was_taught_at(sized, runner, s
     job.finish(TeachDone(summary, sized_model))
     task = sent(sized, runner, 2).task
     assert task.diameter == job.task.examples[0].diameter
+
+
+def test_a_size_that_the_worker_found_wrong_counts_where_it_was_not_typed(
+    sized, runner, sized_model
+):
+    """Of three images the first had another size, and so had the one whose size was typed."""
+    wrong, right, typed = painted(3, side=5), painted(3), painted(3)
+    for pair in (wrong, right):
+        pair.size.measured(sized.size_key(pair.image), 8.0)
+    typed.size.type(30.0)
+    sized.teach([wrong, right, typed], seconds=1.0, keep=0.5)
+    summary = TeachSummary(0.5, 0.8, 9, 0, True, 1.0, 30, diameters=(20.0, None, 6.0))
+    sent(sized, runner).finish(TeachDone(summary, sized_model))
+    pump_until(sized, lambda: wrong.size.diameter(sized.size_key(wrong.image)) == 20.0)
+    assert right.size.diameter(sized.size_key(right.image)) == 8.0
+    assert typed.size.diameter(sized.size_key(typed.image)) == 30.0

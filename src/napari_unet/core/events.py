@@ -120,6 +120,11 @@ class TeachSummary:
         `napari_unet.core.rehearsal`.
     lost : bool
         Whether it is not taken for what it lost of what nobody had corrected.
+    forgot : bool
+        Whether it is not taken for what it lost of what was checked in earlier rounds.
+    diameters : tuple of float or None
+        Of the objects of each image that is not replayed, in pixels, where it was learnt at another
+        size than was given; else None. Empty if all were learnt as given.
     """
 
     before: float | None
@@ -134,6 +139,8 @@ class TeachSummary:
     noun: str = "cell"
     rehearsed: bool = False
     lost: bool = False
+    forgot: bool = False
+    diameters: tuple[float | None, ...] = ()
 
     @property
     def is_held(self) -> bool:
@@ -158,6 +165,11 @@ class TeachSummary:
             return (
                 f"So taught, the model would lose {_plural(self.noun)} that looked right and were "
                 "not checked, so the model before stays; check some of those too and teach again."
+            )
+        if self.forgot and not self.improved:
+            return (
+                f"So taught, the model would lose {_plural(self.noun)} of earlier rounds, so the "
+                f"model before stays; check a few more {_plural(self.noun)} and teach again."
             )
         if not self.improved:
             more = f"check a few more {_plural(self.noun)}"

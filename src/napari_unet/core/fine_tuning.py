@@ -18,7 +18,7 @@ from napari_unet.core.head import BATCHES, fit_head, settle_outlines
 from napari_unet.core.judge import Judge
 from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
-from napari_unet.core.knowing import Knowledge, what_is_known, with_believed
+from napari_unet.core.knowing import Knowledge, at_found_size, what_is_known, with_believed
 from napari_unet.core.lesson import (
     check_examples,
     count_cells,
@@ -32,7 +32,7 @@ from napari_unet.core.lineage import round_told, timestamp
 from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
-from napari_unet.core.rounds import halfway, was_taught
+from napari_unet.core.rounds import earlier_checked, share_of_news, toward, was_taught
 from napari_unet.core.teach_volumes import iter_teach_volumes
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.train_settings import (
@@ -64,9 +64,10 @@ def iter_finetune(
     checked ones bear it out, and on drawn scenes that it knew; batch-norm statistics stay as they
     are. On images of a kind that it knew outlines come to lie where they were taught. Where
     most of what it finds looks right (`what_is_known`) that is learnt along as if it was
-    checked, at a smaller rate, and half of what was learnt is taken, unless `keep` is 0. Where
-    enough cells are checked a part is kept aside, by region, and the weights that score best on
-    it are returned.
+    checked, at a smaller rate, at the size that it has, and half of what was learnt is taken,
+    unless `keep` is 0. From the second round on as much of it is taken as it brings of all cells,
+    and a network that has lost what was checked in earlier rounds is not taken. Where enough cells
+    are checked a part is kept aside, by region, and the weights that score best on it are returned.
 
     Parameters
     ----------
@@ -119,6 +120,7 @@ def iter_finetune(
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
     budget = Budget(seconds, steps)
     examples = [sized(example, model.config) for example in examples]
+    found: tuple[float | None, ...] = ()
     fresh = [example for example in examples if not example.replayed]
     replayed = [example for example in examples if example.replayed]
     keep_some = keep_patches_aside if model.config.semantic else keep_aside
@@ -127,11 +129,30 @@ def iter_finetune(
     knowledge = Knowledge(is_known=False)
     if keep > 0:
         knowledge = what_is_known(known, fresh, taught=taught, device=device, precision=precision)
+        resized = at_found_size(fresh, knowledge)
+        if resized != fresh:
+            pairs = zip(resized, fresh, strict=True)
+            found = tuple(new.diameter if new is not old else None for new, old in pairs)
+            fresh = resized
+            taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
+            knowledge = what_is_known(
+                known, fresh, taught=taught, device=device, precision=precision
+            )
     knows = knowledge.is_known
     settings = settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()
-    judge = Judge(model, taught, aside, budget, device, precision, believed=knowledge.believed)
+    is_later = not model.config.semantic and was_taught(model, base)
+    judge = Judge(
+        model,
+        taught,
+        aside,
+        budget,
+        device,
+        precision,
+        believed=knowledge.believed,
+        earlier=earlier_checked(fresh) if is_later else (),
+    )
     first = judge.judge(model.network)
     if first is not None:
         yield first
@@ -143,11 +164,10 @@ def iter_finetune(
     # Drawn once: when a score is due depends on the clock, and what is drawn must not.
     views = list(islice(sampler, BATCHES))
 
-    is_later = not model.config.semantic and was_taught(model, base)
-    is_halved = is_later or knows
+    share = share_of_news(fresh) if is_later else 0.5 if knows else 1.0
 
-    def learnt(*, whole: bool = not is_halved) -> nn.Module:
-        network = run.averaged() if whole else halfway(run.averaged(), model.network)
+    def learnt(share: float = share) -> nn.Module:
+        network = toward(run.averaged(), model.network, share)
         if teacher is not None and teacher.is_confirmed and not (model.config.semantic or knows):
             settle_outlines(network, views, rehearsal)
         return network
@@ -162,18 +182,19 @@ def iter_finetune(
                 if score is not None:
                     yield score
     last = judge.judge(learnt())
-    if knows and judge.has_lost:
-        judge.judge(halfway(learnt(), model.network))
-    if is_later and not knows and judge.finds_little:  # half of it is not enough
-        judge.judge(learnt(whole=True), proven=True)
+    if judge.has_lost or judge.has_forgotten:
+        judge.judge(learnt(share / 2))
+    if is_later and not knows and judge.finds_little:  # a part of it is not enough
+        judge.judge(learnt(1.0), proven=True)
     if last is not None:
         yield last
     summary = judge.summary(sum(count_cells(example) for example in taught), len(replayed))
-    summary = replace(summary, rehearsed=not (rehearsal.is_empty or knows))
+    is_rehearsed = not (rehearsal.is_empty or knows)
+    summary = replace(summary, rehearsed=is_rehearsed, diameters=found)
     history = (*model.card.history, round_told(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
     best = judge.best or replace(model, network=learnt())
-    return replace(best, card=card, config=knowing_size(best.config, examples)), summary
+    return replace(best, card=card, config=knowing_size(best.config, fresh)), summary
 
 
 def finetune(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from napari_unet.core.errors import InputError, NapariUnetError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
@@ -184,6 +186,7 @@ class TeachRun:
             read
         )
         self._job: Job[TeachDone] | None = None
+        self._gathered: Sequence[Gathered] = ()
 
     @property
     def text(self) -> str:
@@ -222,6 +225,7 @@ class TeachRun:
             try:
                 self.done = job.result()
                 grew = self._take_last_score(self.done) or grew
+                self._take_sizes(self.done)
             except NapariUnetError:
                 if not self.cancelled:
                     raise
@@ -234,6 +238,16 @@ class TeachRun:
             return False
         self.curve.score.append((1.0, after))
         return True
+
+    def _take_sizes(self, done: TeachDone) -> None:
+        """Let the sizes count that the worker found wrong and learnt at others."""
+        if not done.model:
+            return
+        left = iter(done.summary.diameters)
+        for one in self._gathered:
+            found = [size for _, size in zip(one.examples, left, strict=False) if size is not None]
+            if found and not one.pair.size.is_typed:
+                self.sizes.take([replace(one, measured=float(np.median(found)))])
 
     def _take_events(self, job: Job[TeachDone]) -> bool:
         grew = False
@@ -255,6 +269,7 @@ class TeachRun:
             self.finished = True
             return
         gathered, examples = reading.result()
+        self._gathered = gathered
         self.sizes.take(gathered)
         path = new_version_path(self.model)
         task = TeachTask(
