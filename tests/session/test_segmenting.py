@@ -172,6 +172,21 @@ def test_that_memory_was_short_is_said_at_the_end(session, runner, heard):
     assert sentence.startswith("Memory was short. Segmented in ") and not is_failure
 
 
+def test_quiet_it_says_only_that_it_was_stopped(session, runner, heard):
+    session.segment(pair_of((8, 20)), [()], quiet=True)
+    sent(session, runner)
+    finish(session, runner, *two_tiles())
+    assert heard == []
+    session.segment(pair_of((8, 20)), [()], quiet=True)
+    sent(session, runner, 2)
+    session.stop()
+    pump_until(session, lambda: bool(heard))
+    session.segment(pair_of((8, 20)), [()])
+    sent(session, runner, 3)
+    finish(session, runner, *two_tiles())
+    assert heard[0][0].startswith("Stopped") and heard[1][0].startswith("Segmented")
+
+
 def test_planes_of_a_stack_go_one_by_one_in_the_order_that_was_asked(session, runner):
     data = np.arange(3 * 8 * 20, dtype=np.uint16).reshape(3, 8, 20)
     pair = Pair(

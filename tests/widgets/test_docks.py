@@ -15,6 +15,7 @@ from napari_unet.engine.runner import InlineRunner
 from napari_unet.sample_data import nuclei
 from napari_unet.session import work
 from napari_unet.widgets import workbench
+from napari_unet.widgets.parts import Note, Panel, bring_into_view, scrolled
 from person import PLUGIN, SCREEN, User, settle, wait_until
 from session.fakes import FakeRunner
 
@@ -348,6 +349,32 @@ def test_what_is_told_of_teaching_is_seen_on_a_low_screen(user, monkeypatch):
 
 def is_seen(widget):
     return widget.visibleRegion().boundingRect().height() == widget.height()
+
+
+def test_what_was_scrolled_to_stays_in_view_until_a_person_scrolls(qtbot):
+    notes = [Note(f"A sentence, number {n}.") for n in range(40)]
+    area = scrolled(Panel(notes).native)
+    qtbot.addWidget(area)
+    area.resize(300, 200)
+    area.show()
+    bring_into_view(notes[30])
+    view, bar = area.viewport(), area.verticalScrollBar()
+
+    def is_seen():
+        return view.rect().contains(on_screen(notes[30].native, view))
+
+    wait_until(is_seen)
+    for say in (2, 30):  # above it, and of itself
+        notes[say].say("It goes on, word by word, " * 20)
+        settle(0.3)
+        assert is_seen()
+    area.resize(300, 160)
+    settle(0.3)
+    assert is_seen()
+    bar.triggerAction(bar.SliderAction.SliderToMinimum)
+    notes[2].say("Short again.")
+    settle(0.3)
+    assert bar.value() == 0
 
 
 def test_what_was_said_before_does_not_stand_beside_the_progress_of_what_begins(

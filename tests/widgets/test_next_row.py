@@ -62,8 +62,11 @@ def test_what_is_doubtful_is_gone_through(at_desk):
     at_desk.press(row.right)
     assert row.left.value == "1 to look at" and len(rings(at_desk)) == 1
     at_desk.press(row.right)
-    assert row.left.value == "" and rings(at_desk) == []
-    assert not row.next.enabled and row.next.tooltip == row.note.value == ALL_FINE
+    assert row.left.value == ALL_FINE and rings(at_desk) == []
+    assert not row.next.enabled and row.next.tooltip == ALL_FINE
+    assert row.note.value == "" and not row.right.visible  # no row more
+    wanted = row.left.native.fontMetrics().horizontalAdvance(ALL_FINE)
+    assert wanted <= row.left.native.width()
     checked = item.pair.checked != 0
     assert checked[50, 80] and checked[50, 130] and not checked[50, 30]
     assert item.pair.checked_cells == 1  # the other is background that was looked at
@@ -75,7 +78,7 @@ def test_a_new_segmentation_takes_the_ring_away(at_desk):
     found(at_desk, CELLS)
     at_desk.press(row.next)
     found(at_desk, {20: 255})
-    assert rings(at_desk) == [] and row.note.value == ALL_FINE and row.left.value == ""
+    assert rings(at_desk) == [] and row.note.value == "" and row.left.value == ALL_FINE
 
 
 def test_where_nothing_was_found_a_sentence_says_so(at_desk):

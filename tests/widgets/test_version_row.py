@@ -94,7 +94,12 @@ def test_it_is_renamed_and_deleted(at_desk):
     row.rename("taught 1")
     assert "choose another name" in dock.status.value
     path = at_desk.bench.session.versions.current.model
+    at_desk.viewer.add_image(np.zeros((40, 40), np.uint8))
+    at_desk.press(dock.steps[0].segment)
+    at_desk.wait()
     actions(row)["Delete this version"].trigger()
+    assert at_desk.bench.session.busy == "Segment"
+    at_desk.wait()
     settle(0.1)
     assert texts(row) == ["before teaching", "taught 1 (0.84)"] and row.version.value == 1
     said = "'with Mitoses' was deleted; its file is kept in the folder versions/deleted."

@@ -35,7 +35,7 @@ class Segmenting(Labelling):
 
     def __init__(self, runner: Runner | None = None) -> None:
         super().__init__(runner)
-        self._after_teaching = False  # its sentence stays to be read
+        self._is_quiet = False
         self._segmented = 0  # how many times
         self.average = "none"  # of mirrored and turned versions, see `SegmentTask`
 
@@ -79,10 +79,14 @@ class Segmenting(Labelling):
         center: tuple[float, float] | None = None,
         *,
         model: str | None = None,
+        quiet: bool = False,
     ) -> None:
-        """Segment planes with the current version or another one, the first plane first."""
+        """Segment planes with the current version or another one, the first plane first.
+
+        With `quiet` nothing is said at its end, so that what was said before stays to be read.
+        """
         self._must_be_idle()
-        self._after_teaching = False
+        self._is_quiet = quiet
         self.must_fit(pair)
         self._segmented += 1
         pair.remade_by = "Segment", self._segmented
@@ -115,7 +119,7 @@ class Segmenting(Labelling):
             self.progress.emit(run.fraction, run.text)
         if run.finished:
             self._ended()
-            if run.cancelled or not self._after_teaching:
+            if run.cancelled or not self._is_quiet:
                 self.said.emit(f"{run.sentence} {self.versions.hint}".strip(), False)
             self.state_changed.emit()
 

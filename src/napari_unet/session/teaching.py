@@ -207,5 +207,4 @@ class Teaching(Segmenting):
         elif isinstance(run, TeachRun):
             return  # nothing else is shown than before
         if then is not None and versions is self.versions:  # no other model was chosen meanwhile
-            self.segment(*then)
-            self._after_teaching = True  # its sentence stays to be read
+            self.segment(*then, quiet=True)

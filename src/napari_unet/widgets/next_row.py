@@ -21,7 +21,7 @@ __all__ = ["NextRow"]
 NEXT_TIP = "Go to what is most likely wrong; correct it, or press on."
 RIGHT_TIP = "What the ring is around is right as it is: check it, and go on to the next."
 NOT_YET = "Segment first: then the likeliest mistakes are found."
-ALL_FINE = "Nothing else here looks as if it were wrong."
+ALL_FINE = "Nothing else looks wrong."
 NONE_FOUND = (
     "There is no object here, and no place that looks like one: lower Threshold, or paint some "
     "cells and press Teach."
@@ -93,9 +93,12 @@ class NextRow(Panel):
         reason = "" if count else self._why_none(item)
         set_enabled(self.next, reason, NEXT_TIP)
         set_enabled(self.right, "" if self._at else NO_RING, RIGHT_TIP)
-        self.left.value = f"{count} to look at" if count else ""
+        is_fine = reason == ALL_FINE and item is not None and not self._is_to_come(item)
+        self.right.visible = self._at is not None or not is_fine
+        self.left.value = f"{count} to look at" if count else ALL_FINE if is_fine else ""
         text = "" if self._at is None else self._at[2].reason
-        without = "" if item is None or self._is_to_come(item) else reason
+        is_empty = reason == NONE_FOUND and item is not None and not self._is_to_come(item)
+        without = NONE_FOUND if is_empty else ""
         self.note.say(text[:1].upper() + text[1:] + "." if text else without)
 
     def _why_none(self, item: OpenPair | None) -> str:

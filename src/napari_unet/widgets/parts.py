@@ -127,21 +127,32 @@ class _Scrolled(QScrollArea):
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
         self._settled.timeout.connect(self._scroll)
+        bar = self.verticalScrollBar()
+        if bar is not None:
+            bar.actionTriggered.connect(self._let_go)  # not where we scroll
 
     def reveal(self, widgets: list[QWidget]) -> None:
-        """Scroll to widgets, now and when sentences of several lines have their places."""
+        """Scroll to widgets, now and whenever a sentence moves them, until a person scrolls."""
         self._wanted = widgets
         self._scroll()
         self._settled.start()
 
     def _scroll(self) -> None:
         QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
-        for widget in self._wanted:
+        for widget in filter(is_alive, self._wanted):
             self.ensureWidgetVisible(widget, 0, MARGIN)
+
+    def _let_go(self) -> None:
+        self._wanted = []
+
+    def _keep_in_view(self) -> None:
+        if self._wanted:
+            self._settled.start()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         super().resizeEvent(event)
         self._make_room()
+        self._keep_in_view()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Notice that something inside has another size now."""
@@ -154,7 +165,10 @@ class _Scrolled(QScrollArea):
         layout = None if inner is None else inner.layout()
         if inner is not None and layout is not None and view is not None:
             needed = layout.totalHeightForWidth(view.width())
-            inner.setMinimumHeight(max(needed, layout.totalMinimumSize().height()))
+            needed = max(needed, layout.totalMinimumSize().height())
+            if needed != inner.minimumHeight():
+                inner.setMinimumHeight(needed)
+                self._keep_in_view()
 
 
 def scrolled(inner: QWidget) -> QScrollArea:

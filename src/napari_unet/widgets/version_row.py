@@ -73,7 +73,7 @@ class VersionRow:
         session.versions_changed.emit()
         kept = "its file is kept in the folder versions/deleted"
         session.said.emit(f"{title!r} was deleted; {kept}.", False)
-        self._segment_again()
+        self._segment_again(quiet=True)
 
     def forget(self) -> None:
         """Forget what was taught to this model in earlier rounds; its versions stay."""
@@ -128,11 +128,11 @@ class VersionRow:
         self._bench.session.go_to_version(index)
         self._segment_again()
 
-    def _segment_again(self) -> None:
+    def _segment_again(self, *, quiet: bool = False) -> None:
         session = self._bench.session
         visited = self._bench.workspace.visited()
         if visited is not None and visited[0].segmented and not session.busy:
-            session.guarded(lambda: session.segment(*visited))
+            session.guarded(lambda: session.segment(*visited, quiet=quiet))
 
     def _show(self) -> None:
         versions = self._bench.session.versions
