@@ -35,6 +35,16 @@ def test_what_is_deeper_than_a_few_steps_is_exact_too(side):
     np.testing.assert_array_equal(depth_of(foreground), exact(foreground))
 
 
+@pytest.mark.parametrize("radius", [9, 40, 80])
+@pytest.mark.parametrize("column", [0, 100, 899])
+def test_a_few_deep_pixels_of_a_large_plane_are_exact(radius, column):
+    y, x = np.mgrid[:500, :900]
+    foreground = (y + x) % 17 < 3
+    foreground |= np.hypot(y - 250, x - column) < radius
+    foreground[100:103] = foreground[:, 400:403] = False
+    np.testing.assert_array_equal(depth_of(foreground), exact(foreground))
+
+
 def test_thin_objects_need_no_general_transform(monkeypatch):
     monkeypatch.setattr(depth.ndimage, "distance_transform_edt", None)
     foreground = np.pad(np.ones((40, 300), bool), 5)

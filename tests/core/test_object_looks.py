@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 from skimage.measure import regionprops
 
+from napari_unet.core import object_looks
 from napari_unet.core.object_looks import looks_of
 from napari_unet.core.object_score import LOOKS
 from small_scenes import discs
@@ -82,3 +83,11 @@ def test_rims_by_hand(scene):
 def test_nothing_has_no_looks():
     nothing = np.zeros((5, 6), np.int32)
     assert looks_of(nothing, nothing.astype(np.float32), DIAMETER).shape == (0, len(LOOKS))
+
+
+@pytest.mark.parametrize("band", [1, 2, 7])
+def test_looks_do_not_depend_on_how_many_rows_are_gone_through_at_a_time(scene, band, monkeypatch):
+    labels, probability = scene
+    expected = looks_of(labels, probability, DIAMETER)
+    monkeypatch.setattr(object_looks, "BAND", band)
+    np.testing.assert_array_equal(looks_of(labels, probability, DIAMETER), expected)

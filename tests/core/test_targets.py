@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
+from napari_unet.core import targets
 from napari_unet.core.errors import InputError
 from napari_unet.core.metrics import match_objects
 from napari_unet.core.targets import (
@@ -50,6 +52,22 @@ def test_background_beside_one_object_stays():
     labels = np.zeros((7, 7), np.int32)
     labels[2:5, 2:5] = 3
     np.testing.assert_array_equal(fill_gaps(labels, reach=3), labels)
+
+
+@pytest.mark.parametrize("shape", [(40,), (1, 9), (30, 41), (7, 9, 8)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
+@pytest.mark.parametrize("band", [1, 60, 2**18])
+def test_gaps_are_background_beside_two_objects(shape, dtype, band, monkeypatch):
+    monkeypatch.setattr(targets, "BAND", band)
+    rng = np.random.default_rng(0)
+    for share in (0.1, 0.5):
+        labels = (rng.integers(0, 4, shape) * (rng.random(shape) < share)).astype(dtype)
+        high = ndimage.maximum_filter(labels, 3, mode="constant")
+        low = ndimage.minimum_filter(np.where(labels, labels, 9), 3, mode="constant", cval=9)
+        is_gap = (labels == 0) & (low < high)
+        filled = fill_gaps(labels)
+        np.testing.assert_array_equal(filled != 0, (labels != 0) | is_gap)
+        np.testing.assert_array_equal(filled[labels != 0], labels[labels != 0])
 
 
 def test_planes_are_treated_alone_when_asked():

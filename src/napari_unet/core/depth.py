@@ -15,6 +15,7 @@ __all__ = ["Depth", "depth_of"]
 
 DEEPEST = 64  # px; what is deeper is left to scipy, whose time does not grow with the depth
 FAR = 2 * DEEPEST  # stands for "no background in this column"; its square fits into 16 bits
+FEW = 1 / 32  # part of the pixels that is looked up one by one instead (about where both are alike)
 LOOKS = 3  # steps between two looks whether another one can matter: a look costs a third of one
 BAND = 64  # rows that are gone through at a time: they stay in the processor's cache (chosen)
 STRIP = 256  # columns that are gone through at a time, likewise (128 to 512 are alike)
@@ -106,8 +107,15 @@ def _along_rows(columns: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
     nearest = line[DEEPEST:end]
     moved = np.empty_like(nearest)
     for step in range(1, DEEPEST + 1):
-        if step % LOOKS == 1 and int(squared.max(initial=0)) <= step * step:
-            return squared
+        if step % LOOKS == 1:
+            is_deeper = squared > step * step
+            count = int(np.count_nonzero(is_deeper))
+            if not count:
+                return squared
+            if count < FEW * is_deeper.size:
+                places = np.flatnonzero(is_deeper)
+                places += DEEPEST * (places // width + 1)
+                return squared if _at_places(line, before, places, step, width) else None
         if step >= width:
             break
         left, right = before[DEEPEST - step : end - step], before[DEEPEST + step : end + step]
@@ -115,3 +123,23 @@ def _along_rows(columns: NDArray[np.uint8]) -> NDArray[np.uint16] | None:
         moved += np.uint16(step * step)
         np.minimum(nearest, moved, out=nearest)
     return squared if int(squared.max(initial=0)) <= DEEPEST * DEEPEST else None
+
+
+def _at_places(
+    line: NDArray[np.uint16],
+    before: NDArray[np.uint16],
+    places: NDArray[np.intp],
+    first: int,
+    width: int,
+) -> bool:
+    """Go on from some step where it is still deeper; False where something is too deep."""
+    for step in range(first, min(width, DEEPEST + 1)):
+        left = before.take(places - step, mode="clip")
+        moved = np.minimum(left, before.take(places + step, mode="clip"), out=left)
+        moved += np.uint16(step * step)
+        nearest = np.minimum(line.take(places, mode="clip"), moved, out=moved)
+        line[places] = nearest
+        places = places[nearest > (step + 1) ** 2]
+        if not len(places):
+            return True
+    return int(line.take(places).max(initial=0)) <= DEEPEST * DEEPEST

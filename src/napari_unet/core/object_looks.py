@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any  # whole numbers of any dtype
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar  # whole numbers of any dtype
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ SIDES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 BAND = 32  # rows that are gone through at a time: they stay in the cache (chosen)
 
 Floats = NDArray[np.float64]
+Number = TypeVar("Number", np.int32, np.float32)
 
 
 def looks_of(
@@ -64,10 +67,10 @@ def described(
 
     For the parameters see there.
     """
-    count = int(labels.max(initial=0))
+    runs = runs_in_rows(labels)
+    count = int(runs.values.max(initial=0))
     if not count:
         return np.zeros((0, len(LOOKS))), typical_area or 1.0
-    runs = runs_in_rows(labels)
     row = runs.starts // labels.shape[1]
     left: NDArray[np.int64] = runs.starts - row * labels.shape[1]
     length: NDArray[np.int64] = runs.ends - runs.starts
@@ -92,8 +95,6 @@ def described(
     determinant = np.maximum(yy * xx - yx**2, 1e-6)
     spread = np.sqrt(np.maximum((yy + xx) ** 2 / 4 - determinant, 0))
     size = _limited_log(area / (math.pi / 4 * diameter**2))
-    inside = probability[labels != 0]
-    mean_belief = np.bincount(np.repeat(of_run, length), weights=inside, minlength=count) / area
     rim = _Rim(labels, probability, count)
     cut = np.zeros(count + 1)
     cut[np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])] = 1
@@ -102,7 +103,7 @@ def described(
         [
             size,
             np.full(count, float(is_upper)),
-            mean_belief,
+            rim.inside / area,
             np.minimum(area / (4 * math.pi * np.sqrt(determinant)), 1.5),
             2 * spread / (yy + xx),
             rim.shared,
@@ -118,84 +119,115 @@ def described(
 
 
 class _Rim:
-    """Means over the rim of each object: its pixels beside other ones."""
+    """Means over the pixels of each object, and over its rim: pixels beside other ones."""
 
     def __init__(
         self, labels: NDArray[np.int32], probability: NDArray[np.float32], count: int
     ) -> None:
-        self._shape = rows, columns = (labels.shape[0], labels.shape[1])
-        self._labels, self._probability = labels.ravel(), probability.ravel()
-        self._rim = _rim_pixels(labels)
-        y, x = np.divmod(self._rim, columns)
-        is_near = (np.minimum(y, rows - 1 - y) < AROUND) | (np.minimum(x, columns - 1 - x) < AROUND)
-        self._near = np.flatnonzero(is_near)  # to the border of the image
-        self._y, self._x = y[self._near], x[self._near]
-        own = self._labels[self._rim]
-        is_shared = np.zeros(len(own), bool)
-        for step in SIDES:
-            beside = self._labels_at(step)
-            is_shared |= (beside != own) & (beside > 0)
+        bands = [_RimOfBand.of(*padded) for padded in _padded_bands(labels, probability)]
 
-        def mean(values: NDArray[np.generic], of: NDArray[np.int32] = own) -> Floats:
-            pixels_of = np.bincount(of, minlength=count + 1)[1:]
-            total = np.bincount(of, weights=values, minlength=count + 1)[1:]
-            each: Floats = total / np.maximum(1, pixels_of)
+        def joined(name: str) -> NDArray[Any]:
+            found: list[NDArray[Any]] = [getattr(band, name) for band in bands]
+            return np.concatenate(found)
+
+        def total(of: NDArray[np.int32], values: NDArray[Any] | None = None) -> Floats:
+            each: Floats = np.bincount(of, values, count + 1)[1:].astype(np.float64, copy=False)
             return each
 
-        down = self._belief_at((1, 0)) - self._belief_at((-1, 0))
-        right = self._belief_at((0, 1)) - self._belief_at((0, -1))
-        self.shared = mean(is_shared)
-        self.steepness = mean(np.hypot(down, right) / 2)
-        self.probability = mean(self._belief_at((0, 0)))
-        outside = [(AROUND * y, AROUND * x) for y, x in SIDES]
-        is_free = [self._labels_at(step) == 0 for step in outside]
-        self.around = mean(
-            np.concatenate(
-                [self._belief_at(step)[f] for step, f in zip(outside, is_free, strict=True)]
-            ),
-            np.concatenate([own[f] for f in is_free]),
+        own = joined("own")
+        pixels = np.maximum(1, total(own))
+        self.inside = total(joined("inside_of"), joined("inside"))  # a sum
+        self.shared = total(own, joined("is_shared")) / pixels
+        self.steepness = total(own, joined("steepness")) / pixels
+        self.probability = total(own, joined("probability")) / pixels
+        around_of = np.concatenate([band.around_of[side] for side in range(4) for band in bands])
+        around = np.concatenate([band.around[side] for side in range(4) for band in bands])
+        self.around = total(around_of, around) / np.maximum(1, total(around_of))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _RimOfBand:
+    """What is at each pixel of objects, and of their rims, in some rows of a plane.
+
+    Gone through while the rows are in the processor's cache: a look at a pixel that is not there
+    takes ten times as long.
+    """
+
+    inside_of: NDArray[np.int32]
+    inside: NDArray[np.float32]
+    own: NDArray[np.int32]
+    is_shared: NDArray[np.bool_]
+    steepness: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    around_of: list[NDArray[np.int32]]
+    around: list[NDArray[np.float32]]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.int32], probability: NDArray[np.float32]) -> _RimOfBand:
+        """Find it; both have `AROUND` more pixels on each side, labels 0 outside of the plane."""
+        width = labels.shape[1]
+        label, belief = labels.ravel(), probability.ravel()
+        first, last = AROUND * width, label.size - AROUND * width
+        here = label[first:last]
+        sides = [y * width + x for y, x in SIDES]
+        is_inner = here == label[first + sides[0] : last + sides[0]]
+        for side in sides[1:]:
+            is_inner &= here == label[first + side : last + side]
+        is_object = here != 0
+        inside = np.flatnonzero(is_object) + first
+        rim = np.flatnonzero(is_object > is_inner) + first
+        own = _at(label, rim)
+        is_shared = np.zeros(len(rim), bool)
+        for side in sides:
+            beside = _at(label, rim + side)
+            is_shared |= (beside != own) & (beside > 0)
+        up, down, left, right = (_at(belief, rim + side) for side in sides)
+        around_of, around = [], []
+        for side in sides:
+            outside = rim + AROUND * side
+            is_free = _at(label, outside) == 0
+            around_of.append(own[is_free])
+            around.append(_at(belief, outside[is_free]))
+        return cls(
+            _at(label, inside),
+            _at(belief, inside),
+            own,
+            is_shared,
+            np.hypot(down - up, right - left) / 2,
+            _at(belief, rim),
+            around_of,
+            around,
         )
 
-    def _at(self, step: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Where the rim is, moved; what leaves the image stays on its edge, and which that are."""
-        rows, columns = self._shape
-        at = self._rim + (step[0] * columns + step[1])
-        y, x = self._y + step[0], self._x + step[1]
-        inside_y, inside_x = np.clip(y, 0, rows - 1), np.clip(x, 0, columns - 1)
-        at[self._near] = inside_y * columns + inside_x
-        return at, (inside_y != y) | (inside_x != x)
 
-    def _belief_at(self, step: tuple[int, int]) -> NDArray[np.float32]:
-        return self._probability[self._at(step)[0]]
-
-    def _labels_at(self, step: tuple[int, int]) -> NDArray[np.int32]:
-        """Labels at a step from the rim; outside of the image is background."""
-        at, has_left = self._at(step)
-        labels = self._labels[at]
-        labels[self._near[has_left]] = 0
-        return labels
+def _at(values: NDArray[Number], places: NDArray[np.intp]) -> NDArray[Number]:
+    """Look up places that are all there; quicker than by an index."""
+    return values.take(places, mode="clip")
 
 
-def _rim_pixels(labels: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Return the places of pixels of objects beside other ones, or on the border of the image."""
+def _padded_bands(
+    labels: NDArray[np.int32], probability: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+    """Yield rows of both planes, with `AROUND` more pixels on each side; they change at the next.
+
+    Outside of the plane no object is, and the probability goes on as on its edge.
+    """
     rows, columns = labels.shape
-    found = [np.zeros(0, np.intp)]
+    inner = slice(AROUND, AROUND + columns)
+    label = np.zeros((BAND + 2 * AROUND, columns + 2 * AROUND), np.int32)
+    belief = np.empty(label.shape, np.float32)
     for top in range(0, rows, BAND):
-        band = labels[top : top + BAND]
-        is_rim = band > 0
-        first, last = max(1, top), min(rows - 1, top + len(band))
-        inner = is_rim[first - top : last - top, 1:-1]
-        own = labels[first:last, 1:-1]
-        same = own == labels[first - 1 : last - 1, 1:-1]
-        for there in (
-            labels[first + 1 : last + 1, 1:-1],
-            labels[first:last, :-2],
-            labels[first:last, 2:],
-        ):
-            same &= own == there
-        inner &= ~same
-        found.append(np.flatnonzero(is_rim) + top * columns)
-    return np.concatenate(found)
+        first, last = max(0, top - AROUND), min(rows, top + BAND + AROUND)
+        begin = first - top + AROUND
+        end = begin + last - first
+        label[begin:end, inner] = labels[first:last]
+        belief[begin:end, inner] = probability[first:last]
+        belief[begin:end, :AROUND] = probability[first:last, :1]
+        belief[begin:end, -AROUND:] = probability[first:last, -1:]
+        belief[:begin], belief[end:] = belief[begin], belief[end - 1]
+        label[end:] = 0
+        height = min(rows - top, BAND) + 2 * AROUND
+        yield label[:height], belief[:height]
 
 
 def _limited_log(values: Floats) -> Floats:

@@ -123,40 +123,52 @@ def find_hills(foreground: NDArray[np.bool_], raised: Floats) -> Hills:
     raised : ndarray of float32, shape (Y, X)
         Of `smoothed`.
     """
-    pixels = np.flatnonzero(foreground)
-    height, uphill = _relief(foreground, raised)
-    while True:
-        further = uphill[uphill]
-        if np.array_equal(further, uphill):
-            break
-        uphill = further
-    tops = np.flatnonzero(uphill == np.arange(len(uphill)))
-    rank = np.empty(len(pixels), np.int32)
-    rank[tops] = np.arange(len(tops), dtype=np.int32)
-    hill = rank[uphill]
-    size = np.bincount(hill, minlength=len(tops))
-    passes = _passes(foreground, pixels, hill, height)
-    return Hills(foreground.shape, pixels, hill, height[tops], size, passes)
+    relief = _relief(foreground, raised)
+    rank = np.empty(len(relief.pixels), np.int32)
+    rank[relief.tops] = np.arange(len(relief.tops), dtype=np.int32)
+    hill = rank.take(relief.top, mode="clip")
+    size = np.bincount(hill, minlength=len(relief.tops))
+    passes = _passes(foreground, relief.pixels, hill, relief.height)
+    peak = relief.height[relief.tops]
+    return Hills(foreground.shape, relief.pixels, hill, peak, size, passes)
 
 
-def _relief(foreground: NDArray[np.bool_], raised: Floats) -> tuple[Floats, NDArray[np.int32]]:
-    """Height of the pixels of the foreground, and the way to the highest around them.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Relief:
+    """The pixels of a foreground, and where steepest ascent from each ends.
 
-    Returns
-    -------
+    Attributes
+    ----------
+    pixels : ndarray of int
+        Where they are, in reading order.
     height : ndarray of float32
-        In pixels.
-    uphill : ndarray of int
-        Which pixel of the foreground is the highest around each, itself included; of equally
-        high ones the last, so that no walk goes in circles.
+        Of each, in pixels.
+    top : ndarray of int
+        Which of them is the end of the way up from each. A step goes to the highest of those
+        around; of equally high ones to the last, so that no walk goes in circles.
+    tops : ndarray of int
+        Those that are such ends.
     """
+
+    pixels: Indices
+    height: Floats
+    top: NDArray[np.int32]
+    tops: Indices
+
+
+def _relief(foreground: NDArray[np.bool_], raised: Floats) -> _Relief:
+    """Find the relief of a foreground, band by band."""
     depth = Depth(foreground)
     room = reach_of(DEPTH_SMOOTHING) + 1  # and of a neighbour
     rows, columns = foreground.shape
-    heights, ways = [np.zeros(0, np.float32)], [np.zeros(0, np.int32)]  # of a plane of no rows
-    relief = np.zeros((BAND + 2, columns + 2), np.float32)  # 0 where there is no foreground
-    place = np.empty(relief.shape, np.int32)  # of each pixel among those of the foreground
-    away = np.array([y * (columns + 2) + x for y, x in AROUND])
+    width = columns + 2
+    relief = np.zeros((BAND + 2, width), np.float32)  # 0 where there is no foreground
+    place = np.empty(relief.size, np.int32)  # of each pixel among those of the foreground
+    away = np.array([y * width + x for y, x in AROUND])
+    count = int(np.count_nonzero(foreground))
+    pixels, height = np.empty(count, np.int64), np.empty(count, np.float32)
+    ends = np.empty(count, np.int32)
+    tops, leaving = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]  # of a plane of no rows
     before = 0  # so many pixels of the foreground come before the band
     for top in range(0, rows, BAND):
         stop = min(rows, top + BAND)
@@ -165,35 +177,61 @@ def _relief(foreground: NDArray[np.bool_], raised: Floats) -> tuple[Floats, NDAr
         deep = smooth(depth.rows(seen, stop + room), DEPTH_SMOOTHING)
         deep = deep[first - seen :][: last - first]
         # Objects thinner than the smoothing keep some height.
-        inside = foreground[first:last]
         np.maximum(deep, 0.5, out=deep)
         deep *= raised[first:last]
         begin = first - top + 1
-        here = np.s_[begin : begin + last - first, 1:-1]
         if begin == 1 or stop == rows:
             relief.fill(0)  # what is beyond the plane
-        np.multiply(deep, inside, out=relief[here])
-        above = int(np.count_nonzero(inside[: top - first]))
-        count = np.cumsum(inside, dtype=np.int32).reshape(inside.shape)
-        np.add(count, before - above - 1, out=place[here])  # of what is foreground
-        own = np.flatnonzero(foreground[top:stop])
-        own += 2 * (own // columns) + (columns + 3)  # in the relief
-        heights.append(relief.ravel()[own])
-        step = _highest(relief).ravel()[own - (columns + 3) - 2 * (own // (columns + 2) - 1)]
-        ways.append(place.ravel()[own + away[step]])
-        before += len(own)
-    return np.concatenate(heights), np.concatenate(ways)
+        inside = foreground[first:last]
+        np.multiply(deep, inside, out=relief[begin : begin + last - first, 1:-1])
+        at = np.flatnonzero(inside)
+        row_ends = np.searchsorted(at, np.arange(last - first + 1) * columns)
+        start, end = int(row_ends[top - first]), int(row_ends[stop - first])
+        here = slice(before, before + end - start)
+        np.add(at[start:end], first * columns, out=pixels[here])
+        at += np.repeat(begin * width + 1 + 2 * np.arange(last - first), np.diff(row_ends))
+        own = at[start:end]
+        relief.ravel().take(own, mode="clip", out=height[here])
+        place[at] = np.arange(len(at), dtype=np.int32)
+        way = np.arange(len(at))  # of what is in the band; its neighbours are ends
+        step = _highest(relief.ravel(), width, own)
+        way[start:end] = place.take(own + away.take(step, mode="clip"), mode="clip")
+        is_top = step == AROUND.index((0, 0))
+        tops.append(np.flatnonzero(is_top) + before)
+        way = _ends_of(way)[start:end]
+        leaving.append(np.flatnonzero((way < start) | (way >= end)) + before)
+        ends[here] = way + (before - start)
+        before = here.stop
+    left = np.concatenate(leaving)  # of those that end on the rim of their band
+    while True:
+        further = ends[ends[left]]
+        if np.array_equal(further, ends[left]):
+            return _Relief(pixels, height, ends, np.concatenate(tops))
+        ends[left] = further
 
 
-def _highest(relief: Floats) -> NDArray[np.uint8]:
-    """Which of `AROUND` is the highest, the last of equal ones; the relief has a pixel more."""
+def _ends_of(way: Indices) -> Indices:
+    """Return where each walk ends that goes on from place to place."""
+    while True:
+        further = way.take(way, mode="clip")
+        if np.array_equal(further, way):
+            return way
+        way = further
+
+
+def _highest(relief: Floats, width: int, places: Indices) -> NDArray[np.uint8]:
+    """Which of `AROUND` is the highest at some places, the last of equal ones.
+
+    The relief is that of rows one after the other, with a pixel more on each side.
+    """
     # Along rows first: of three columns the last highest, then of three rows.
-    high, column = _last_highest(relief[:, :-2], relief[:, 1:-1], relief[:, 2:])
-    _, row = _last_highest(high[:-2], high[1:-1], high[2:])
-    step = 3 * row
-    for number in range(3):
-        there = column[number : number + len(row)]
-        step += there * (row == number).view(np.uint8)
+    high, column = _last_highest(relief[:-2], relief[1:-1], relief[2:])
+    _, row = _last_highest(high[: -2 * width], high[width:-width], high[2 * width :])
+    at = places - (width + 1)
+    step = row.take(at, mode="clip")
+    at += np.multiply(step, width, dtype=np.int64)
+    step *= 3
+    step += column.take(at, mode="clip")
     return step
 
 
@@ -212,24 +250,30 @@ def _passes(
     """Hills that are neighbours and the height of the pass between them, highest first."""
     rows, columns = foreground.shape
     ends: list[list[Indices]] = [[np.zeros(0, np.int64)] for _ in AROUND[5:]]  # by direction
-    number = np.zeros((BAND + 1, columns + 2), np.int32)  # of the hill, in a band
-    is_there = np.zeros(number.shape, bool)
     at_row = np.searchsorted(pixels, np.arange(rows + 1) * columns)
+    # Rows are one line: what lies beside the end of one is sorted out at the end.
+    number = np.zeros((BAND + 1) * columns + 1, np.int32)  # of the hill, in a band
+    is_there = np.zeros(number.shape, bool)
     for top in range(0, rows, BAND):
         stop = min(rows, top + BAND + 1)
-        inside = foreground[top:stop]
-        is_there[stop - top :] = False
-        is_there[: stop - top, 1:-1] = inside
-        number[is_there] = hill[at_row[top] : at_row[stop]]
-        here, is_here = number[:-1, 1:-1], is_there[:-1, 1:-1]
+        inside = foreground[top:stop].ravel()
+        is_there[: inside.size], is_there[inside.size :] = inside, False
+        own = slice(at_row[top], at_row[stop])
+        number[pixels[own] - top * columns] = hill[own]
+        size = BAND * columns
         for (y, x), found in zip(AROUND[5:], ends, strict=True):
-            beside = np.s_[y : y + BAND, 1 + x : 1 + x + columns]
-            apart = here != number[beside]
-            apart &= is_here
+            beside = slice(y * columns + x, y * columns + x + size)
+            apart = number[:size] != number[beside]
+            apart &= is_there[:size]
             apart &= is_there[beside]
             found.append(np.flatnonzero(apart) + top * columns)
-    begins = [np.concatenate(found) for found in ends]
-    others = [at + y * columns + x for at, (y, x) in zip(begins, AROUND[5:], strict=True)]
+    begins, others = [], []
+    for (y, x), found in zip(AROUND[5:], ends, strict=True):
+        begin = np.concatenate(found)
+        if x:
+            begin = begin[begin % columns != (columns - 1 if x > 0 else 0)]
+        begins.append(begin)
+        others.append(begin + y * columns + x)
     first, second = (np.searchsorted(pixels, np.concatenate(side)) for side in (begins, others))
     one, other = hill[first], hill[second]
     low = np.minimum(height[first], height[second])

@@ -164,10 +164,49 @@ def _gap_pixels(labels: IntArray, reach: int) -> Iterator[npt.NDArray[np.intp]]:
     """Where gaps are, as places in the flat array; band by band, which takes less memory."""
     a_row = math.prod(labels.shape[1:])
     step = max(1, BAND // max(1, a_row))
+    if reach == 1 and labels.size:
+        yield from _narrow_gaps(labels, step)
+        return
     for top in range(0, len(labels) or 1, step):
         first = max(0, top - 2 * reach)
         band = _gaps(labels[first : top + step + 2 * reach], reach)[top - first :][:step]
         yield np.flatnonzero(band) + top * a_row
+
+
+def _narrow_gaps(labels: IntArray, step: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Where gaps of one pixel are; only background beside an object is looked at closely."""
+    rows, *others = labels.shape
+    room = np.zeros((min(step, rows) + 2, *(size + 2 for size in others)), labels.dtype)
+    strides = [math.prod(room.shape[axis + 1 :]) for axis in range(room.ndim)]
+    around = np.array(list(itertools.product((-1, 0, 1), repeat=room.ndim))) @ strides
+    inner = tuple(slice(1, 1 + size) for size in others)
+    # One less, so that background is the highest number of all.
+    less = np.dtype(labels.dtype.str.replace("i", "u"))
+    for top in range(0, rows, step):
+        first, last = max(0, top - 1), min(rows, top + step + 1)
+        begin = first - top + 1
+        some = room[: min(step, rows - top) + 2]
+        some[(slice(begin, begin + last - first), *inner)] = labels[first:last]
+        some[begin + last - first :] = 0
+        is_object = some != 0
+        near = is_object
+        for stride in strides:
+            grown, flat = near.copy(), near.ravel()
+            grown.ravel()[stride:] |= flat[:-stride]
+            grown.ravel()[:-stride] |= flat[stride:]
+            near = grown
+        near &= ~is_object
+        for axis in range(near.ndim):
+            np.moveaxis(near, axis, 0)[[0, -1]] = False
+        at, values = np.flatnonzero(near), some.ravel()
+        low, high = np.full(len(at), np.iinfo(less).max, less), np.zeros(len(at), labels.dtype)
+        for offset in around[around != 0].tolist():
+            beside = values.take(at + offset, mode="clip")
+            np.maximum(high, beside, out=high)
+            np.minimum(low, beside.view(less) - less.type(1), out=low)
+        places = np.unravel_index(at[low < high.view(less) - less.type(1)], some.shape)
+        where = (places[0] + (top - 1), *(place - 1 for place in places[1:]))
+        yield np.ravel_multi_index(where, labels.shape)
 
 
 def _labels_at(labels: IntArray, places: npt.NDArray[np.intp], offset: tuple[int, ...]) -> IntArray:

@@ -13,6 +13,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.object_index import ObjectIndex
 from napari_unet.core.object_score import ObjectScore
 from napari_unet.core.packed import Packed, pack
+from napari_unet.core.threads import in_threads
 
 __all__ = ["UNSET", "USUAL_MIN_SIZE", "ObjectSettings", "Proposal", "proposal_of"]
 
@@ -62,6 +63,13 @@ def proposal_of(
     """Return a proposal with what is to be known of it; an index only with what is checked."""
     if np.array_equal(current, predicted):
         return Proposal(predicted, edits, made_at)
-    packed = pack(current), pack(predicted)
-    index = None if checked is None else ObjectIndex(predicted, checked)
-    return Proposal(predicted, edits, made_at, packed, index)
+    found: dict[str, Any] = {}
+
+    def know(what: str) -> None:
+        if what == "packed":
+            found[what] = pack(current), pack(predicted)
+        elif checked is not None:
+            found[what] = ObjectIndex(predicted, checked)
+
+    in_threads(know, ("packed", "index"), predicted.size)
+    return Proposal(predicted, edits, made_at, found["packed"], found.get("index"))
