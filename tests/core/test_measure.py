@@ -93,6 +93,16 @@ def test_nuclei_in_an_embryo_are_measured_and_not_the_embryo(faint, step):
     assert measured(image) == pytest.approx(14, rel=0.1)
 
 
+def test_haze_that_took_a_group_for_one_does_not_hide_how_large_nuclei_are():
+    image = grid((300, 300), 16, box=(0, 300, 0, 190))
+    image[20:280, 190:280] = 1  # more area than all of the discs
+    look = measure._Viewer(image[None], MODEL, **CPU).look(16.0)
+    assert look.objects > 50 and look.objects * 210 < 260 * 90
+    assert look.diameter == pytest.approx(16, rel=0.1)
+    few = np.array([400, 390, 410, 20000])  # a blob among three objects may be one of them
+    np.testing.assert_array_equal(measure._without_blobs(few, 20.0), few)
+
+
 def test_what_does_not_look_like_an_object_is_believed_less():
     y, x = np.mgrid[:400, :400] - 200
     star = np.zeros((400, 400), np.float32)

@@ -19,7 +19,7 @@ from napari_unet.core.object_looks import looks_of
 from napari_unet.core.planes import plane_places
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import rescale_image, usable_diameter
-from napari_unet.core.size import median_diameter
+from napari_unet.core.size import areas_of, diameter_of
 
 __all__ = ["measure_diameter", "measure_large", "measure_stack"]
 
@@ -53,6 +53,9 @@ SURE = 0.7
 
 # One object alone loses half (chosen).
 LONELY = 1.0
+
+# So many times as wide as looked for is a blob where it is no more than one of ten (chosen).
+BLOB, BLOBS = 3.0, 0.1
 
 ROUNDS = 4
 
@@ -211,6 +214,15 @@ def measure_large(
     return measure_diameter(part, model, device=device, precision=precision, ranges=ranges)
 
 
+def _without_blobs(areas: NDArray[np.intp], known: float) -> NDArray[np.intp]:
+    """Leave out what is far larger than is looked for, where that is a few of many.
+
+    Half of the area may lie in haze that took a group of nuclei for one.
+    """
+    is_blob = areas > math.pi / 4 * (BLOB * known) ** 2
+    return areas if is_blob.sum() > BLOBS * len(areas) else areas[~is_blob]
+
+
 def _factor(one: float, other: float) -> float:
     return max(one / other, other / one)
 
@@ -249,7 +261,7 @@ class _Viewer:
         self._remember(foreground, window)
         if labels.max() == 1 and labels[0].any() and labels[-1].any():
             return None  # one object fills the window: it is larger than can be seen
-        diameter = median_diameter([labels])
+        diameter = diameter_of(_without_blobs(areas_of(labels), known))
         if diameter is None:
             return None
         inside = labels > 0

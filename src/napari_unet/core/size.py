@@ -9,7 +9,7 @@ from typing import Any  # labels come in any integer dtype
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["choose_min_size", "diameter_of", "median_diameter"]
+__all__ = ["areas_of", "choose_min_size", "diameter_of", "median_diameter"]
 
 # The smallest that is kept has this part of the area that all but so many of a hundred objects
 # have. Below it predictions have more crumbs than objects. Chosen on looks held out, where all of
@@ -39,7 +39,7 @@ def median_diameter(planes: Iterable[NDArray[Any]]) -> float | None:
     float or None
         Diameter of the disc of equal area; None if there is no object.
     """
-    areas = [_areas(np.asarray(labels)) for labels in planes]
+    areas = [areas_of(np.asarray(labels)) for labels in planes]
     return diameter_of(np.concatenate(areas)) if areas else None
 
 
@@ -55,14 +55,15 @@ def diameter_of(areas: NDArray[Any]) -> float | None:
 
 def choose_min_size(planes: Iterable[NDArray[Any]]) -> int | None:
     """Return half the size in pixels that nearly all whole objects have; None if there are none."""
-    areas = [_areas(np.asarray(labels)) for labels in planes]
+    areas = [areas_of(np.asarray(labels)) for labels in planes]
     together = np.concatenate([np.zeros(0, np.intp), *areas])
     if not together.size:
         return None
     return max(LEAST_SIZE, round(PART * float(np.percentile(together, SMALLEST_PERCENT))))
 
 
-def _areas(labels: NDArray[Any]) -> NDArray[np.intp]:
+def areas_of(labels: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the pixels of each object; of whole ones alone, if there are enough of them."""
     if not labels.size:
         return np.zeros(0, np.intp)
     values, counts = np.unique(labels, return_counts=True)
