@@ -15,6 +15,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.object_score import LOOKS
 from napari_unet.engine import (
+    DeviceInfo,
     JobCancelledError,
     ProbeTask,
     SegmentDone,
@@ -533,9 +534,11 @@ def test_the_probe_tells_what_computes(session, runner, heard):
     assert isinstance(runner.job.task, ProbeTask)
     session.pump()
     assert heard == []
-    runner.job.finish(type("Info", (), {"sentence": "this computer, float32, ready"})())
+    assert session.where == ""
+    runner.job.finish(DeviceInfo("this computer", "float32", "this computer, float32, ready"))
     session.pump()
     session.pump()
+    assert session.where == "this computer, float32"
     assert heard == [("this computer, float32, ready", False)]
 
 

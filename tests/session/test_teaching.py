@@ -119,6 +119,15 @@ def test_the_curve_ends_with_the_score_that_the_sentence_tells(session, runner, 
     assert "before 0.52, after 0.84" in heard[-1][0]
 
 
+def test_a_score_of_what_is_learnt_is_not_called_one_of_cells_kept_aside(session, runner):
+    texts = []
+    session.curve_changed.connect(lambda _, text: texts.append(text))
+    job = teach(session, runner, corrected())
+    job.add_event(KeptAsideScore(0, 0.0, 0.18, 0))
+    session.pump()
+    assert texts[-1] == "on what is learnt: before 0.18, now 0.18"
+
+
 def test_a_taught_model_is_a_new_version_and_segments_by_itself(session, runner, heard, tiny_model):
     session.settings = ALL_SIZES
     pair, changes = corrected(), []

@@ -365,7 +365,7 @@ def test_what_was_scrolled_to_stays_in_view_until_a_person_scrolls(qtbot):
 
     wait_until(is_seen)
     for say in (2, 30):  # above it, and of itself
-        notes[say].say("It goes on, word by word, " * 20)
+        notes[say].say("It goes on, word by word, " * 8)
         settle(0.3)
         assert is_seen()
     area.resize(300, 160)

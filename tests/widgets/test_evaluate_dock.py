@@ -115,6 +115,19 @@ def test_reasons_why_not_are_said(viewer):
     assert not dock.evaluate.native.isEnabled()
 
 
+def test_what_is_called_truth_is_taken_for_it_also_if_it_came_last(viewer):
+    labels = np.zeros((20, 20), np.int32)
+    viewer.add_labels(labels, name="cells labels")
+    dock = opened(viewer)
+    truth = viewer.add_labels(labels.copy(), name="Ground truth")
+    settle(0.1)
+    assert dock.truth.value == str(truth.unique_id) != dock.prediction.value
+    dock.truth.value, dock.prediction.value = dock.prediction.value, dock.truth.value
+    viewer.add_labels(labels.copy(), name="another")
+    settle(0.1)
+    assert dock.prediction.value == str(truth.unique_id)  # as it was chosen
+
+
 def test_a_closed_dock_hears_nothing_more(viewer, dock):
     viewer.window.remove_dock_widget(dock.native)
     settle(0.1)

@@ -65,6 +65,7 @@ def test_what_is_doubtful_is_gone_through(at_desk):
     assert row.left.value == ALL_FINE and rings(at_desk) == []
     assert not row.next.enabled and row.next.tooltip == ALL_FINE
     assert row.note.value == "" and not row.right.visible  # no row more
+    settle(0.2)
     wanted = row.left.native.fontMetrics().horizontalAdvance(ALL_FINE)
     assert wanted <= row.left.native.width()
     checked = item.pair.checked != 0

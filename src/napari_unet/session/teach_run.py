@@ -170,6 +170,7 @@ class TeachRun:
         self._title = title
         self._origin = origin
         self._elapsed = 0.0
+        self._cells_aside = 0
         self.sizes = FoundSizes()
         works = [
             gathering_volumes(pair)
@@ -200,10 +201,11 @@ class TeachRun:
 
     @property
     def score_text(self) -> str:
-        """The score on the cells kept aside, before and now."""
+        """The score on the cells kept aside, before and now; or where none are, on those taught."""
         if not self.curve.score:
             return ""
-        return f"kept aside: before {self.curve.score[0][1]:.2f}, now {self.curve.score[-1][1]:.2f}"
+        where = "kept aside" if self._cells_aside else "on what is learnt"
+        return f"{where}: before {self.curve.score[0][1]:.2f}, now {self.curve.score[-1][1]:.2f}"
 
     def cancel(self) -> None:
         """Stop; the best so far is kept."""
@@ -259,6 +261,7 @@ class TeachRun:
             elif isinstance(event, KeptAsideScore):
                 at = min(1.0, event.seconds / self.budget_s)
                 self.curve.score.append((at, event.score))
+                self._cells_aside = event.cells
                 grew = True
         return grew
 

@@ -143,10 +143,13 @@ class EvaluateDock(Container[Widget]):
         layers = labels_layers(self._viewer)
         names = [(layer.name, str(layer.unique_id)) for layer in layers]
         last = names[-1][1] if names else None  # what was opened first is mostly the truth
-        first = names[0][1] if names else None
-        for choice, usual in ((self.truth, last), (self.prediction, first)):
-            known = [identity for _, identity in names]
-            choice.offer(names, choice.value if choice.value in known else usual)
+        truth = next((identity for name, identity in names if "truth" in name.lower()), last)
+        found = next((identity for _, identity in names if identity != truth), truth)
+        known = [identity for _, identity in names]
+        are_two = self.truth.value != self.prediction.value  # else there was but one layer
+        for choice, usual in ((self.truth, truth), (self.prediction, found)):
+            stays = are_two and choice.value in known
+            choice.offer(names, choice.value if stays else usual)
             choice.enabled = bool(names)
         for layer in layers:
             layer.events.name.connect(self._show_layers)
