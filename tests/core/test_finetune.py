@@ -13,6 +13,7 @@ from napari_unet.core.errors import ComputeError, InputError
 from napari_unet.core.events import KeptAsideScore, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.fine_tuning import finetune, iter_finetune
+from napari_unet.core.judge import Judge
 from napari_unet.core.knowing import Knowledge
 from napari_unet.core.optimise import TrainSettings
 from napari_unet.core.size import median_diameter
@@ -398,3 +399,53 @@ def test_what_is_known_is_learnt_at_the_size_that_it_is_found_to_have(monkeypatc
     assert asked == [[6.0, true], [true, true]]
     assert summary.diameters == (true, None)
     assert taught.config.taught_diameter == true
+
+
+def test_a_later_round_is_judged_on_earlier_cells_and_counts_as_much_as_it_brings(monkeypatch):
+    """Two of the five cells are new, so two fifths of what was learnt are taken."""
+    monkeypatch.setattr(fine_tuning, "fit_head", lambda *_: None)
+    judged = []
+
+    class Watched(Judge):
+        def __init__(self, *values, earlier=(), **more):
+            judged.append(earlier)
+            super().__init__(*values, earlier=earlier, **more)
+
+    monkeypatch.setattr(fine_tuning, "Judge", Watched)
+    recent = np.zeros((64, 64), bool)
+    recent[40:] = True
+    five, model = replace(example(CENTERS), recent=recent), small_model(1)
+    taught = []
+    for base in (None, small_model(2)):
+        rounds = iter_finetune(
+            model, [five], keep=0.0, base=base, settings=SETTINGS, steps=3, **CPU
+        )
+        taught.append(ended(rounds)[1][0].network.state_dict())
+    whole, part = taught
+    for name, before in model.network.state_dict().items():
+        if before.is_floating_point():
+            torch.testing.assert_close(part[name], 0.6 * before + 0.4 * whole[name])
+    first, (earlier,) = judged
+    assert first == () and np.array_equal(earlier.mask, ~recent)
+
+
+def test_of_what_forgets_earlier_cells_half_is_tried(monkeypatch):
+    """It is judged before, after and, as it forgets, halfway once more."""
+    seen = []
+
+    class Forgetful(Judge):
+        def judge(self, network, **more):
+            seen.append(network.head.bias.detach().clone())
+            score = super().judge(network, **more)
+            self.has_forgotten = len(seen) > 1
+            return score
+
+        def is_due(self):
+            return False
+
+    monkeypatch.setattr(fine_tuning, "Judge", Forgetful)
+    monkeypatch.setattr(fine_tuning, "fit_head", lambda *_: None)
+    model = small_model(1)
+    ended(iter_finetune(model, [example(CENTERS)], keep=0.0, settings=SETTINGS, steps=3, **CPU))
+    before, after, half = seen
+    torch.testing.assert_close(half, (before + after) / 2)

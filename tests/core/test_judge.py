@@ -208,6 +208,29 @@ def test_a_score_that_is_not_true_of_the_checked_cells_is_given_up(sees_all, lik
         assert cells.mark(model).score == 0
 
 
+@pytest.mark.parametrize(("likes_objects", "many"), [(False, True), (False, False), (True, True)])
+def test_a_score_that_hides_what_was_learnt_is_given_up_though_few_are_kept_aside(
+    sees_all, likes_objects, many
+):
+    """Nothing is kept aside that could tell; without what was learnt the score stays."""
+    model = scored(likes_objects=likes_objects)
+    learnt = all_checked([example([(20, 20), (44, 44)])]) if many else None
+    fitting, _ = with_fitting_objects(
+        model, KeptAside(()), 0.5, learnt=learnt, device="cpu", precision="float32"
+    )
+    assert (fitting.config.score is None) == (many and not likes_objects)
+
+
+def test_the_judge_asks_what_was_learnt_whether_the_score_hides_it(sees_all):
+    """Two discs were learnt; nothing that is kept aside speaks against the score."""
+    model = scored(likes_objects=False)
+    learnt, aside = example([(20, 20), (44, 44)]), KeptAside(())
+    judging = Judge(model, [learnt], aside, Budget(None, 9), "cpu", "float32")
+    for _ in range(2):
+        judging.judge(model.network)
+    assert judging.best is not None and judging.best.config.score is None
+
+
 def with_crumbs(labelled):
     """Put a bright crumb of 5 x 5 pixels beside each disc, where background is checked."""
     for y, x in ((20, 33), (44, 57)):
