@@ -106,6 +106,21 @@ def test_it_is_renamed_and_deleted(at_desk):
     assert dock.status.value == said and not Path(path).exists()
 
 
+def test_a_version_that_is_chosen_measures_objects_itself(at_desk, monkeypatch):
+    key = "base", ()
+    monkeypatch.setattr(at_desk.bench.session, "size_key", lambda image: key)
+    row = at_desk.dock().steps[2].versions
+    at_desk.viewer.add_image(np.zeros((40, 40), np.uint8))
+    size = at_desk.bench.workspace.open().pair.size
+    size.measured(key, 187.0)  # by the model before teaching
+    row.version.value = 2
+    assert size.diameter(key) is None
+    size.measured(key, 22.0)
+    size.type(25.0)
+    at_desk.press(row.back)
+    assert size.diameter(key) == 25.0
+
+
 def test_the_question_for_a_name_offers_the_one_it_has(at_desk, monkeypatch):
     row = at_desk.dock().steps[2].versions
     row.version.value = 1

@@ -179,5 +179,7 @@ def explained(error: RuntimeError | MemoryError) -> ComputeError:
             "or compute on the CPU."
         )
     if is_out_of_memory(error):
-        return OutOfMemoryError("There is not enough memory; close other programs.")
+        return OutOfMemoryError(
+            "There was not enough memory; close other programs or use a smaller image."
+        )
     return ComputeError(f"The network could not be run: {error}")

@@ -73,6 +73,10 @@ class ObjectSize:
         """Take note of a measurement; what was typed or checked goes on to count."""
         self._measured[key] = float(diameter)
 
+    def measure_again(self, key: SizeKey) -> None:
+        """Forget what was measured: another network looks now. The rest goes on to count."""
+        self._measured.pop(key, None)
+
     def from_checked(self, key: SizeKey) -> float | None:
         """Return what the checked cells said, None if nothing."""
         return self._checked.get(key)

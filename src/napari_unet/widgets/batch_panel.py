@@ -109,13 +109,15 @@ class BatchPanel(Panel):
     def _show_run(self) -> None:
         run = self._bench.batch
         if run is not None:
-            self.problems.say("\n".join(run.problems[-SHOWN_PROBLEMS:]))
+            problems = run.problems
             if run.finished:
                 self.progress.value = 0
                 self.note.say(run.sentence, failure=bool(run.problems))
+                problems = [one for one in run.problems if one not in run.sentence]  # said once
             else:
                 self.progress.value = round(1000 * run.fraction)
                 self.note.say(run.text[:1].upper() + run.text[1:] + ".")
+            self.problems.say("\n".join(problems[-SHOWN_PROBLEMS:]))
         self._show_state()
 
     def _on_source(self) -> None:

@@ -129,7 +129,13 @@ class VersionRow:
         self._segment_again()
 
     def _segment_again(self, *, quiet: bool = False) -> None:
+        """The version that is current now also measures objects: another may have been far off."""
         session = self._bench.session
+        for item in self._bench.workspace.items():
+            key = session.size_key(item.pair.image)
+            if key is not None:
+                item.pair.size.measure_again(key)
+        session.size_changed.emit()
         visited = self._bench.workspace.visited()
         if visited is not None and visited[0].segmented and not session.busy:
             session.guarded(lambda: session.segment(*visited, quiet=quiet))
