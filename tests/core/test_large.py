@@ -5,6 +5,7 @@ from brightness import brightness_model
 from core.test_blocks import assert_same_objects
 from napari_unet.core import large_plan
 from napari_unet.core.blocks import BlockSettings
+from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.instances import probability_to_labels
 from napari_unet.core.large import segment_large
@@ -82,3 +83,17 @@ def test_arrays_of_another_shape_and_models_of_classes_are_refused():
         segment_large(image, brightness_model(), small, small)
     with pytest.raises(InputError, match="kinds of pixels"):
         segment_large(image, brightness_model(semantic=True), small, small)
+
+
+@pytest.mark.parametrize(
+    ("config", "side"),
+    [
+        (ModelConfig("unet", width=16), 1024),  # (1024 + 2 * 96)^2 pixels of 16 * 16 + 40 bytes
+        (ModelConfig("unet", width=36), 1024),  # 0.91 GB; not in pieces it would be 1.55 GB
+        (ModelConfig("unet", width=48), 512),  # 1.19 GB would be too much
+        (ModelConfig("unet-valid", width=64), 256),
+    ],
+)
+def test_tiles_are_the_largest_that_memory_has_room_for(config, side):
+    plan = large_plan.plan_large(np.zeros((1, 4096, 4096), np.uint8), config)
+    assert plan.tile == (side, side)

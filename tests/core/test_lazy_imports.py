@@ -47,3 +47,13 @@ def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'segmnet'"):
         _ = core.segmnet
     assert not hasattr(core, "torch")
+
+
+def test_a_model_is_loaded_without_torchs_compiler():
+    script = """
+import sys
+from napari_unet.core import load_model
+load_model("nuclei-fluorescence")
+print(*{"torch._dynamo", "sympy"} & {*sys.modules})
+"""
+    assert run_in_new_process(script).strip() == ""

@@ -7,13 +7,12 @@ from typing import Any  # images come in any real dtype
 
 import numpy as np
 
-from napari_unet.core.architectures import ARCHITECTURES
 from napari_unet.core.blocks import BlockSettings, Slices, blocks_of
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.draw_labels import Grids
 from napari_unet.core.errors import InputError
 from napari_unet.core.instances import check_settings
-from napari_unet.core.plan import LEAST_TILE
+from napari_unet.core.plan import LEAST_TILE, pixel_bytes
 from napari_unet.core.rescale import object_scale, scaled_shape, usual_min_size
 from napari_unet.core.tiling import NetworkGeometry, Tile, network_geometry, plan_tiles
 
@@ -131,8 +130,11 @@ def plan_large(
 
 
 def _tile_side(config: ModelConfig, scale: float) -> int:
-    """Return the largest side of a tile that takes no more than is allowed, for any device."""
-    each = ARCHITECTURES[config.architecture].pixel_bytes * config.width
+    """Return the largest side of a tile that takes no more than is allowed of this memory.
+
+    It is what a processor takes; a graphics card has a memory of its own.
+    """
+    each = pixel_bytes(config, "float32", "cpu")
     each += round(SOURCE_BYTES * config.in_channels / min(scale, 1.0) ** 2)
     halo, side = network_geometry(config).halo, MOST_TILE
     while side > LEAST_TILE and (side + 2 * halo) ** 2 * each > TILE_BYTES:

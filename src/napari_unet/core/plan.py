@@ -21,7 +21,15 @@ from napari_unet.core.tiling import (
     plan_tiles,
 )
 
-__all__ = ["LEAST_TILE", "Memory", "Plan", "input_pixels", "most_voxels", "plan_image"]
+__all__ = [
+    "LEAST_TILE",
+    "Memory",
+    "Plan",
+    "input_pixels",
+    "most_voxels",
+    "pixel_bytes",
+    "plan_image",
+]
 
 # A tile takes at most this part of what is free, as others want memory too, and on a computer
 # whose memory is shared by everything never more bytes than this (chosen).

@@ -62,5 +62,8 @@ def build_network(config: ModelConfig, generator: torch.Generator | None = None)
         norm=config.network_norm,
         **of_volumes,
     )
-    initialize(network, generator)
+    if not next(network.parameters()).is_meta:
+        # What has shapes alone has no values; to draw some, torch would load its compiler first,
+        # which takes a second.
+        initialize(network, generator)
     return network
