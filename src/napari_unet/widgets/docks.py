@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import Container, Widget
-from qtpy.QtWidgets import QSizePolicy
+from qtpy.QtWidgets import QFrame, QSizePolicy
 
 from napari_unet.widgets.batch_panel import BatchPanel
 from napari_unet.widgets.correct_panel import CorrectPanel
@@ -41,6 +41,12 @@ class _Footed(Container[Widget]):
         self.native.layout().setContentsMargins(0, 0, 0, 2)
         self.native.layout().setSpacing(SPACING)
         self.native.layout().setStretch(0, MOST)  # napari may add a spacer of its own
+        # What is scrolled may be cut in the middle of a sentence, just above the line of the foot.
+        edge = QFrame()
+        edge.setFrameShape(QFrame.Shape.HLine)
+        edge.setFixedHeight(1)
+        edge.setStyleSheet("background: rgba(128, 128, 128, 110); border: none;")
+        self.native.layout().insertWidget(1, edge)
         self.native.setMinimumWidth(MIN_WIDTH)
         follow(self.native, self.bench.status_changed, self._show_status)
         if self.bench.status:
