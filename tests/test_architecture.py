@@ -61,6 +61,7 @@ TORCH = {
     "run_keeper",
     "sampling",
     "segmentation",
+    "taught_size",
     "teach_volumes",
     "teacher",
     "team",

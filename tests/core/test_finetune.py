@@ -449,3 +449,14 @@ def test_of_what_forgets_earlier_cells_half_is_tried(monkeypatch):
     ended(iter_finetune(model, [example(CENTERS)], keep=0.0, settings=SETTINGS, steps=3, **CPU))
     before, after, half = seen
     torch.testing.assert_close(half, (before + after) / 2)
+
+
+def test_what_is_not_known_is_taught_at_a_size_near_to_what_was_drawn(monkeypatch):
+    model = small_model()
+    model = replace(model, config=replace(model.config, diameter=12.0))
+    own = replace(example(CENTERS), diameter=200.0)
+    rounds = iter_finetune(model, [own], keep=0.0, settings=SETTINGS, steps=1, **CPU)
+    taught, summary = ended(rounds)[1]
+    (size,) = summary.diameters
+    assert 12 / 2.5 < size < 12 * 2.5
+    assert taught.config.taught_diameter == size

@@ -10,9 +10,8 @@ from scipy import ndimage
 
 from napari_unet.core import drawn
 from napari_unet.core.example import Example
-from napari_unet.core.knowing import at_found_size, what_is_known, with_believed
+from napari_unet.core.knowing import what_is_known, with_believed
 from napari_unet.core.model_file import load_model
-from napari_unet.core.size import median_diameter
 
 
 @pytest.fixture(scope="module")
@@ -137,22 +136,3 @@ def test_a_model_that_is_wrong_about_all_that_is_checked_is_not_believed(model):
     assert not what_is_known(
         model, [Example(image, labels, checked, "YX", 24.0)], precision="float32"
     ).is_known
-
-
-@pytest.mark.parametrize(("measured", "is_other"), [(24.0, False), (13.0, True), (60.0, True)])
-def test_a_size_that_is_far_off_what_is_found_and_corrected_is_named_anew(
-    model, measured, is_other
-):
-    """Whatever was measured, the nuclei that are believed and corrected are as wide as they are."""
-    own = replace(scene(), diameter=24.0)
-    known = what_is_known(model, [own], precision="float32")
-    (wrong,) = at_found_size([replace(own, diameter=measured)], known)
-    assert (wrong.diameter != measured) == is_other
-    if is_other:
-        truth = median_diameter([own.labels])
-        assert wrong.diameter == pytest.approx(truth, rel=0.1)
-
-
-def test_of_a_kind_that_is_not_known_sizes_stay_as_they_are(model):
-    dark = replace(scene(negative=True), diameter=5.0)
-    assert at_found_size([dark], what_is_known(model, [dark], precision="float32")) == [dark]

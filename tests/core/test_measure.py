@@ -63,6 +63,14 @@ def looks(monkeypatch):
     return seen
 
 
+@pytest.mark.parametrize("within", [(5.0, 20.0), (90.0, 400.0)])
+def test_no_size_is_believed_outside_of_the_bounds(within):
+    image = grid((400, 400), 60)
+    assert measured(image) == measured(image, within=(30.0, 90.0)) == pytest.approx(60, rel=0.1)
+    other = measured(image, within=within)
+    assert other is None or within[0] <= other <= within[1]
+
+
 @pytest.mark.parametrize("diameter", [8, 11, 17, 30, 55, 100, 200])
 @pytest.mark.parametrize("known", [14.0, 20.0, 40.0])
 def test_drawn_discs_are_measured(diameter, known):

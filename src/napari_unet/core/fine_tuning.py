@@ -15,10 +15,10 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.core.head import BATCHES, fit_head, settle_outlines
-from napari_unet.core.judge import Judge
+from napari_unet.core.judge import Judge, Where
 from napari_unet.core.kept_aside import keep_aside
 from napari_unet.core.kept_patches import keep_patches_aside
-from napari_unet.core.knowing import Knowledge, at_found_size, what_is_known, with_believed
+from napari_unet.core.knowing import Knowledge, what_is_known, with_believed
 from napari_unet.core.lesson import (
     check_examples,
     count_cells,
@@ -33,6 +33,7 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.rounds import earlier_checked, share_of_news, toward, was_taught
+from napari_unet.core.taught_size import at_drawn_size, at_found_size
 from napari_unet.core.teach_volumes import iter_teach_volumes
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.train_settings import (
@@ -126,18 +127,21 @@ def iter_finetune(
     keep_some = keep_patches_aside if model.config.semantic else keep_aside
     taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
     known = model if base is None else base
+    where: Where = {"device": device, "precision": precision}
     knowledge = Knowledge(is_known=False)
     if keep > 0:
-        knowledge = what_is_known(known, fresh, taught=taught, device=device, precision=precision)
+        knowledge = what_is_known(known, fresh, taught=taught, **where)
+    if knowledge.is_known:
         resized = at_found_size(fresh, knowledge)
-        if resized != fresh:
-            pairs = zip(resized, fresh, strict=True)
-            found = tuple(new.diameter if new is not old else None for new, old in pairs)
-            fresh = resized
-            taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
-            knowledge = what_is_known(
-                known, fresh, taught=taught, device=device, precision=precision
-            )
+    else:
+        resized = at_drawn_size(fresh, model, **where)
+    if resized != fresh:
+        pairs = zip(resized, fresh, strict=True)
+        found = tuple(new.diameter if new is not old else None for new, old in pairs)
+        fresh = resized
+        taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
+        if keep > 0:
+            knowledge = what_is_known(known, fresh, taught=taught, **where)
     knows = knowledge.is_known
     settings = settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
     run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)

@@ -21,7 +21,7 @@ from napari_unet.core.rescale import resize_image, usual_area, usual_min_size
 from napari_unet.core.targets import labels_to_classes
 from napari_unet.core.weight_map import touching_cell_weights
 
-__all__ = ["KeptAside", "Mark", "all_checked", "boxes_around", "keep_aside"]
+__all__ = ["KeptAside", "Mark", "all_checked", "boxes_around", "checked_cells", "keep_aside"]
 
 FEWEST_CELLS = 6  # with fewer, each is worth more as a lesson than as a test (chosen)
 PART = 0.2  # of the cells, at least two
@@ -153,7 +153,7 @@ def all_checked(
     """
     regions: list[_Region] = []
     for example in examples:
-        cells = tuple(int(cell) for cell in _checked_cells(example))
+        cells = tuple(int(cell) for cell in checked_cells(example))
         regions += _regions(example, cells, example.mask, percentiles)
     return KeptAside(tuple(regions)) if any(region.cells for region in regions) else None
 
@@ -178,7 +178,7 @@ def keep_aside(
     aside : KeptAside or None
         None if fewer than six cells are checked.
     """
-    cells = [_checked_cells(example) for example in examples]
+    cells = [checked_cells(example) for example in examples]
     total = sum(map(len, cells))
     if total < FEWEST_CELLS:
         return list(examples), None
@@ -215,8 +215,8 @@ def _ranked(example: Example, cells: NDArray[np.intp], seed: int) -> dict[int, t
     return {int(c): (d, float(a)) for c, d, a in zip(cells, drawn, away, strict=True)}
 
 
-def _checked_cells(example: Example) -> NDArray[np.intp]:
-    """Labels of the objects of which most is checked."""
+def checked_cells(example: Example) -> NDArray[np.intp]:
+    """Return the labels of the objects of which most is checked."""
     labels = np.asarray(example.labels)
     values, inverse = np.unique(labels, return_inverse=True)
     inverse = inverse.ravel()

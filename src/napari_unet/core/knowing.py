@@ -24,9 +24,8 @@ from napari_unet.core.normalize import intensity_range
 from napari_unet.core.object_looks import looks_of
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import resize_labels, usual_area
-from napari_unet.core.size import median_diameter
 
-__all__ = ["Knowledge", "at_found_size", "what_is_known", "with_believed"]
+__all__ = ["Knowledge", "what_is_known", "with_believed"]
 
 MOST = 4  # images that are looked at
 SIDE = 512  # of what is looked at around the corrections, in pixels of the model
@@ -53,10 +52,6 @@ DOUBTFUL, AWAY = 0.2, 2
 LEVELS = (0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9)
 FITS_BETTER, SAME, FEWEST_DRAWN = 0.1, 0.01, 2
 WIDEST = 4  # pixels of the model by which an object is drawn wider at the most (chosen)
-
-# Where what is believed and corrected is wider or narrower than was measured by more than this, the
-# measurement is wrong (as in the dock of what is checked, see `checked_diameter`).
-OTHER_SIZE = 1.5
 
 Box = tuple[slice, slice]
 
@@ -130,32 +125,6 @@ def with_believed(taught: Sequence[Example], knowledge: Knowledge) -> list[Examp
         labels = np.where(own.mask, own.labels, more.labels)
         joined[number] = replace(own, labels=labels, checked=own.mask | more.mask)
     return joined
-
-
-def at_found_size(examples: Sequence[Example], knowledge: Knowledge) -> list[Example]:
-    """Name the size of objects anew where what is found and corrected says that it is another.
-
-    Of an image with nuclei of 49 px 26 had been measured. Most of what was found looked right, and
-    taught at that size the model found other sizes on other images: AP at IoU 0.5 fell from 0.67 to
-    0.65. Taught at the size of all that was found and corrected it rose to 0.70.
-
-    Parameters
-    ----------
-    examples : sequence of Example
-        Those that were looked at come first, in the same order.
-    knowledge : Knowledge
-        Of these images.
-    """
-    seen = zip(examples, with_believed(examples, knowledge), strict=True)
-    return [_at_size_of(own, joined) for own, joined in seen]
-
-
-def _at_size_of(own: Example, joined: Example) -> Example:
-    found = median_diameter([np.where(joined.mask, joined.labels, 0)])
-    if own.diameter is None or found is None or joined is own:
-        return own
-    is_other = max(found / own.diameter, own.diameter / found) > OTHER_SIZE
-    return replace(own, diameter=found) if is_other else own
 
 
 @dataclass(frozen=True, eq=False)

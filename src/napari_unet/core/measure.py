@@ -21,7 +21,7 @@ from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import rescale_image, usable_diameter
 from napari_unet.core.size import areas_of, diameter_of
 
-__all__ = ["measure_diameter", "measure_large", "measure_stack"]
+__all__ = ["OTHER_SIZE", "measure_diameter", "measure_large", "measure_stack"]
 
 # What may be measured, in pixels: what is smaller shows no shape (chosen).
 SMALLEST, LARGEST = 4.0, 500.0
@@ -91,6 +91,7 @@ def measure_diameter(
     device: str = "auto",
     precision: str = "auto",
     ranges: NDArray[np.float64] | None = None,
+    within: tuple[float, float] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> float | None:
     """Measure the median diameter of the objects in an image plane.
@@ -109,6 +110,8 @@ def measure_diameter(
         See `napari_unet.core.device`.
     ranges : ndarray, shape (C, 2), optional
         See `intensity_range`; give it where `image_cyx` is a part of an image.
+    within : tuple of float, optional
+        The smallest and the largest diameter that is believed, in pixels.
     cancelled : callable, optional
         Polled between looks; when it returns True, None is returned.
 
@@ -124,8 +127,10 @@ def measure_diameter(
     if ranges is None:
         ranges = intensity_range(image_cyx, model.config.percentiles)
     viewer = _Viewer(apply_range(image_cyx, ranges), model, device, precision)
+    low, high = within or (0.0, math.inf)
+    smallest, largest = max(SMALLEST, low), min(LARGEST, high)
     expected_here = _as_taught(viewer, model.config.taught_diameter)
-    if expected_here is not None:
+    if expected_here is not None and low <= expected_here <= high:
         return usable_diameter(model.config, round(expected_here, 1), image_cyx.shape[1:])
     looks: list[_Look] = []
     for first in FIRST_LOOKS:
@@ -144,9 +149,12 @@ def measure_diameter(
             expected = look.diameter
             if not SMALLEST <= expected <= LARGEST:
                 break
-        if any(look.error < CLOSE and look.value > SURE for look in looks):
+        if any(
+            look.error < CLOSE and look.value > SURE and smallest <= look.diameter <= largest
+            for look in looks
+        ):
             break
-    looks = [look for look in looks if SMALLEST <= look.diameter <= LARGEST]
+    looks = [look for look in looks if smallest <= look.diameter <= largest]
     believed = [look for look in looks if look.error < FAR] or looks
     if not believed:
         return None

@@ -1,0 +1,94 @@
+"""At which size an image is taught: another than was measured where cells say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.core.example import Example
+from napari_unet.core.kept_aside import checked_cells
+from napari_unet.core.knowing import Knowledge, with_believed
+from napari_unet.core.measure import OTHER_SIZE, measure_diameter
+from napari_unet.core.model_file import Model
+from napari_unet.core.size import diameter_of, median_diameter
+
+__all__ = ["at_drawn_size", "at_found_size"]
+
+# Where what is believed and corrected is wider or narrower than was measured by more than this, the
+# measurement is wrong (as in the dock of what is checked, see `checked_diameter`).
+FAR_OFF = 1.5
+
+
+def at_found_size(examples: Sequence[Example], knowledge: Knowledge) -> list[Example]:
+    """Name the size of objects anew where what is found and corrected says that it is another.
+
+    Of an image with nuclei of 49 px 26 had been measured. Most of what was found looked right, and
+    taught at that size the model found other sizes on other images: AP at IoU 0.5 fell from 0.67 to
+    0.65. Taught at the size of all that was found and corrected it rose to 0.70.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        Those that were looked at come first, in the same order.
+    knowledge : Knowledge
+        Of these images.
+    """
+    seen = zip(examples, with_believed(examples, knowledge), strict=True)
+    return [_at_size_of(own, joined) for own, joined in seen]
+
+
+def at_drawn_size(
+    examples: Sequence[Example], model: Model, *, device: str = "auto", precision: str = "auto"
+) -> list[Example]:
+    """Measure anew what was measured far off all that was drawn.
+
+    Of an image of a kind that is not known, with nuclei of 22 px, 288 had been measured. Taught at
+    that size the model found nothing any more: AP at IoU 0.5 fell from 0.51 to 0. The cells that a
+    person has drawn may be crumbs among others, but bound what is measured.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        Of a kind that is not known: what is known says more than a few cells, see `at_found_size`.
+    model : Model
+        It measures again, within a factor of the smallest and the largest cell that was drawn.
+        Where it finds nothing there, the size is theirs.
+    device, precision : str
+        See `napari_unet.core.device`.
+    """
+    if model.config.diameter is None or model.config.semantic:
+        return list(examples)
+    return [_as_drawn(example, model, device, precision) for example in examples]
+
+
+def _at_size_of(own: Example, joined: Example) -> Example:
+    found = median_diameter([np.where(joined.mask, joined.labels, 0)])
+    if own.diameter is None or found is None or joined is own:
+        return own
+    is_other = max(found / own.diameter, own.diameter / found) > FAR_OFF
+    return replace(own, diameter=found) if is_other else own
+
+
+def _as_drawn(example: Example, model: Model, device: str, precision: str) -> Example:
+    areas = _areas(example)
+    widths = [width for width in (diameter_of(areas[:1]), diameter_of(areas[-1:])) if width]
+    if not widths or example.diameter is None:
+        return example
+    low, high = widths[0] / OTHER_SIZE, widths[-1] * OTHER_SIZE
+    if low <= example.diameter <= high:
+        return example
+    found = measure_diameter(
+        example.image_cyx, model, within=(low, high), device=device, precision=precision
+    )
+    return replace(example, diameter=found or max(1.0, diameter_of(areas) or 1.0))
+
+
+def _areas(example: Example) -> NDArray[np.intp]:
+    """Areas of the checked cells in pixels, the smallest first."""
+    labels = np.asarray(example.labels)
+    numbers, areas = np.unique(labels, return_counts=True)
+    checked: NDArray[np.intp] = np.sort(areas[np.isin(numbers, checked_cells(example))])
+    return checked
