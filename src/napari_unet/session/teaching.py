@@ -16,7 +16,9 @@ from napari_unet.session.segmenting import Segmenting
 from napari_unet.session.teach_run import Curve, TeachRun
 from napari_unet.session.versions import Versions
 
-__all__ = ["Teaching"]
+__all__ = ["VOLUMES_WAIT", "Teaching"]
+
+VOLUMES_WAIT = "A model of volumes does not learn while you correct; correct, and press Teach."
 
 
 class Teaching(Segmenting):
@@ -115,9 +117,7 @@ class Teaching(Segmenting):
         """
         self._must_be_idle()
         if self.model[0].is_volumetric:
-            raise InputError(
-                "A model of volumes does not learn while you correct; correct, and press Teach."
-            )
+            raise InputError(VOLUMES_WAIT)
         versions = self.versions
         shown = looking()
         like = None if shown is None else shown[0]

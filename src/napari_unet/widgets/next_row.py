@@ -23,8 +23,8 @@ RIGHT_TIP = "What the ring is around is right as it is: check it, and go on to t
 NOT_YET = "Segment first: then the likeliest mistakes are found."
 ALL_FINE = "Nothing else looks wrong."
 NONE_FOUND = (
-    "There is no object here, and no place that looks like one: set the right size under Objects, "
-    "lower Threshold, or paint some cells and press Teach."
+    "There is no object here. Lower Threshold, set the right size under Objects and Segment again, "
+    "or paint some cells and press Teach."
 )
 NO_RING = "Press Next first."
 

@@ -8,6 +8,7 @@ from napari_unet.core.errors import NapariUnetError
 from napari_unet.session.image import Place
 from napari_unet.session.pair import Pair
 from napari_unet.session.teach_run import Curve
+from napari_unet.session.teaching import VOLUMES_WAIT
 from napari_unet.widgets.compare_row import CompareRow
 from napari_unet.widgets.curve import CurveView
 from napari_unet.widgets.header import Header
@@ -141,6 +142,8 @@ class TeachPanel(Panel):
         reason = self._header.reason()
         if session.busy and not session.is_live:
             reason = f"{session.busy} is running; stop it first or wait."
+        elif not reason and session.model[0].is_volumetric:
+            reason = VOLUMES_WAIT
         set_enabled(self.live, reason, LIVE_TIP)
 
     def _show_state(self) -> None:
