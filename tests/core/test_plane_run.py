@@ -19,6 +19,8 @@ ERRORS = (
     torch.OutOfMemoryError("CUDA out of memory"),
     MemoryError(),
     RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+    RuntimeError("could not create a primitive"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, max allowed: 9.07 GB)"),
 )
 
 
@@ -54,7 +56,7 @@ def pieced(tiles):
     return out
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=["GPU", "Python", "torch"])
+@pytest.mark.parametrize("error", ERRORS, ids=["GPU", "Python", "torch", "oneDNN", "MPS"])
 def test_tiles_are_halved_until_they_fit_and_the_result_is_the_same(short, error):
     model = brightness_model()
     whole = predict_plane(IMAGE, model, **CPU)

@@ -35,6 +35,17 @@ __all__ = [
     "ready_network",
 ]
 
+# What a RuntimeError says where memory was too short: of torch on a processor, of C++, of oneDNN,
+# which computes convolutions there (seen with a limit of the address space), of CUDA's libraries,
+# and of MPS.
+OUT_OF_MEMORY = (
+    "DefaultCPUAllocator",
+    "bad_alloc",
+    "could not create a primitive",
+    "STATUS_ALLOC_FAILED",
+    "out of memory",
+)
+
 
 class TileNetwork(Protocol):
     """What computes a tile; attributes and methods are those of `ReadyNetwork`."""
@@ -168,7 +179,8 @@ def _first_convolutions(network: nn.Module, model: Model) -> dict[str, nn.Module
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory was too short, on a graphics card or in the computer."""
     kinds = (torch.OutOfMemoryError, MemoryError, OutOfMemoryError)
-    return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)
+    said = str(error)
+    return isinstance(error, kinds) or any(sign in said for sign in OUT_OF_MEMORY)
 
 
 def explained(error: RuntimeError | MemoryError) -> ComputeError:
