@@ -159,3 +159,18 @@ def test_looks_are_not_learnt_without_a_size_or_where_nothing_is_gained(finds):
     start = replace(start, config=replace(start.config, object_score=(9.0,) * (len(LOOKS) + 1)))
     _, model = calibrated(start, many(3))
     assert model.config.object_score == ()  # all are right without
+
+
+@pytest.mark.parametrize(
+    ("value", "best"),
+    [
+        ([0.5, 0.3, 0.600, 0.597, 0.603], 2),  # as good as the best, and at the usual threshold
+        ([0.5, 0.3, 0.590, 0.597, 0.603], 3),  # of those at it the better one
+        ([0.5, 0.3, 0.590, 0.591, 0.603], 4),
+        ([0.603, 0.3, 0.600, 0.597, 0.603], 0),
+    ],
+)
+def test_of_equally_good_ways_the_one_at_the_usual_threshold_is_taken(value, best):
+    places = [(0.5, 0.1), (0.4, 0.3), (0.5, 0.3), (0.5, 0.5), (0.6, 0.5)]
+    ways = [ModelConfig(threshold=threshold, split=split) for threshold, split in places]
+    assert calibrate_module._best_of(ways, np.array(value)) is ways[best]

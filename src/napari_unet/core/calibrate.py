@@ -155,11 +155,24 @@ def _with_score(
     tally = _Tally(len(ways))
     for truth, probability in planes:
         tally.add(truth, probability, ways)
-    best = ways[int(tally.precision.argmax())]
+    best = _best_of(ways, tally.precision)
     if best is config:
         return config
     again = _fitted(best, planes)  # its looks are those of other objects now
     return best if again is None else replace(best, object_score=again.coefficients)
+
+
+def _best_of(ways: Sequence[ModelConfig], value: Floats) -> ModelConfig:
+    """Return the best way to make objects; of equally good ones one at the threshold of the first.
+
+    On images learnt from 0.5 and 0.6 differ by chance; on nuclei of a look that was not learnt
+    from, 0.5 had up to 0.04 more of AP at IoU 0.5.
+    """
+    if value[0] == value.max():
+        return ways[0]
+    is_usual = np.array([way.threshold == ways[0].threshold and way is not ways[0] for way in ways])
+    is_equal = is_usual & (value > value.max() - SAME)
+    return ways[int(np.where(is_equal, value, -1).argmax() if is_equal.any() else value.argmax())]
 
 
 def _fitted(
