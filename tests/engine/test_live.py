@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_unet.core import load_model
 from napari_unet.core.errors import ComputeError, InputError
-from napari_unet.core.events import TrainProgress
+from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.engine import InlineRunner, KeepLiveTask, LearnTask, SegmentTask, TeachTask
 from napari_unet.engine.compute import cached_model
@@ -70,7 +70,7 @@ def test_it_is_kept_as_a_version(runner, learning, one_cell, model_path, tmp_pat
     card = load_model(target).card
     start = load_model(model_path).card
     assert (card.name, card.title, card.parent, card.origin) == ("kept", "Mine", start.name, "root")
-    assert card.taught == asdict(done.summary)
+    assert TeachSummary(**card.taught) == done.summary
     assert card.history[:-1] == start.history and card.history[-1].endswith("live)")
     with pytest.raises(ComputeError, match="has lost"):
         runner.submit(keeping(one_cell, target)).result()

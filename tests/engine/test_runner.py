@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -301,7 +301,7 @@ def test_teaching_saves_a_model_that_can_be_loaded(runner, model_path, one_cell,
     model = load_model(target)
     assert (model.card.name, model.card.title, model.card.parent) == ("taught", "My cells", "tiny")
     assert done.summary.steps == 2
-    assert model.card.taught == asdict(done.summary)
+    assert TeachSummary(**model.card.taught) == done.summary
     assert model.card.origin == load_model(model_path).card.identity
     further = replace(teach_task(str(target), one_cell, tmp_path / "b.safetensors"), origin="root")
     runner.submit(further).result()

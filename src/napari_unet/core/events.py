@@ -142,6 +142,10 @@ class TeachSummary:
     forgot: bool = False
     diameters: tuple[float | None, ...] = ()
 
+    def __post_init__(self) -> None:
+        # The card of a model is JSON, which has no tuples.
+        object.__setattr__(self, "diameters", tuple(self.diameters))
+
     @property
     def is_held(self) -> bool:
         """Whether what it knew may be why it still finds less than half of what was checked."""
