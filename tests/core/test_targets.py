@@ -56,7 +56,7 @@ def test_background_beside_one_object_stays():
 
 @pytest.mark.parametrize("shape", [(40,), (1, 9), (30, 41), (7, 9, 8)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
-@pytest.mark.parametrize("band", [1, 60, 2**18])
+@pytest.mark.parametrize("band", [1, 130, 2**18])
 def test_gaps_are_background_beside_two_objects(shape, dtype, band, monkeypatch):
     monkeypatch.setattr(targets, "BAND", band)
     rng = np.random.default_rng(0)
