@@ -107,7 +107,7 @@ def test_segment_is_a_step_that_brings_back_what_was_there(viewer, workspace):
     item = workspace.open()
     paint(workspace, item.labels, CELL, 9)
     before, told = item.pair.labels.copy(), []
-    workspace.session.labels_changed.connect(lambda *what: told.append(what))
+    workspace.session.labels_restored.connect(lambda *what: told.append(what))
     press(viewer, UNDO, item.labels)
     press(viewer, REDO, item.labels)
     assert told == []  # what is doubtful is known

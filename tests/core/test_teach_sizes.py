@@ -69,7 +69,7 @@ def test_another_kind_of_image_is_learnt_at_another_size(bright, zoom):
     ("zoom", "diameter", "side"),
     [
         (1.0, 8.0, 96),
-        (1.0, 36.0, 21),
+        (1.0, 16.0, 48),
         (3.0, None, 64),  # its cells are 36 px wide
     ],
 )

@@ -104,7 +104,7 @@ class UndoKeys:
         elif done:
             workspace.labels_changed(item)
         for place in dict.fromkeys(edit.place for edit in done if not edit.by_person):
-            workspace.session.labels_changed.emit(item.pair, place)  # other objects are doubtful
+            workspace.session.labels_restored.emit(item.pair, place)
 
 
 class _Painter:

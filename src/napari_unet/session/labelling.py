@@ -33,6 +33,8 @@ class Labelling(Work):
 
     labels_changed = Signal(object, tuple)
     """New labels were written: pair and place."""
+    labels_restored = Signal(object, tuple)
+    """Undo or redo brought back labels that Segment made or replaced: pair and place."""
 
     def __init__(self, runner: Runner | None = None) -> None:
         super().__init__(runner)

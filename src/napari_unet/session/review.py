@@ -36,10 +36,12 @@ class Review:
         self._doubts: WeakKeyDictionary[Pair, dict[Place, list[Doubt]]] = WeakKeyDictionary()
         self._handed_out: WeakKeyDictionary[Pair, set[tuple[Place, Doubt]]] = WeakKeyDictionary()
         session.labels_changed.connect(self._on_labels)
+        session.labels_restored.connect(self._on_labels)  # then others are doubtful
 
     def close(self) -> None:
         """Follow the session no more."""
         self._session.labels_changed.disconnect(self._on_labels)
+        self._session.labels_restored.disconnect(self._on_labels)
         self._maker.close()
 
     @property
