@@ -68,3 +68,17 @@ def test_two_that_touch_obliquely_are_drawn_whole_without_holes_between_them():
         assert ndimage.label(drawn == one)[1] == 1
     holes = ndimage.label(drawn == 0)[1] - 1
     assert holes == 0
+
+
+@pytest.mark.parametrize("corner", [False, True])
+def test_a_pixel_between_two_objects_goes_to_the_one_with_more_of_it(corner):
+    labels = np.repeat([[1, 1, 2, 2]], 4, axis=0).astype(np.int32)
+    if corner:
+        labels = np.maximum(labels, labels.T)
+    grids, cut = Grids((4, 4), (12, 12)), Cut(0.5, None, np.zeros(3, bool))
+    whole = slice(0, 12), slice(0, 12)
+    drawn = draw_labels(labels, np.ones((4, 4), np.float32), cut, grids, whole)
+    expected = np.kron(labels, np.ones((3, 3), np.int32))
+    if corner:
+        expected[5, 5] = 2  # 1 has 4 of 9 of it, 2 the other three corners
+    np.testing.assert_array_equal(drawn, expected)
