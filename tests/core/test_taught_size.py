@@ -77,6 +77,37 @@ def test_what_is_far_off_all_that_was_drawn_is_measured_within_it(
         assert asked == [(pytest.approx(10 / 2.5, rel=0.1), pytest.approx(20 * 2.5, rel=0.1))]
 
 
+def drawn_discs(measured, *, cut=False):
+    """Three discs of 20 px were drawn and a crumb; the last disc may be cut off by the border."""
+    y, x = np.mgrid[:128, :128]
+    labels = np.zeros((128, 128), np.int32)
+    places = ((20, 20), (20, 60), (60, 2 if cut else 20))
+    for number, (row, column) in enumerate(places, start=1):
+        labels[np.hypot(y - row, x - column) < 10] = number
+    labels[100:103, 100:103] = 9
+    return Example(np.zeros(labels.shape), labels, np.ones(labels.shape, bool), "YX", measured)
+
+
+@pytest.mark.parametrize(("measured", "is_other"), [(32.0, True), (14.0, True), (23.0, False)])
+def test_three_whole_cells_say_more_than_what_was_measured(model, monkeypatch, measured, is_other):
+    monkeypatch.setattr(taught_size, "measure_diameter", lambda *_, **__: pytest.fail("measured"))
+    (one,) = at_drawn_size([drawn_discs(measured)], model)
+    assert one.diameter == (pytest.approx(20, rel=0.05) if is_other else measured)
+
+
+def test_a_piece_at_the_border_is_no_whole_cell(model):
+    without_crumb = drawn_discs(32.0, cut=True)
+    without_crumb.labels[without_crumb.labels == 9] = 0
+    assert at_drawn_size([without_crumb], model)[0].diameter == 32.0
+
+
+def test_what_a_person_said_stays(model):
+    told = replace(drawn_discs(32.0), sized=True)
+    assert at_drawn_size([told], model) == [told]
+    own = replace(scene(), diameter=60.0, sized=True)
+    assert at_found_size([own], what_is_known(model, [own], precision="float32")) == [own]
+
+
 def test_where_nothing_is_found_within_it_the_size_is_that_of_what_was_drawn(model, monkeypatch):
     monkeypatch.setattr(taught_size, "measure_diameter", lambda *_, **__: None)
     (one,) = at_drawn_size([corrected(288.0)], model)

@@ -361,6 +361,7 @@ def test_examples_have_the_size_that_is_known(sized, runner):
     examples = taught(sized, runner, typed, measured, by_hand, few)
     by_area = np.sqrt(4 / np.pi) * 6
     assert [example.diameter for example in examples] == [30.0, 8.0, pytest.approx(by_area), None]
+    assert [example.sized for example in examples] == [True, False, False, False]
     assert by_hand.size.diameter(sized.size_key(by_hand.image)) == pytest.approx(by_area)
     assert few.size.diameter(sized.size_key(few.image)) is None
 

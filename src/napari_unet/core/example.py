@@ -38,6 +38,8 @@ class Example:
         The labels are classes: the index in the model's list of them.
     recent : ndarray of bool, of the labels' shape, or None
         Where it was corrected since the last round: that is learnt from more often. None: nowhere.
+    sized : bool
+        A person has said the diameter: a lesson does not take another.
     """
 
     image: NDArray[Any]
@@ -48,6 +50,7 @@ class Example:
     replayed: bool = False
     semantic: bool = False
     recent: NDArray[np.bool_] | None = None
+    sized: bool = False
 
     def __post_init__(self) -> None:
         if self.diameter is not None and not 1 <= self.diameter <= 10_000:

@@ -101,6 +101,8 @@ def gathering(pair: Pair, key: SizeKey | None, slices: int = 1) -> Callable[[], 
             measured = checked_diameter([(labels, checked) for _, labels, checked in planes], known)
         diameter = known if measured is None else measured
         examples = [pair.read_example(*plane, diameter, slices) for plane in planes]
+        if pair.size.is_typed:
+            examples = [replace(example, sized=True) for example in examples]
         return Gathered(pair, key, examples, measured)
 
     return gather
