@@ -162,7 +162,7 @@ def iter_finetune(
         yield first
     learnt_from = [*with_believed(taught, knowledge), *replayed]
     sampler = patch_sampler(learnt_from, model.config, settings, seed)
-    rehearsal = Rehearsal(known, run, keep)
+    rehearsal = Rehearsal(known, run, keep, knows=knows)
     teacher = Teacher(known.network, run, keep, trusted=knows) if keep > 0 else None
     loss = teaching_loss(settings.loss, teacher, rehearsal)
     # Drawn once: when a score is due depends on the clock, and what is drawn must not.

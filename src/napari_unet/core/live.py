@@ -202,7 +202,7 @@ class LiveTeaching:
         network = copy.deepcopy(self._network)
         run = Optimisation(network, settings, self._budget, **self._where, seed=self._seed)
         run.freeze_batch_norm()
-        rehearsal = Rehearsal(self._base, run, self._keep)
+        rehearsal = Rehearsal(self._base, run, self._keep, knows=knows)
         teacher = None
         if self._keep > 0:
             teacher = Teacher(self._base.network, run, self._keep, trusted=knows)
