@@ -590,6 +590,28 @@ def test_images_without_labels_are_learnt_from_before_training(capsys, tmp_path,
     assert code == 2
 
 
+def test_the_mean_of_what_was_known_and_what_was_learnt_is_taken(capsys, tmp_path, data):
+    first, out = tmp_path / "first.safetensors", tmp_path / "m.safetensors"
+    shape = ["--width", 2, "--depth", 1, "--patch", 32, "--device", "cpu", "--steps", 3]
+    shape += ["--learning-rate", 0.05]
+    assert _run(capsys, "train", data, "-o", first, *shape)[0] == 0
+    weights = {}
+    for share in (0, 0.5, 1):
+        words = ["train", data, "-o", out, "--start", first, "--share", share, "--seed", 1]
+        assert _run(capsys, *words, *shape)[0] == 0
+        weights[share] = _weights(out)
+    old = _weights(first)
+    assert (weights[0] == old).all() and abs(weights[1] - old).max() > 0.01
+    np.testing.assert_allclose(weights[0.5], (old + weights[1]) / 2, atol=1e-3)
+    code, _, said = _run(capsys, "train", data, "-o", out, "--share", 0.5, *shape)
+    assert code == 2 and "name a model to start from" in said
+
+
+def _weights(path):
+    found = load_model(path).network.parameters()
+    return np.concatenate([p.detach().numpy().ravel() for p in found])
+
+
 def test_what_is_not_said_is_chosen_and_told(capsys, tmp_path, data):
     out = tmp_path / "m.safetensors"
     words = ["train", data, "-o", out, "--steps", 1, "--width", 2, "--device", "cpu"]

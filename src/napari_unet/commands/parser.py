@@ -198,6 +198,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--start", metavar="MODEL", help="go on from this model, of the same shape")
     parser.add_argument(
+        "--share",
+        type=number(0.0, 1.0),
+        default=1.0,
+        metavar="PART",
+        help="of what was learnt since --start so much is taken: a mean of the weights of both "
+        "(%(default)s)",
+    )
+    parser.add_argument(
         "--classes",
         type=names,
         default=(),

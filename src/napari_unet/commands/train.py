@@ -47,6 +47,7 @@ from napari_unet.core.example import Example
 from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.rescale import resize_labels, scaled_shape
+from napari_unet.core.rounds import toward
 from napari_unet.core.size import choose_min_size, median_diameter
 from napari_unet.core.train import iter_train
 from napari_unet.core.train_settings import TRAIN_SETTINGS, VOLUME_SETTINGS
@@ -60,6 +61,8 @@ USUAL_DIAMETER = (12.0, 40.0)
 
 def run(args: argparse.Namespace) -> int:
     """Train on images/ and labels/, test on what is held out, write the model."""
+    if args.share < 1 and not args.start:
+        raise InputError("--share is of what is learnt since --start: name a model to start from.")
     target = checked_target(args.out)
     args.architecture = chosen_architecture(args)
     is_of_volumes = ARCHITECTURES[args.architecture].axes == 3
@@ -110,6 +113,9 @@ def run(args: argparse.Namespace) -> int:
         model = follow(events, "Training")
         if not is_first_process():
             return 0
+        if start is not None:
+            network = toward(model.network, start.network, args.share)
+            model = replace(model, network=network)
         model = model.save(target)  # what follows may take long
         if is_of_volumes:
             model = calibrated(model, taught, args).save(target)

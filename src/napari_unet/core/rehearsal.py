@@ -49,8 +49,8 @@ STRENGTH = 4.0
 
 # While another kind of image is learnt, of so much as this power of `keep` leaves. Of phase
 # contrast with 5, 10 and 15 cells at a keep of 0.5, AP 0.5 on other images was 0.43, 0.43 and 0.39
-# and of what was known 0.37 of 0.9 stayed, held in proportion; held as this leaves it 0.50, 0.48 and
-# 0.55, and 0.54 of what was known: what pulls both ways serves neither.
+# and of what was known 0.37 of 0.9 stayed, held in proportion; held as this leaves it 0.50, 0.48
+# and 0.55, and 0.54 of what was known: what pulls both ways serves neither.
 BEND = 3
 
 Draw = Callable[..., tuple[NDArray[Any], NDArray[np.int32]]]
