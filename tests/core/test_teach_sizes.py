@@ -91,7 +91,7 @@ def test_teaching_and_judging_see_the_image_at_the_model_s_size(
 
     monkeypatch.setattr(sampling, "_prepare", spy_prepare)
     monkeypatch.setattr(kept_aside, "predict_plane", spy_predict)
-    shown = replace(scene(zoom), diameter=diameter)
+    shown = replace(scene(zoom), diameter=diameter, sized=diameter is not None)
     ended(iter_finetune(bright, [shown], settings=SETTINGS, steps=1, **CPU))
     assert taught == [pytest.approx(side, abs=0.5)]
     assert judged
