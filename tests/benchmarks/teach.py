@@ -7,7 +7,7 @@ python tests/benchmarks/teach.py --sets phase --steps 300 --tested 3 --no-known 
 In each round the annotator goes to the next of a few images, segments it as the dock would, puts
 the worst objects right, erases as many false ones, and teaches for some seconds. What the edge of
 the view leaves less than half a usual cell of is not corrected, unless `--pieces` says so: such
-pieces were four of ten corrections, down to 38 pixels of cells of 4000. Printed are AP
+pieces were half of the first twenty corrections, down to 38 pixels of cells of 4000. Printed are AP
 at IoU 0.5 and 0.9 on images that are never corrected, against the number of objects corrected;
 at the end, with the seconds of all rounds together, a network from scratch on the same
 corrections, and the bundled one trained on whole images annotated densely (as many objects at the

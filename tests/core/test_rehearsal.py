@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_unet.core import fine_tuning, live, score, segment
 from napari_unet.core import rehearsal as rehearsal_module
-from napari_unet.core import score, segment
 from napari_unet.core.fine_tuning import iter_finetune
+from napari_unet.core.knowing import Knowledge
+from napari_unet.core.live import LiveTeaching
 from napari_unet.core.optimise import Budget, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.train import iter_train
@@ -75,6 +77,26 @@ def test_a_network_that_moves_is_held_by_as_much_as_is_asked(bright, knows, time
             for name, p in run.network.named_parameters():
                 p.copy_(before[name])
     assert losses[0] > 0 and losses[1] == pytest.approx(times * losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("module", [fine_tuning, live])
+def test_a_lesson_holds_by_whether_the_kind_is_known(bright, monkeypatch, module, is_known):
+    begun = []
+
+    def begin(*args, knows):
+        begun.append(knows)
+        return Rehearsal(*args, knows=knows)
+
+    monkeypatch.setattr(module, "Rehearsal", begin)
+    monkeypatch.setattr(module, "what_is_known", lambda *_, **__: Knowledge(is_known))
+    shown = [example(CENTERS)]
+    if module is live:
+        learner = LiveTeaching(bright, keep=0.5, settings=SETTINGS, **CPU)
+        ended(learner.learn(shown, seconds=0.01))
+    else:
+        ended(iter_finetune(bright, shown, steps=1, keep=0.5, settings=SETTINGS, **CPU))
+    assert begun == [is_known]
 
 
 def test_a_model_that_knows_none_of_the_scenes_rehearses_nothing(bright, monkeypatch):
