@@ -12,7 +12,7 @@ from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.model_file import Model
 
-__all__ = ["SMALL", "discs", "ended", "example", "photograph", "small_model"]
+__all__ = ["SMALL", "discs", "ended", "example", "loss_left", "photograph", "small_model"]
 
 SMALL = ModelConfig(width=4, depth=2)
 
@@ -53,3 +53,13 @@ def ended(generator: Generator[Any, None, Any]) -> tuple[list[Any], Any]:
             events.append(next(generator))
         except StopIteration as end:
             return events, end.value
+
+
+def loss_left(events: list[Any]) -> float:
+    """The mean loss of the last fifth of the steps, of what that of the first three was.
+
+    Each step must have been reported, as in tests that take ``each_step_reported``.
+    """
+    losses = [event.loss for event in events]
+    assert [event.step for event in events] == list(range(1, len(events) + 1))
+    return float(np.mean(losses[-(len(losses) // 5) :]) / np.mean(losses[:3]))
