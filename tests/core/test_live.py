@@ -14,6 +14,7 @@ from napari_unet.core.knowing import Knowledge
 from napari_unet.core.live import LiveTeaching
 from napari_unet.core.object_score import LOOKS
 from napari_unet.core.optimise import OpenEndedBudget, TrainSettings
+from napari_unet.core.size import median_diameter
 from napari_unet.core.train import iter_train
 from napari_unet.core.train_settings import CAREFUL_SETTINGS, TEACH_SETTINGS
 from small_scenes import SMALL, ended, example, small_model
@@ -188,6 +189,43 @@ def test_a_kind_that_is_known_is_learnt_carefully_until_it_is_contradicted(monke
     assert learnt_from == [1.0, 1.0, 0.5]
     assert learners[0] is learners[1] and learners[1] is not learners[2]
     assert [one.settings for one in learners] == [CAREFUL_SETTINGS] * 2 + [TEACH_SETTINGS]
+
+
+def test_what_is_known_is_learnt_at_the_size_that_it_is_found_to_have(monkeypatch):
+    """Measured at half of it: it is looked at once more, and so segmented and kept."""
+    asked = []
+
+    def known(_, examples, **__):
+        asked.append([one.diameter for one in examples])
+        none = [replace(one, checked=np.zeros(one.labels.shape, bool)) for one in examples]
+        return Knowledge(True, tuple(none))
+
+    monkeypatch.setattr(live_module, "what_is_known", known)
+    model = small_model()
+    model = replace(model, config=replace(model.config, diameter=12.0))
+    shown = example(CENTERS)
+    true = median_diameter([shown.labels])
+    wrong, replayed = replace(shown, diameter=6.0), replace(shown, diameter=6.0, replayed=True)
+    live = LiveTeaching(model, settings=SETTINGS, **CPU)
+    turn(live, [replayed, wrong])
+    assert asked == [[6.0], [true]]
+    assert live.diameters == (true,)
+    taught, summary = live.finish([replayed, wrong])
+    assert taught.config.taught_diameter == true and summary.diameters == (true,)
+    turn(live, [replace(shown, diameter=true)])
+    assert asked[2:] == [[true]] and live.diameters == ()
+
+
+@pytest.mark.parametrize(("sized", "is_other"), [(False, True), (True, False)])
+def test_what_is_not_known_is_learnt_as_large_as_it_was_drawn_unless_typed(sized, is_other):
+    model = small_model()
+    model = replace(model, config=replace(model.config, diameter=12.0))
+    shown = replace(example(CENTERS), diameter=30.0, sized=sized)
+    live = LiveTeaching(model, settings=SETTINGS, keep=0.0, **CPU)
+    turn(live, [shown])
+    assert live.diameters == ((median_diameter([shown.labels]),) if is_other else ())
+    size = live.finish([shown])[0].config.taught_diameter
+    assert size == pytest.approx(12, rel=0.1) if is_other else size == 30
 
 
 def test_who_learns_freely_is_not_asked_what_it_knows(monkeypatch):

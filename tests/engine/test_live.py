@@ -44,25 +44,25 @@ def probabilities(runner, image, model):
 
 def test_turns_go_on_and_segment_under_their_name(runner, learning, one_cell):
     job = runner.submit(learning)
-    first = job.result()
+    first = job.result().steps
     assert first >= 1 and isinstance(job.poll()[-1], TrainProgress)
     image = one_cell[0][None]
     before = probabilities(runner, image, NAME)
-    second = runner.submit(replace(learning, seconds=0.5)).result()
+    second = runner.submit(replace(learning, seconds=0.5)).result().steps
     assert second > first
     assert not np.array_equal(before, probabilities(runner, image, NAME))
 
 
 def test_another_name_begins_anew_and_the_old_one_is_gone(runner, learning):
-    steps = runner.submit(replace(learning, seconds=0.5)).result()
-    again = runner.submit(replace(learning, name="live:other", seconds=0.01)).result()
+    steps = runner.submit(replace(learning, seconds=0.5)).result().steps
+    again = runner.submit(replace(learning, name="live:other", seconds=0.01)).result().steps
     assert again < steps
     with pytest.raises(ComputeError, match="has lost"):
         cached_model(NAME)
 
 
 def test_it_is_kept_as_a_version(runner, learning, one_cell, model_path, tmp_path):
-    steps = runner.submit(replace(learning, seconds=1.0)).result()
+    steps = runner.submit(replace(learning, seconds=1.0)).result().steps
     target = tmp_path / "kept.safetensors"
     done = runner.submit(keeping(one_cell, target, title="Mine", origin="root")).result()
     assert done.summary.live and done.summary.steps == steps
@@ -98,13 +98,13 @@ def test_what_did_not_help_is_not_written(runner, learning, one_cell, tmp_path):
     image, labels = one_cell
     wrong = Example(image, np.roll(labels, 20, axis=1))
     good = replace(learning, seconds=1.0, keep=0.0)
-    while runner.submit(good).result() < STEPS_TO_LEARN:  # as many on a slow machine
+    while runner.submit(good).result().steps < STEPS_TO_LEARN:  # as many on a slow machine
         pass
     better = runner.submit(keeping(one_cell, tmp_path / "good.safetensors")).result().model
     assert better
     bad = str(tmp_path / "bad.safetensors")
     worse = replace(good, model=better, examples=(wrong,), save_to=bad, seconds=1.0)
-    while runner.submit(worse).result() < STEPS_TO_UNLEARN:
+    while runner.submit(worse).result().steps < STEPS_TO_UNLEARN:
         pass
     done = runner.submit(keeping(one_cell, tmp_path / "bad.safetensors")).result()
     assert done.model == "" and not (tmp_path / "bad.safetensors").exists(), done.summary

@@ -14,7 +14,7 @@ from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.object_score import LOOKS
 from napari_unet.engine import JobCancelledError, SegmentDone, SegmentTask, WorkerDiedError
 from napari_unet.engine.tasks import PlaneSize
-from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone
+from napari_unet.engine.teach_tasks import KeepLiveTask, Learnt, LearnTask, TeachDone
 from napari_unet.session.live_run import TURN_S, TURNS_AFTER
 from napari_unet.session.memory import Memory
 from session.fakes import pair_of, pump_until, sent, tile_of
@@ -48,7 +48,7 @@ def learnt(session, runner, count, steps=10):
     """Let the last job, a turn of learning, end; return what is sent to show it."""
     assert isinstance(runner.job.task, LearnTask)
     runner.job.add_event(TrainProgress(steps, 1.0, 1.0, 0.2))
-    runner.job.finish(steps)
+    runner.job.finish(Learnt(steps))
     job = sent(session, runner, count)
     assert isinstance(job.task, SegmentTask)
     return job
@@ -132,7 +132,7 @@ def test_stopping_keeps_a_version_and_shows_it(session, runner, pair, live, hear
     turn = sent(session, runner, 3)
     session.stop()
     assert turn.cancelled
-    turn.finish(20)
+    turn.finish(Learnt(20))
     keeping = sent(session, runner, 4)
     assert isinstance(keeping.task, KeepLiveTask)
     assert (keeping.task.name, keeping.task.save_to) == (turn.task.name, turn.task.save_to)
@@ -208,7 +208,7 @@ def test_a_worker_that_dies_costs_no_more_than_a_turn(session, runner, pair, liv
 def test_where_nothing_is_looked_at_it_only_learns(session, runner, pair):
     session.learn_live(lambda: [pair], lambda: None, keep=0.5)
     correct(pair)
-    sent(session, runner).finish(10)
+    sent(session, runner).finish(Learnt(10))
     assert isinstance(sent(session, runner, 2).task, LearnTask)
 
 

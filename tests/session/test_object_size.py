@@ -12,6 +12,7 @@ from napari_unet.core.rescale import usual_min_size
 from napari_unet.engine import (
     InlineRunner,
     JobCancelledError,
+    Learnt,
     MeasureTask,
     PlaneSize,
     SegmentDone,
@@ -406,15 +407,27 @@ def test_live_teaching_that_did_not_help_gives_the_size_back(sized, runner):
     pair.size.measured(key, 4.0)
     pair.absorb(())
     sized.learn_live(lambda: [pair], lambda: None, keep=0.5)
-    sent(sized, runner).finish(10)
+    sent(sized, runner).finish(Learnt(10))
     pump_until(sized, lambda: len(runner.jobs) == 2)
     assert pair.size.diameter(key) == pytest.approx(np.sqrt(4 / np.pi) * 6)
     sized.stop()
-    runner.job.finish(10)
+    runner.job.finish(Learnt(10))
     keeping = sent(sized, runner, 3)
     keeping.finish(TeachDone(TeachSummary(0.8, 0.5, 3, 3, False, 1.0, 30, live=True), ""))
     pump_until(sized, lambda: not sized.busy)
     assert pair.size.diameter(key) == 4.0
+
+
+def test_a_size_that_live_teaching_found_wrong_counts_from_the_next_turn(sized, runner):
+    wrong, typed = painted(3), painted(3)
+    for pair in (wrong, typed):
+        pair.absorb(())
+    typed.size.type(30.0)
+    key = sized.size_key(wrong.image)
+    sized.learn_live(lambda: [wrong, typed], lambda: None, keep=0.5)
+    sent(sized, runner).finish(Learnt(10, (20.0, 6.0)))
+    assert [one.diameter for one in sent(sized, runner, 2).task.examples] == [20.0, 30.0]
+    assert wrong.size.diameter(key) == 20.0
 
 
 def test_a_model_without_a_size_learns_images_as_they_are(session, runner, tiny_model):

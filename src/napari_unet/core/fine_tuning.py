@@ -33,7 +33,7 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.rounds import earlier_checked, share_of_news, toward, was_taught
-from napari_unet.core.taught_size import at_drawn_size, at_found_size
+from napari_unet.core.taught_size import at_right_size, new_sizes
 from napari_unet.core.teach_volumes import iter_teach_volumes
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.train_settings import (
@@ -121,7 +121,6 @@ def iter_finetune(
         raise InputError(f"keep is {keep}; it must be from 0 (free) to 1 (close).")
     budget = Budget(seconds, steps)
     examples = [sized(example, model.config) for example in examples]
-    found: tuple[float | None, ...] = ()
     fresh = [example for example in examples if not example.replayed]
     replayed = [example for example in examples if example.replayed]
     keep_some = keep_patches_aside if model.config.semantic else keep_aside
@@ -131,13 +130,9 @@ def iter_finetune(
     knowledge = Knowledge(is_known=False)
     if keep > 0:
         knowledge = what_is_known(known, fresh, taught=taught, **where)
-    if knowledge.is_known:
-        resized = at_found_size(fresh, knowledge)
-    else:
-        resized = at_drawn_size(fresh, model, **where)
-    if resized != fresh:
-        pairs = zip(resized, fresh, strict=True)
-        found = tuple(new.diameter if new is not old else None for new, old in pairs)
+    resized = at_right_size(fresh, knowledge, model, **where)
+    found = new_sizes(fresh, resized)
+    if found:
         fresh = resized
         taught, aside = keep_some(fresh, model.config.percentiles, seed=seed)
         if keep > 0:

@@ -35,6 +35,7 @@ from napari_unet.core.optimise import (
     TrainSettings,
 )
 from napari_unet.core.rehearsal import Rehearsal
+from napari_unet.core.taught_size import at_right_size, new_sizes
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.train_settings import CAREFUL_SETTINGS, TEACH_SETTINGS
 
@@ -89,11 +90,17 @@ class LiveTeaching:
         self._score_before: float | None = None  # of the first cells that were checked
         self._learner: _Learner | None = None
         self._network = model.network
+        self._diameters: tuple[float | None, ...] = ()
 
     @property
     def steps(self) -> int:
         """How many steps were made so far."""
         return self._budget.step
+
+    @property
+    def diameters(self) -> tuple[float | None, ...]:
+        """At which sizes the last turn learnt, as in `TeachSummary`."""
+        return self._diameters
 
     @property
     def model(self) -> Model:
@@ -127,14 +134,13 @@ class LiveTeaching:
         start = time.monotonic()
         config = self._before.config
         check_examples(self._before, examples)
-        taught = [sized(example, config) for example in examples]
-        known = self._what_is_known(taught)
+        taught, known = self._seen([sized(example, config) for example in examples])
         learner = self._learner
         # What is checked later may say that it knows less than it seemed.
         begins = learner is None or (learner.knows and not known.is_known)
         if learner is None or begins:
             learner = self._learner = self._begun(known.is_known)
-        sampler = patch_sampler(_with_believed(taught, known), config, learner.settings, self._seed)
+        sampler = patch_sampler(with_believed(taught, known), config, learner.settings, self._seed)
         self._budget.begin(seconds)
         if begins and not learner.knows:
             fit_head(learner.run.network, sampler, learner.rehearsal)
@@ -159,9 +165,18 @@ class LiveTeaching:
         return self.model
 
     def finish(self, examples: Sequence[Example]) -> tuple[Model, TeachSummary]:
-        """Return the model, whether better or not, and how it went on the checked cells."""
+        """Return the model, whether better or not, and how it went on the checked cells.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            All that is checked; the images of the last turn have the size that it learnt them at.
+        """
         config = self._before.config
         fresh = [sized(one, config) for one in examples if not one.replayed]
+        if len(fresh) == len(self._diameters):
+            pairs = zip(fresh, self._diameters, strict=True)
+            fresh = [replace(one, diameter=size or one.diameter) for one, size in pairs]
         model, cells = self.model, _cells(fresh, config)
         before = after = None
         improved = True
@@ -183,17 +198,27 @@ class LiveTeaching:
             seconds=self._seconds,
             steps=self.steps,
             live=True,
+            diameters=self._diameters,
             noun="patch" if config.semantic else "cell",
             replayed=len(examples) - len(fresh),
             rehearsed=self._learner is not None and self._learner.is_held,
         )
         return replace(model, config=knowing_size(model.config, fresh)), summary
 
-    def _what_is_known(self, taught: Sequence[Example]) -> Knowledge:
+    def _seen(self, examples: Sequence[Example]) -> tuple[list[Example], Knowledge]:
+        """Look at what is taught: each image at its right size, replayed ones last."""
+        fresh = [one for one in examples if not one.replayed]
+        known = self._what_is_known(fresh)
+        resized = at_right_size(fresh, known, self._before, **self._where)
+        self._diameters = new_sizes(fresh, resized)
+        if self._diameters:
+            known = self._what_is_known(resized)
+        return [*resized, *(one for one in examples if one.replayed)], known
+
+    def _what_is_known(self, fresh: Sequence[Example]) -> Knowledge:
         """Ask the model before teaching, but not one that shall be forgotten."""
         if self._keep == 0:
             return Knowledge(is_known=False)
-        fresh = [one for one in taught if not one.replayed]
         return what_is_known(self._base, fresh, **self._where)
 
     def _begun(self, knows: bool) -> _Learner:
@@ -225,11 +250,6 @@ class _Learner:
     def is_held(self) -> bool:
         """Whether it is held to other images than those that it learns; see `TeachSummary`."""
         return not (self.rehearsal.is_empty or self.knows)
-
-
-def _with_believed(taught: Sequence[Example], known: Knowledge) -> list[Example]:
-    fresh = [one for one in taught if not one.replayed]
-    return [*with_believed(fresh, known), *(one for one in taught if one.replayed)]
 
 
 def _cells(examples: Sequence[Example], config: ModelConfig) -> KeptAside | KeptPatches | None:

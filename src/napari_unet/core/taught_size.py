@@ -15,7 +15,7 @@ from napari_unet.core.measure import OTHER_SIZE, measure_diameter
 from napari_unet.core.model_file import Model
 from napari_unet.core.size import diameter_of, median_diameter
 
-__all__ = ["at_drawn_size", "at_found_size"]
+__all__ = ["at_drawn_size", "at_found_size", "at_right_size", "new_sizes"]
 
 # Where what is believed and corrected is wider or narrower than was measured by more than this, the
 # measurement is wrong (as in the dock of what is checked, see `checked_diameter`).
@@ -24,6 +24,37 @@ FAR_OFF = 1.5
 # On images of a kind that is not known so many whole cells tell their size better than the model
 # does, where it is off by more than this (chosen).
 ENOUGH_WHOLE, LIKE_DRAWN = 3, 1.25
+
+
+def at_right_size(
+    examples: Sequence[Example],
+    knowledge: Knowledge,
+    model: Model,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+) -> list[Example]:
+    """Name the size of objects anew where it was measured wrong.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        Those that were looked at come first, in the same order.
+    knowledge : Knowledge
+        Of these images: of a known kind see `at_found_size`, of another `at_drawn_size`.
+    model, device, precision
+        See `at_drawn_size`.
+    """
+    if knowledge.is_known:
+        return at_found_size(examples, knowledge)
+    return at_drawn_size(examples, model, device=device, precision=precision)
+
+
+def new_sizes(examples: Sequence[Example], resized: Sequence[Example]) -> tuple[float | None, ...]:
+    """Return the diameter of each image where it is another now, else None; empty if none is."""
+    pairs = zip(examples, resized, strict=True)
+    new = tuple(now.diameter if now is not before else None for before, now in pairs)
+    return new if any(new) else ()
 
 
 def at_found_size(examples: Sequence[Example], knowledge: Knowledge) -> list[Example]:

@@ -15,7 +15,7 @@ from napari_unet.engine.tasks import (
     Wishes,
     run_task,
 )
-from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone, TeachTask
+from napari_unet.engine.teach_tasks import KeepLiveTask, Learnt, LearnTask, TeachDone, TeachTask
 
 __all__ = [
     "DeviceInfo",
@@ -24,6 +24,7 @@ __all__ = [
     "JobCancelledError",
     "KeepLiveTask",
     "LearnTask",
+    "Learnt",
     "MeasureTask",
     "PlaneSize",
     "ProbeTask",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_unet.core.errors import ComputeError
 from napari_unet.core.events import TrainProgress
 from napari_unet.engine.tasks import LIVE, Cancelled
-from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone
+from napari_unet.engine.teach_tasks import KeepLiveTask, Learnt, LearnTask, TeachDone
 
 if TYPE_CHECKING:
     from napari_unet.core.live import LiveTeaching
@@ -46,7 +46,7 @@ def live_model(name: str) -> Model:
     return _known(name).model
 
 
-def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, None, int]:
+def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, None, Learnt]:
     """Go on learning; see `LearnTask`."""
     from napari_unet.core.live import LiveTeaching
     from napari_unet.engine.compute import base_of, check_name, kept, saved, sized, to_teach
@@ -72,7 +72,7 @@ def learn(task: LearnTask, cancelled: Cancelled) -> Generator[TrainProgress, Non
     if task.save_to:
         line = f"taught live so far ({pupil.teaching.steps} steps)"
         saved(_with_history(pupil, pupil.model, line), None, task, pupil.start)
-    return pupil.teaching.steps
+    return Learnt(pupil.teaching.steps, pupil.teaching.diameters)
 
 
 def keep(task: KeepLiveTask) -> Generator[object, None, TeachDone]:

@@ -10,7 +10,7 @@ from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.engine.tasks import Cancelled
 
-__all__ = ["KeepLiveTask", "LearnTask", "TeachDone", "TeachTask"]
+__all__ = ["KeepLiveTask", "LearnTask", "Learnt", "TeachDone", "TeachTask"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,22 @@ class TeachDone:
 
     summary: TeachSummary
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A turn of live teaching ended.
+
+    Attributes
+    ----------
+    steps : int
+        How many were made since the beginning.
+    diameters : tuple of float or None
+        At which sizes it learnt, as in `napari_unet.core.events.TeachSummary`.
+    """
+
+    steps: int
+    diameters: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +138,8 @@ class LearnTask:
     device: str = "auto"
     precision: str = "auto"
 
-    def run(self, cancelled: Cancelled) -> Generator[TrainProgress, None, int]:
-        """Yield progress; return how many steps were made since the beginning."""
+    def run(self, cancelled: Cancelled) -> Generator[TrainProgress, None, Learnt]:
+        """Yield progress."""
         from napari_unet.engine.live import learn  # weight: runs torch
 
         return learn(self, cancelled)

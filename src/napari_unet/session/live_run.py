@@ -13,7 +13,7 @@ from napari_unet.core.events import TrainProgress
 from napari_unet.core.example import Example
 from napari_unet.engine.errors import JobCancelledError
 from napari_unet.engine.runner import Job, Runner
-from napari_unet.engine.teach_tasks import KeepLiveTask, LearnTask, TeachDone
+from napari_unet.engine.teach_tasks import KeepLiveTask, Learnt, LearnTask, TeachDone
 from napari_unet.session.image import Place
 from napari_unet.session.memory import Memory
 from napari_unet.session.object_size import SizeKey
@@ -111,7 +111,7 @@ class LiveRun:
         self._gathered: list[Gathered] = []
         self._examples: tuple[Example, ...] = ()
         self._reading: Future[Read] | None = None
-        self._learning: Job[int] | None = None
+        self._learning: Job[Learnt] | None = None
         self._showing: SegmentRun | None = None
         self._keeping: Job[TeachDone] | None = None
 
@@ -198,7 +198,7 @@ class LiveRun:
         )
         self._learning = self._runner.submit(task)
 
-    def _take_learnt(self, job: Job[int]) -> None:
+    def _take_learnt(self, job: Job[Learnt]) -> None:
         is_done = job.done()
         for event in job.poll():
             if isinstance(event, TrainProgress):
@@ -208,9 +208,10 @@ class LiveRun:
             return
         self._learning = None
         try:
-            job.result()
+            learnt = job.result()
         except JobCancelledError:
             return
+        self.sizes.take_learnt(self._gathered, learnt.diameters)
         self._turns += 1
         looking = None if self.cancelled else self._looking()
         if looking is not None:

@@ -60,6 +60,22 @@ class FoundSizes:
                 size.set_checked(one.key, one.measured)
                 self.tell()
 
+    def take_learnt(self, gathered: Sequence[Gathered], diameters: Sequence[float | None]) -> None:
+        """Let the sizes count that the worker found wrong and learnt at others.
+
+        Parameters
+        ----------
+        gathered : sequence of Gathered
+            What was learnt.
+        diameters : sequence of float or None
+            As in `TeachSummary`: of each image in turn.
+        """
+        left = iter(diameters)
+        for one in gathered:
+            found = [size for _, size in zip(one.examples, left, strict=False) if size is not None]
+            if found and not one.pair.size.is_typed:
+                self.take([replace(one, measured=float(np.median(found)))])
+
     def take_back(self) -> None:
         """Let count again what did before: nothing was learnt at these sizes."""
         for (size, key), diameter in self._before.items():
@@ -229,7 +245,8 @@ class TeachRun:
             try:
                 self.done = job.result()
                 grew = self._take_last_score(self.done) or grew
-                self._take_sizes(self.done)
+                if self.done.model:
+                    self.sizes.take_learnt(self._gathered, self.done.summary.diameters)
             except NapariUnetError:
                 if not self.cancelled:
                     raise
@@ -242,16 +259,6 @@ class TeachRun:
             return False
         self.curve.score.append((1.0, after))
         return True
-
-    def _take_sizes(self, done: TeachDone) -> None:
-        """Let the sizes count that the worker found wrong and learnt at others."""
-        if not done.model:
-            return
-        left = iter(done.summary.diameters)
-        for one in self._gathered:
-            found = [size for _, size in zip(one.examples, left, strict=False) if size is not None]
-            if found and not one.pair.size.is_typed:
-                self.sizes.take([replace(one, measured=float(np.median(found)))])
 
     def _take_events(self, job: Job[TeachDone]) -> bool:
         grew = False
