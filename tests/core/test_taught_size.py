@@ -53,7 +53,7 @@ def corrected(measured):
     labels = np.zeros((128, 128), np.int32)
     for number, (row, radius) in enumerate(((20, 5), (50, 10), (96, 25)), start=1):
         labels[np.hypot(y - row, x - 40) < radius] = number
-    return Example(np.zeros(labels.shape), labels, (y < 64), "YX", measured)
+    return Example(np.zeros(labels.shape), labels, y < 62, "YX", measured)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def drawn_discs(measured, *, cut=False):
     for number, (row, column) in enumerate(places, start=1):
         labels[np.hypot(y - row, x - column) < 10] = number
     labels[100:103, 100:103] = 9
-    return Example(np.zeros(labels.shape), labels, np.ones(labels.shape, bool), "YX", measured)
+    return Example(np.zeros(labels.shape), labels, labels > 0, "YX", measured)
 
 
 @pytest.mark.parametrize(("measured", "is_other"), [(32.0, True), (14.0, True), (23.0, False)])
@@ -99,6 +99,15 @@ def test_a_piece_at_the_border_is_no_whole_cell(model):
     without_crumb = drawn_discs(32.0, cut=True)
     without_crumb.labels[without_crumb.labels == 9] = 0
     assert at_drawn_size([without_crumb], model)[0].diameter == 32.0
+
+
+@pytest.mark.parametrize(("part", "is_other"), [(0.6, True), (0.4, False)])
+def test_a_whole_cell_is_enough_where_most_of_the_image_is_checked(model, part, is_other):
+    one = drawn_discs(32.0)
+    one.labels[one.labels > 1] = 0
+    checked = (one.labels == 1) | (np.arange(128)[:, None] >= 128 * (1 - part))
+    (taught,) = at_drawn_size([replace(one, checked=checked)], model)
+    assert taught.diameter == (pytest.approx(20, rel=0.05) if is_other else 32.0)
 
 
 def test_what_a_person_said_stays(model):

@@ -11,6 +11,7 @@ from itertools import islice
 from torch import nn
 
 from napari_unet.core.budget import Budget
+from napari_unet.core.crumbs import without_crumbs
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import KeptAsideScore, TeachSummary, TrainProgress
 from napari_unet.core.example import Example
@@ -156,6 +157,8 @@ def iter_finetune(
     if first is not None:
         yield first
     learnt_from = [*with_believed(taught, knowledge), *replayed]
+    if not knows:
+        learnt_from = without_crumbs(learnt_from)
     sampler = patch_sampler(learnt_from, model.config, settings, seed)
     rehearsal = Rehearsal(known, run, keep, knows=knows)
     teacher = Teacher(known.network, run, keep, trusted=knows) if keep > 0 else None

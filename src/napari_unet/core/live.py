@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from napari_unet.core.config import ModelConfig
+from napari_unet.core.crumbs import without_crumbs
 from napari_unet.core.errors import InputError
 from napari_unet.core.events import TeachSummary, TrainProgress
 from napari_unet.core.example import Example
@@ -140,7 +141,10 @@ class LiveTeaching:
         begins = learner is None or (learner.knows and not known.is_known)
         if learner is None or begins:
             learner = self._learner = self._begun(known.is_known)
-        sampler = patch_sampler(with_believed(taught, known), config, learner.settings, self._seed)
+        learnt_from = with_believed(taught, known)
+        if not learner.knows:
+            learnt_from = without_crumbs(learnt_from)
+        sampler = patch_sampler(learnt_from, config, learner.settings, self._seed)
         self._budget.begin(seconds)
         if begins and not learner.knows:
             fit_head(learner.run.network, sampler, learner.rehearsal)
