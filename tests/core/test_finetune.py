@@ -401,6 +401,22 @@ def test_what_is_known_is_learnt_at_the_size_that_it_is_found_to_have(monkeypatc
     assert taught.config.taught_diameter == true
 
 
+@pytest.mark.parametrize(("is_known", "size"), [(True, None), (False, 12.0)])
+def test_where_the_kind_is_known_and_measured_right_sizes_are_measured_as_before(
+    monkeypatch, is_known, size
+):
+    """Else nuclei of 16 px, corrected, would make the next image's 30 px be taken for 24."""
+    model = small_model()
+    model = replace(model, config=replace(model.config, diameter=12.0))
+    own = replace(example(CENTERS), diameter=12.0)
+    none = replace(own, checked=np.zeros(own.labels.shape, bool))
+    answer = Knowledge(is_known, (none,) if is_known else ())
+    monkeypatch.setattr(fine_tuning, "what_is_known", lambda *_, **__: answer)
+    taught, summary = ended(iter_finetune(model, [own], settings=SETTINGS, steps=1, **CPU))[1]
+    assert summary.diameters == ()
+    assert taught.config.taught_diameter == size
+
+
 def test_a_later_round_is_judged_on_earlier_cells_and_counts_as_much_as_it_brings(monkeypatch):
     """Two of the five cells are new, so two fifths of what was learnt are taken."""
     monkeypatch.setattr(fine_tuning, "fit_head", lambda *_: None)

@@ -92,6 +92,7 @@ class LiveTeaching:
         self._learner: _Learner | None = None
         self._network = model.network
         self._diameters: tuple[float | None, ...] = ()
+        self._has_resized = False  # in any turn
 
     @property
     def steps(self) -> int:
@@ -207,6 +208,8 @@ class LiveTeaching:
             replayed=len(examples) - len(fresh),
             rehearsed=self._learner is not None and self._learner.is_held,
         )
+        if self._learner is not None and self._learner.knows and not self._has_resized:
+            return model, summary  # it measures right
         return replace(model, config=knowing_size(model.config, fresh)), summary
 
     def _seen(self, examples: Sequence[Example]) -> tuple[list[Example], Knowledge]:
@@ -215,6 +218,7 @@ class LiveTeaching:
         known = self._what_is_known(fresh)
         resized = at_right_size(fresh, known, self._before, **self._where)
         self._diameters = new_sizes(fresh, resized)
+        self._has_resized |= bool(self._diameters)
         if self._diameters:
             known = self._what_is_known(resized)
         return [*resized, *(one for one in examples if one.replayed)], known
