@@ -352,8 +352,20 @@ def test_the_score_of_objects_stays_where_the_kind_of_image_is_known(sees_all):
     """The few worst cells, which are corrected first, say nothing of how the others look."""
     model = scored(likes_objects=False)
     cells = all_checked([example([(20, 20), (44, 44)])])
-    fitting, mark = with_fitting_objects(model, cells, 0.5, keep_score=True)
+    fitting, mark = with_fitting_objects(model, cells, 0.5, is_known=True)
     assert fitting.config.score is not None and mark.score == 0
+
+
+@pytest.mark.parametrize(("is_known", "expected"), [(True, 8), (False, 27)])
+def test_the_smallest_object_is_not_raised_where_the_kind_of_image_is_known(
+    sees_all, is_known, expected
+):
+    """Of nuclei of 38 px nine were lost so, as the ten worst are badly found at any size."""
+    model = scored(likes_objects=True)
+    model = replace(model, config=replace(model.config, min_size=8))
+    cells = all_checked([example([(20, 20), (44, 44)])])
+    fitting, _ = with_fitting_objects(model, cells, 0.0, is_known=is_known)
+    assert fitting.config.min_size == expected
 
 
 @pytest.mark.parametrize(("found", "improved"), [(0.9, True), (0.77, True), (0.75, False)])

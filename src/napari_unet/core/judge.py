@@ -89,7 +89,7 @@ def with_fitting_objects(
     *,
     others: Sequence[float] = (),
     learnt: KeptAside | KeptPatches | None = None,
-    keep_score: bool = False,
+    is_known: bool = False,
     device: str = "auto",
     precision: str = "auto",
 ) -> tuple[Model, Mark]:
@@ -111,8 +111,9 @@ def with_fitting_objects(
         Areas of the other checked cells, in the model's pixels.
     learnt : KeptAside or KeptPatches, optional
         The other checked cells themselves: a score of objects that hides them is given up.
-    keep_score : bool
-        Whether the score of objects is true of these images, whatever these cells say.
+    is_known : bool
+        Whether the model knew this kind of image: then its score of objects is true here,
+        and the smallest object is not larger, whatever a few cells say that were worst.
 
     Returns
     -------
@@ -121,7 +122,7 @@ def with_fitting_objects(
         found better so, and how good it is on them.
     """
     configs = [model.config]
-    if model.config.score is not None and not keep_score:
+    if model.config.score is not None and not is_known:
         without = replace(model.config, object_score=())
         is_hiding = learnt is not None and _is_hiding(model, without, learnt, device, precision)
         configs = [without] if is_hiding else [*configs, without]
@@ -129,6 +130,8 @@ def with_fitting_objects(
     areas = np.array([*cells.whole_areas(model.config), *others])
     if np.count_nonzero(areas < model.config.min_size) < LOST * max(1, len(areas)):
         sizes = [size for size in sizes if size >= model.config.min_size]
+    if is_known:
+        sizes = [size for size in sizes if size <= model.config.min_size]
     configs += [replace(one, min_size=size) for one in configs for size in sizes]
     marks = cells.marks(model, configs, device=device, precision=precision)
     # What is corrected is what was worst, and most crumbs lie where nothing is checked: a smaller
@@ -283,7 +286,7 @@ class Judge:
                 before,
                 others=self._others,
                 learnt=self._learnt,
-                keep_score=self._knows,
+                is_known=self._knows,
                 **self._where,
             )
             self.has_lost = self._held(model) < HELD * self._held_before

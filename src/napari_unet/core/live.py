@@ -163,7 +163,7 @@ class LiveTeaching:
             now = replace(self.model, config=config)
             before = self._score_before
             fitting, _ = with_fitting_objects(
-                now, cells, before, keep_score=learner.knows, **self._where
+                now, cells, before, is_known=learner.knows, **self._where
             )
             self._config = fitting.config
         self._seconds += time.monotonic() - start
@@ -190,7 +190,7 @@ class LiveTeaching:
             now = replace(model, config=config)
             knows = self._learner is not None and self._learner.knows
             model, new = with_fitting_objects(
-                now, cells, old.score, keep_score=knows, **self._where
+                now, cells, old.score, is_known=knows, **self._where
             )
             before, after = old.score, new.score
             improved = not is_worse(new, old, cells.cells)
