@@ -398,13 +398,11 @@ def test_what_is_known_is_learnt_at_the_size_that_it_is_found_to_have(monkeypatc
     true = median_diameter([own.labels])
     assert asked == [[6.0, true], [true, true]]
     assert summary.diameters == (true, None)
-    assert taught.config.taught_diameter == true
+    assert taught.config.taught_diameter == true and not taught.config.taught_known
 
 
-@pytest.mark.parametrize(("is_known", "size"), [(True, None), (False, 12.0)])
-def test_where_the_kind_is_known_and_measured_right_sizes_are_measured_as_before(
-    monkeypatch, is_known, size
-):
+@pytest.mark.parametrize("is_known", [True, False])
+def test_where_the_kind_is_known_and_measured_right_other_sizes_can_be(monkeypatch, is_known):
     """Else nuclei of 16 px, corrected, would make the next image's 30 px be taken for 24."""
     model = small_model()
     model = replace(model, config=replace(model.config, diameter=12.0))
@@ -414,7 +412,8 @@ def test_where_the_kind_is_known_and_measured_right_sizes_are_measured_as_before
     monkeypatch.setattr(fine_tuning, "what_is_known", lambda *_, **__: answer)
     taught, summary = ended(iter_finetune(model, [own], settings=SETTINGS, steps=1, **CPU))[1]
     assert summary.diameters == ()
-    assert taught.config.taught_diameter == size
+    assert taught.config.taught_diameter == 12.0
+    assert taught.config.taught_known == is_known
 
 
 def test_a_later_round_is_judged_on_earlier_cells_and_counts_as_much_as_it_brings(monkeypatch):

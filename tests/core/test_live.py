@@ -214,10 +214,11 @@ def test_what_is_known_is_learnt_at_the_size_that_it_is_found_to_have(monkeypatc
     assert taught.config.taught_diameter == true and summary.diameters == (true,)
     turn(live, [replace(shown, diameter=true)])
     assert asked[2:] == [[true]] and live.diameters == ()
-    assert live.finish([shown])[0].config.taught_diameter == true
+    again = live.finish([shown])[0].config
+    assert again.taught_diameter == true and not again.taught_known
     right = LiveTeaching(model, settings=SETTINGS, **CPU)
     turn(right, [replace(shown, diameter=true)])
-    assert right.finish([replace(shown, diameter=true)])[0].config.taught_diameter is None
+    assert right.finish([replace(shown, diameter=true)])[0].config.taught_known
 
 
 @pytest.mark.parametrize(("sized", "is_other"), [(False, True), (True, False)])

@@ -281,6 +281,35 @@ def test_quite_other_objects_are_measured_as_by_any_model(looks, diameter):
     assert measured(image, TAUGHT) == measured(image) == pytest.approx(diameter, rel=0.15)
 
 
+def seen(monkeypatch, *found):
+    """Let each look find so much, whatever the image; return what was looked for."""
+    asked, left = [], list(found)
+
+    def look(_, expected):
+        asked.append(expected)
+        return measure._Look(expected, left.pop(0), 0.9, 30)
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    return asked
+
+
+KNOWN = brightness_model(diameter=20.0, min_size=20, taught_diameter=48.0, taught_known=True)
+
+
+def test_of_a_kind_that_was_known_other_sizes_are_looked_at_again(monkeypatch):
+    asked = seen(monkeypatch, 34.0, 26.0, 25.0)
+    assert measured(grid((400, 400), 25), KNOWN) == 25.0
+    assert asked == [48.0, 34.0, 26.0]
+
+
+@pytest.mark.parametrize("found", [(18.0,), (34.0, 24.0, 17.0, 12.0, 8.0), (34.0, 15.0, 15.0)])
+def test_what_stays_unlike_what_was_taught_is_measured_as_by_any_model(monkeypatch, found):
+    """Far off at once; never of the size that was looked for; far off in the end."""
+    asked = seen(monkeypatch, *found, 160.0)
+    assert measured(grid((400, 400), 160), KNOWN) == 160.0
+    assert asked[-1] == measure.FIRST_LOOKS[0] and len(asked) == len(found) + 1
+
+
 def test_pieces_that_are_found_closer_do_not_count_where_a_size_was_taught(monkeypatch):
     smaller = measure._Look(48.0, 34.0, 0.5, 30)
     pieces = measure._Look(34.0, 24.0, 0.9, 60)

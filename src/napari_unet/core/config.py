@@ -53,6 +53,9 @@ class ModelConfig:
     taught_diameter : float or None
         Of a taught model: median diameter of the objects that it was taught last, in pixels of
         their images. Other images of the same experiment are likely to have such objects.
+    taught_known : bool
+        Whether it knew that kind of image before: then it can measure other images, and what was
+        taught only says where to look first.
     semantic : bool
         Whether each pixel is of one of the `classes`; otherwise what is not background is told
         apart as objects.
@@ -86,6 +89,7 @@ class ModelConfig:
     split: float = 0.5
     diameter: float | None = None
     taught_diameter: float | None = None
+    taught_known: bool = False
     semantic: bool = False
     object_score: tuple[float, ...] = ()
     norm: str = "auto"

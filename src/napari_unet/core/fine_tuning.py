@@ -67,8 +67,8 @@ def iter_finetune(
     are. On images of a kind that it knew outlines come to lie where they were taught. Where
     most of what it finds looks right (`what_is_known`) that is learnt along as if it was
     checked, at a smaller rate, at the size that it has, and half of what was learnt is taken,
-    unless `keep` is 0; and how large objects are in other images is still measured as before, if
-    it was measured right here. From the second round on as much of it is taken as it brings of all
+    unless `keep` is 0; and other images may have objects of other sizes, if they were measured
+    right here. From the second round on as much of it is taken as it brings of all
     cells, and a network that has lost what was checked in earlier rounds is not taken. Where enough
     cells are checked a part is kept aside, by region, and the weights that score best on it are
     returned.
@@ -198,7 +198,7 @@ def iter_finetune(
     history = (*model.card.history, round_told(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
     best = judge.best or replace(model, network=learnt())
-    config = best.config if knows and not found else knowing_size(best.config, fresh)
+    config = knowing_size(best.config, fresh, is_known=knows and not found)
     return replace(best, card=card, config=config), summary
 
 

@@ -165,12 +165,24 @@ def sized(example: Example, config: ModelConfig) -> Example:
     return example if diameter is None else replace(example, diameter=max(1.0, diameter))
 
 
-def knowing_size(config: ModelConfig, examples: Sequence[Example]) -> ModelConfig:
-    """Return the settings of a model that was taught these examples, `sized` ones."""
+def knowing_size(
+    config: ModelConfig, examples: Sequence[Example], *, is_known: bool = False
+) -> ModelConfig:
+    """Return the settings of a model that was taught these examples, `sized` ones.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        So far.
+    examples : sequence of Example
+        What was taught.
+    is_known : bool
+        Whether the model knew this kind of image, and measured these right.
+    """
     known = [one.diameter for one in examples if one.diameter is not None and not one.replayed]
     if config.diameter is None or not known:
         return config
-    return replace(config, taught_diameter=float(np.median(known)))
+    return replace(config, taught_diameter=float(np.median(known)), taught_known=is_known)
 
 
 def check_examples(model: Model, examples: Sequence[Example]) -> None:

@@ -189,9 +189,7 @@ class LiveTeaching:
             old = cells.mark(self._before, **self._where)
             now = replace(model, config=config)
             knows = self._learner is not None and self._learner.knows
-            model, new = with_fitting_objects(
-                now, cells, old.score, is_known=knows, **self._where
-            )
+            model, new = with_fitting_objects(now, cells, old.score, is_known=knows, **self._where)
             before, after = old.score, new.score
             improved = not is_worse(new, old, cells.cells)
         summary = TeachSummary(
@@ -208,9 +206,8 @@ class LiveTeaching:
             replayed=len(examples) - len(fresh),
             rehearsed=self._learner is not None and self._learner.is_held,
         )
-        if self._learner is not None and self._learner.knows and not self._has_resized:
-            return model, summary  # it measures right
-        return replace(model, config=knowing_size(model.config, fresh)), summary
+        knows = self._learner is not None and self._learner.knows and not self._has_resized
+        return replace(model, config=knowing_size(model.config, fresh, is_known=knows)), summary
 
     def _seen(self, examples: Sequence[Example]) -> tuple[list[Example], Knowledge]:
         """Look at what is taught: each image at its right size, replayed ones last."""
