@@ -28,6 +28,7 @@ TORCH = {
     "channels",
     "checkpoint",
     "classes",
+    "crumbs",
     "device",
     "distil",
     "export",
