@@ -53,11 +53,11 @@ def looks(monkeypatch):
     seen = []
     original = measure._Viewer.look
 
-    def look(viewer, expected):
+    def look(viewer, expected, **options):
         rows, columns = viewer._window(viewer._model.config.diameter / expected)
         window = (rows.start, rows.stop, columns.start, columns.stop)
         seen.append((expected, window))
-        return original(viewer, expected)
+        return original(viewer, expected, **options)
 
     monkeypatch.setattr(measure._Viewer, "look", look)
     return seen
@@ -126,6 +126,24 @@ def test_what_does_not_look_like_an_object_is_believed_less():
         ]
         assert certain[0] > 0.9
         assert (certain[1] > 0.9) == believes_the_star
+
+
+@pytest.mark.parametrize(("taught", "known", "size"), [(24.0, True, 20), (24.0, False, 38)])
+def test_groups_beside_nuclei_of_a_known_kind_say_nothing_of_their_size(taught, known, size):
+    """Crosses of 38 px that do not look like nuclei, of more area than all the discs of 20."""
+    image = grid((400, 400), 20, box=(0, 400, 0, 150))
+    for y in range(30, 380, 66):
+        for x in range(200, 380, 66):
+            image[y - 5 : y + 6, x - 28 : x + 29] = image[y - 28 : y + 29, x - 5 : x + 6] = 1
+    coefficients = [20.0 if name == "fill of the ellipse" else 0.0 for name in LOOKS]
+    config = replace(
+        MODEL.config,
+        object_score=(*coefficients, -18.0),
+        taught_diameter=taught,
+        taught_known=known,
+    )
+    found = measured(image, replace(MODEL, config=config))
+    assert found == pytest.approx(size, rel=0.1)
 
 
 def test_crumbs_do_not_count_by_their_number():
@@ -285,7 +303,7 @@ def seen(monkeypatch, *found):
     """Let each look find so much, whatever the image; return what was looked for."""
     asked, left = [], list(found)
 
-    def look(_, expected):
+    def look(_, expected, **_options):
         asked.append(expected)
         return measure._Look(expected, left.pop(0), 0.9, 30)
 
@@ -314,7 +332,7 @@ def test_pieces_that_are_found_closer_do_not_count_where_a_size_was_taught(monke
     smaller = measure._Look(48.0, 34.0, 0.5, 30)
     pieces = measure._Look(34.0, 24.0, 0.9, 60)
     seen = iter([smaller, pieces])
-    monkeypatch.setattr(measure._Viewer, "look", lambda *_: next(seen))
+    monkeypatch.setattr(measure._Viewer, "look", lambda *_, **_options: next(seen))
     assert measured(grid((400, 400), 34), TAUGHT) == 34.0
 
 

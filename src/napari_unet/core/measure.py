@@ -55,6 +55,10 @@ SURE = 0.7
 # One object alone loses half (chosen).
 LONELY = 1.0
 
+# Of objects of a kind that is known those that are likely so far say how large they are, where
+# there are so many (chosen; of embryos fused groups are half of the area: docs/measured.md).
+LIKELY, SOME = 0.5, 3
+
 # So many times as wide as looked for is a blob where it is no more than one of ten (chosen).
 BLOB, BLOBS = 3.0, 0.1
 
@@ -170,15 +174,16 @@ def _as_taught(viewer: _Viewer, config: ModelConfig) -> float | None:
     image finds pieces of its objects at other scales, and is sure of these too: on phase contrast
     taught at 75 px this one look said 48, 44, 56, 75 and 48 px of 47, 37, 42, 70 and 49, and closer
     ones up to a third less. One that knew it before looks again at what it found, until that is
-    what it looked for: nuclei of 30 px, where such of 16 were taught, were 24 px at one look.
+    what it looked for: nuclei of 30 px, where such of 16 were taught, were 24 px at one look. What
+    it finds and does not look like an object says nothing then: beside such of 20 px it saw groups.
     """
-    taught = config.taught_diameter
-    look = None if taught is None else viewer.look(taught)
-    for _ in range(ROUNDS if config.taught_known else 0):
+    taught, known = config.taught_diameter, config.taught_known
+    look = None if taught is None else viewer.look(taught, likely=known)
+    for _ in range(ROUNDS if known else 0):
         if look is None or look.error < CLOSE:
             break
-        look = viewer.look(look.diameter) if look.error < OTHER_SIZE else None
-    far = CLOSE if config.taught_known else OTHER_SIZE
+        look = viewer.look(look.diameter, likely=True) if look.error < OTHER_SIZE else None
+    far = CLOSE if known else OTHER_SIZE
     if look is None or taught is None or look.error >= far:
         return None
     return look.diameter if _factor(look.diameter, taught) < OTHER_SIZE else None
@@ -258,8 +263,8 @@ class _Viewer:
         self._is_seen_whole = False
         self._interest = _contrast(image_cyx)  # where there is something to see, coarsely
 
-    def look(self, expected: float) -> _Look | None:
-        """Look for objects of that diameter; None if there are none."""
+    def look(self, expected: float, *, likely: bool = False) -> _Look | None:
+        """Look for objects of that diameter, likely ones alone if asked; None if there are none."""
         known = self._model.config.diameter
         assert known is not None
         scale = known / expected
@@ -289,6 +294,9 @@ class _Viewer:
             scores = config.score.score(looks_of(labels, foreground, config.score.diameter))
             areas = np.bincount(labels.ravel())[1:]
             certainty = math.sqrt(certainty * float(scores @ areas / areas.sum()))
+            believed = _without_blobs(areas[scores >= LIKELY], known)
+            if likely and len(believed) >= SOME:
+                diameter = diameter_of(believed) or diameter
         return _Look(expected, diameter / scale, certainty, int(labels.max()))
 
     def _remember(self, foreground: NDArray[np.float32], window: tuple[slice, slice]) -> None:
