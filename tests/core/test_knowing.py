@@ -84,27 +84,48 @@ def test_of_a_kind_that_is_not_known_nothing_is_believed(model):
 
 
 def wider(labels, pixels):
+    """Draw labels wider, or tighter by less than 0 pixels."""
+    if pixels < 0:
+        inner = ndimage.binary_erosion(labels > 0, iterations=-pixels)
+        return np.where(inner, labels, 0)
     return ndimage.grey_dilation(labels, size=1 + 2 * pixels)
 
 
-@pytest.mark.parametrize(("pixels", "moves"), [(0, False), (2, True)])
+@pytest.mark.parametrize(("pixels", "low", "high"), [(0, 1, 1), (2, 1.2, 1.7), (-3, 0.4, 0.8)])
 def test_outlines_are_believed_where_they_were_drawn_on_the_cells_that_were_found(
-    model, pixels, moves
+    model, pixels, low, high
 ):
-    """Four nuclei are drawn wider than the model does: the others are wider then, too."""
+    """Four nuclei are drawn wider or tighter than the model does: then so are the others."""
     image, truth = drawn.varied_nuclei((320, 320), 3)
-    labels = wider(np.where(np.isin(truth, (4, 5, 6, 7)), truth, 0), pixels)
-    checked = wider(labels, 3) > 0
+    few = np.where(np.isin(truth, (4, 5, 6, 7)), truth, 0)
+    labels, checked = wider(few, pixels), wider(few, 4) > 0
     own = Example(image, labels, checked, "YX", 24.0)
     (believed,) = what_is_known(model, [own], precision="float32").believed
+    nothing = [replace(own, checked=np.zeros_like(checked))]
     (plain,) = what_is_known(
-        model, [own], taught=[replace(own, checked=np.zeros_like(checked))], precision="float32"
+        model, [replace(own, labels=few)], taught=nothing, precision="float32"
     ).believed
-    grown = np.count_nonzero(believed.labels[believed.mask])
-    before = np.count_nonzero(plain.labels[plain.mask])
-    assert (grown > 1.05 * before) == moves
-    if not moves:
+    there = ~checked & (plain.labels > 0)
+    grown = np.count_nonzero(believed.labels[~checked]) / np.count_nonzero(there)
+    assert low <= grown <= high
+    if pixels == 0:
         np.testing.assert_array_equal(believed.labels, plain.labels)
+        np.testing.assert_array_equal(believed.mask, plain.mask)
+    if pixels < 0:  # what was cut off is ground that is learnt
+        assert believed.mask[there & (believed.labels == 0) & plain.mask].all()
+
+
+def test_few_objects_are_believed_where_their_outlines_are_confirmed(model):
+    """Four nuclei alone say nothing; three of them were checked, and drawn as they were found."""
+    image, truth = drawn.varied_nuclei((320, 320), 3)
+    numbers = [4, 5, 6, 7]
+    lonely = np.where(np.isin(truth, numbers), image, np.median(image[truth == 0]))
+    lonely = ndimage.gaussian_filter(lonely.astype(np.float32), 1)
+    labels = np.where(np.isin(truth, numbers), truth, 0)
+    for checked, known in ((1, False), (3, True)):
+        mask = wider(np.isin(truth, numbers[:checked]).astype(np.uint8), 3) > 0
+        own = Example(lonely, labels, mask, "YX", 24.0)
+        assert what_is_known(model, [own], precision="float32").is_known == known
 
 
 def test_nuclei_fused_in_pairs_look_right_and_are_not_believed(model):

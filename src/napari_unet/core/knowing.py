@@ -47,11 +47,10 @@ RIGHT, RIGHT_IOU, FEWEST_JUDGED = 0.25, 0.6, 3
 # likely, in pixels of the model (chosen).
 DOUBTFUL, AWAY = 0.2, 2
 
-# Outlines are drawn where the probability is one of these, if that fits the corrected cells better
-# than the threshold does by more than this of IoU for one cell, and so many say it (chosen).
-LEVELS = (0.15, 0.25, 0.35, 0.5, 0.65, 0.8, 0.9)
+# Outlines are moved out by one of these, in pixels of the model, if that fits the corrected cells
+# better by more than this of IoU for one cell, and so many say it (chosen).
+SHIFTS = (-3.0, -2.0, -1.5, -1.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 FITS_BETTER, SAME, FEWEST_DRAWN = 0.1, 0.01, 2
-WIDEST = 4  # pixels of the model by which an object is drawn wider at the most (chosen)
 
 Box = tuple[slice, slice]
 
@@ -99,15 +98,18 @@ def what_is_known(
     """
     if model.config.score is None or model.config.semantic:
         return Knowledge(is_known=False)
-    seen = [_look(model, example, device, precision) for example in examples[:MOST]]
-    each = np.concatenate([one.likely for one in seen]) if seen else np.zeros(0)
-    if len(each) < FEWEST or float((each >= LIKELY).mean()) < PART:
+    found = [_look(model, example, device, precision) for example in examples[:MOST]]
+    each = np.concatenate([one.likely for one in found]) if found else np.zeros(0)
+    if not len(each) or float((each >= LIKELY).mean()) < PART:
         return Knowledge(is_known=False)
-    if _is_contradicted([_checked(one, of) for one, of in zip(examples, seen, strict=False)]):
+    shift = _shift_of_outlines(examples if taught is None else taught, found)
+    seen = [one.moved(shift) for one in found]
+    parts = [_checked(one, of) for one, of in zip(examples, seen, strict=False)]
+    judged = [is_right for one in parts for is_right in _judged(one)]
+    if _is_contradicted(parts, judged) or (len(each) < FEWEST and not _is_confirmed(judged)):
         return Knowledge(is_known=False)
-    level = _level_of_outlines(examples if taught is None else taught, seen, model.config.threshold)
     pairs = zip(examples, seen, strict=False)
-    return Knowledge(True, tuple(_believed(one, of.drawn_at(level)) for one, of in pairs))
+    return Knowledge(True, tuple(_believed(one, of) for one, of in pairs))
 
 
 def with_believed(taught: Sequence[Example], knowledge: Knowledge) -> list[Example]:
@@ -135,21 +137,24 @@ class _Seen:
     foreground: NDArray[np.float32]
     labels: NDArray[np.int32]
     likely: NDArray[np.float64]  # IoU of each object
+    is_sure: NDArray[np.bool_]
 
     @property
-    def is_sure(self) -> NDArray[np.bool_]:
-        """Where likely objects are, and ground that nothing doubtful is near."""
-        is_object = np.concatenate([[False], self.likely >= LIKELY])[self.labels]
-        doubtful = ~is_object & ((self.labels > 0) | (self.foreground > DOUBTFUL))
-        is_sure: NDArray[np.bool_] = is_object | ~ndimage.binary_dilation(doubtful, iterations=AWAY)
-        return is_sure
+    def reach(self) -> NDArray[np.float64]:
+        """How far pixels lie outside of what was found; below 0 inside."""
+        found = self.labels > 0
+        inside: NDArray[np.float64] = ndimage.distance_transform_edt(found)
+        outside: NDArray[np.float64] = ndimage.distance_transform_edt(~found)
+        return np.where(found, 0.5 - inside, outside - 0.5)
 
-    def drawn_at(self, level: float | None) -> _Seen:
-        """Return the same objects with their outlines at another probability."""
-        if level is None:
+    def moved(self, shift: float) -> _Seen:
+        """Return the same objects with outlines so far out that one is sure of them."""
+        if not shift:
             return self
-        wider = expand_labels(self.labels, WIDEST)  # type: ignore[no-untyped-call]
-        return replace(self, labels=np.where(self.foreground >= level, wider, 0))
+        wider = expand_labels(self.labels, max(shift, AWAY))  # type: ignore[no-untyped-call]
+        around = _is_likely(self.likely)[wider]
+        labels = np.where(self.reach <= shift, wider, 0)
+        return replace(self, labels=labels, is_sure=self.is_sure | around)
 
 
 def _look(model: Model, example: Example, device: str, precision: str) -> _Seen:
@@ -175,7 +180,22 @@ def _look(model: Model, example: Example, device: str, precision: str) -> _Seen:
         score=score,
     )
     likely = score.score(looks_of(labels, foreground, score.diameter))
-    return _Seen(box, foreground, labels, likely)
+    return _Seen(box, foreground, labels, likely, _sure(labels, foreground, likely))
+
+
+def _is_likely(likely: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each label is a likely object; 0 is none."""
+    return np.concatenate([[False], likely >= LIKELY])
+
+
+def _sure(
+    labels: NDArray[np.int32], foreground: NDArray[np.float32], likely: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Where likely objects are, and ground that nothing doubtful is near."""
+    is_object = _is_likely(likely)[labels]
+    doubtful = ~is_object & ((labels > 0) | (foreground > DOUBTFUL))
+    is_sure: NDArray[np.bool_] = is_object | ~ndimage.binary_dilation(doubtful, iterations=AWAY)
+    return is_sure
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,14 +214,18 @@ def _checked(example: Example, seen: _Seen) -> _Checked:
     return _Checked(seen, mask, np.where(mask, truth, 0))
 
 
-def _is_contradicted(parts: Sequence[_Checked]) -> bool:
+def _is_contradicted(parts: Sequence[_Checked], judged: Sequence[bool]) -> bool:
     """Whether what was checked says that neither pixels nor looks are to be believed."""
     cells = [one.seen.foreground[one.truth > 0] for one in parts]
     ground = [1 - one.seen.foreground[one.mask & (one.truth == 0)] for one in parts]
     means = [float(np.concatenate(of).mean()) for of in (cells, ground) if sum(map(len, of))]
-    judged = [is_right for one in parts for is_right in _judged(one)]
     is_wrong = len(judged) >= FEWEST_JUDGED and float(np.mean(judged)) < RIGHT
     return is_wrong or (len(means) == 2 and float(np.mean(means)) < AGREES)
+
+
+def _is_confirmed(judged: Sequence[bool]) -> bool:
+    """Whether what was checked says that looks are to be believed."""
+    return len(judged) >= FEWEST_JUDGED and float(np.mean(judged)) >= PART
 
 
 def _judged(part: _Checked) -> list[bool]:
@@ -222,27 +246,24 @@ def _judged(part: _Checked) -> list[bool]:
     return right
 
 
-def _level_of_outlines(
-    taught: Sequence[Example], seen: Sequence[_Seen], threshold: float
-) -> float | None:
-    """Return the probability at which outlines fit the cells that were found and corrected.
+def _shift_of_outlines(taught: Sequence[Example], seen: Sequence[_Seen]) -> float:
+    """Return how far out outlines fit the cells that were found and corrected.
 
-    None if the threshold fits them as well. Cells that were missed say nothing of outlines.
+    0 if they fit as well as they are. Cells that were missed say nothing of outlines.
     """
-    levels = [threshold, *LEVELS]
     parts = [_checked(example, one) for example, one in zip(taught, seen, strict=False)]
-    fits = [fit for part in parts for fit in _fits_of_cells(part, levels)]
+    fits = [fit for part in parts for fit in _fits_of_cells(part, (0.0, *SHIFTS))]
     if len(fits) < FEWEST_DRAWN:
-        return None
+        return 0.0
     own, *others = np.mean(fits, axis=0)
-    good = [level for level, fit in zip(LEVELS, others, strict=True) if fit >= max(others) - SAME]
+    good = [shift for shift, fit in zip(SHIFTS, others, strict=True) if fit >= max(others) - SAME]
     is_better = max(others) > own + FITS_BETTER / len(fits) ** 0.5
-    return min(good, key=lambda level: abs(level - threshold)) if is_better else None
+    return min(good, key=abs) if is_better else 0.0
 
 
-def _fits_of_cells(part: _Checked, levels: Sequence[float]) -> list[list[float]]:
-    """Return for each checked cell that was found, at each level, IoU of what is nearest to it."""
-    truth, seen = part.truth, part.seen
+def _fits_of_cells(part: _Checked, shifts: Sequence[float]) -> list[list[float]]:
+    """Return for each checked cell that was found, at each shift, IoU of what is nearest to it."""
+    truth, seen, reach = part.truth, part.seen, part.seen.reach
     if not truth.any():
         return []
     nearest = ndimage.distance_transform_edt(
@@ -254,12 +275,13 @@ def _fits_of_cells(part: _Checked, levels: Sequence[float]) -> list[list[float]]
         zone, is_cell = owner == cell, truth == cell
         if 2 * np.count_nonzero(seen.labels[is_cell]) < np.count_nonzero(is_cell):
             continue
-        belief = seen.foreground[zone]
-        inside = is_cell[zone]
-        fits.append(
-            [float((inside & (belief >= t)).sum() / (inside | (belief >= t)).sum()) for t in levels]
-        )
+        away, inside = reach[zone], is_cell[zone]
+        fits.append([_iou(inside, away <= shift) for shift in shifts])
     return fits
+
+
+def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    return float((one & other).sum() / (one | other).sum())
 
 
 def _believed(example: Example, seen: _Seen) -> Example:
