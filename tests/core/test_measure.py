@@ -290,7 +290,8 @@ TAUGHT = brightness_model(diameter=20.0, min_size=20, taught_diameter=48.0)
 def test_objects_of_about_the_size_that_was_taught_are_measured_by_one_look(looks, diameter):
     found = measured(grid((500, 500), diameter), TAUGHT)
     assert found == pytest.approx(diameter, rel=0.1)
-    assert [expected for expected, _ in looks] == [48.0]
+    assert looks[0][0] == 48.0
+    assert diameter == 110 or len(looks) == 1  # of what is twice as large it is not sure
 
 
 @pytest.mark.parametrize("diameter", [14, 140])
@@ -328,12 +329,31 @@ def test_what_stays_unlike_what_was_taught_is_measured_as_by_any_model(monkeypat
     assert asked[-1] == measure.FIRST_LOOKS[0] and len(asked) == len(found) + 1
 
 
-def test_pieces_that_are_found_closer_do_not_count_where_a_size_was_taught(monkeypatch):
-    smaller = measure._Look(48.0, 34.0, 0.5, 30)
-    pieces = measure._Look(34.0, 24.0, 0.9, 60)
-    seen = iter([smaller, pieces])
-    monkeypatch.setattr(measure._Viewer, "look", lambda *_, **_options: next(seen))
-    assert measured(grid((400, 400), 34), TAUGHT) == 34.0
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(("certainty", "size"), [(0.65, 40.0), (0.9, 24.0)])
+def test_another_size_than_was_taught_counts_where_the_model_is_sure_of_it(
+    monkeypatch, known, certainty, size
+):
+    """Of phase contrast it was taught pieces are found closer, of nuclei all is sure there."""
+
+    def look(_, expected, **_options):
+        if expected == 48.0:
+            return measure._Look(expected, 40.0, 0.5, 30)
+        return measure._Look(expected, 24.0, certainty, 60)
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    taught = replace(TAUGHT, config=replace(TAUGHT.config, taught_known=known))
+    assert measured(grid((400, 400), 34), taught) == size
+
+
+def test_a_cell_alone_as_it_was_taught_counts_more_than_many_others_beside_it(monkeypatch):
+    def look(_, expected, **_options):
+        if expected == 48.0:
+            return measure._Look(expected, 52.0, 0.95, 1)
+        return measure._Look(expected, 12.0, 0.78, 60)
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    assert measured(grid((400, 400), 52), TAUGHT) == 52.0
 
 
 def test_of_a_large_plane_the_part_with_most_to_see_is_measured(monkeypatch):
