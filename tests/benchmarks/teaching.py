@@ -170,7 +170,8 @@ def runs(args: argparse.Namespace) -> Iterator[Row]:
             seconds = time.monotonic() - start
             after = found(image, taught)
             scores = [score_untouched(truth, labels, correction) for labels in (before, after)]
-            now = known_score(replace(taught, config=loaded.config), known)
+            split = replace(taught.config, split=loaded.config.split)
+            now = known_score(replace(taught, config=split), known)
             yield Row(
                 name,
                 -1 if keep is None else keep,
