@@ -406,13 +406,15 @@ def test_where_the_kind_is_known_and_measured_right_other_sizes_can_be(monkeypat
     """Else nuclei of 16 px, corrected, would make the next image's 30 px be taken for 24."""
     model = small_model()
     model = replace(model, config=replace(model.config, diameter=12.0))
-    own = replace(example(CENTERS), diameter=12.0)
+    own = replace(example(CENTERS), diameter=10.0)
     none = replace(own, checked=np.zeros(own.labels.shape, bool))
     answer = Knowledge(is_known, (none,) if is_known else ())
     monkeypatch.setattr(fine_tuning, "what_is_known", lambda *_, **__: answer)
     taught, summary = ended(iter_finetune(model, [own], settings=SETTINGS, steps=1, **CPU))[1]
     assert summary.diameters == ()
-    assert taught.config.taught_diameter == 12.0
+    found = median_diameter([own.labels])
+    assert 1.0 < found / 10.0 < 1.5  # not so far off that it is learnt at another size
+    assert taught.config.taught_diameter == (found if is_known else 10.0)
     assert taught.config.taught_known == is_known
 
 

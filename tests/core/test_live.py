@@ -219,6 +219,11 @@ def test_what_is_known_is_learnt_at_the_size_that_it_is_found_to_have(monkeypatc
     right = LiveTeaching(model, settings=SETTINGS, **CPU)
     turn(right, [replace(shown, diameter=true)])
     assert right.finish([replace(shown, diameter=true)])[0].config.taught_known
+    near = LiveTeaching(model, settings=SETTINGS, **CPU)
+    shown = replace(shown, diameter=1.2 * true)
+    turn(near, [shown])
+    config = near.finish([shown])[0].config
+    assert near.diameters == () and config.taught_known and config.taught_diameter == true
 
 
 @pytest.mark.parametrize(("sized", "is_other"), [(False, True), (True, False)])

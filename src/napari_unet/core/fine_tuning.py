@@ -34,7 +34,7 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.optimise import Cancelled, Optimisation, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.rounds import earlier_checked, share_of_news, toward, was_taught
-from napari_unet.core.taught_size import at_right_size, new_sizes
+from napari_unet.core.taught_size import at_found_size, at_right_size, new_sizes
 from napari_unet.core.teach_volumes import iter_teach_volumes
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.train_settings import (
@@ -198,7 +198,8 @@ def iter_finetune(
     history = (*model.card.history, round_told(summary.sentence, budget))
     card = replace(model.card, parent=model.card.name, history=history, created=timestamp())
     best = judge.best or replace(model, network=learnt())
-    config = knowing_size(best.config, fresh, is_known=knows and not found)
+    measured = at_found_size(fresh, knowledge, far_off=1.0)
+    config = knowing_size(best.config, measured, is_known=knows and not found)
     return replace(best, card=card, config=config), summary
 
 

@@ -36,7 +36,7 @@ from napari_unet.core.optimise import (
     TrainSettings,
 )
 from napari_unet.core.rehearsal import Rehearsal
-from napari_unet.core.taught_size import at_right_size, new_sizes
+from napari_unet.core.taught_size import at_found_size, at_right_size, new_sizes
 from napari_unet.core.teacher import Teacher
 from napari_unet.core.train_settings import CAREFUL_SETTINGS, TEACH_SETTINGS
 
@@ -93,6 +93,7 @@ class LiveTeaching:
         self._network = model.network
         self._diameters: tuple[float | None, ...] = ()
         self._has_resized = False  # in any turn
+        self._found: list[Example] = []  # what the last turn learnt, at the sizes that it found
 
     @property
     def steps(self) -> int:
@@ -207,7 +208,8 @@ class LiveTeaching:
             rehearsed=self._learner is not None and self._learner.is_held,
         )
         knows = self._learner is not None and self._learner.knows and not self._has_resized
-        return replace(model, config=knowing_size(model.config, fresh, is_known=knows)), summary
+        told = self._found if len(self._found) == len(fresh) else fresh
+        return replace(model, config=knowing_size(model.config, told, is_known=knows)), summary
 
     def _seen(self, examples: Sequence[Example]) -> tuple[list[Example], Knowledge]:
         """Look at what is taught: each image at its right size, replayed ones last."""
@@ -218,6 +220,7 @@ class LiveTeaching:
         self._has_resized |= bool(self._diameters)
         if self._diameters:
             known = self._what_is_known(resized)
+        self._found = at_found_size(resized, known, far_off=1.0)
         return [*resized, *(one for one in examples if one.replayed)], known
 
     def _what_is_known(self, fresh: Sequence[Example]) -> Knowledge:

@@ -58,7 +58,9 @@ def new_sizes(examples: Sequence[Example], resized: Sequence[Example]) -> tuple[
     return new if any(new) else ()
 
 
-def at_found_size(examples: Sequence[Example], knowledge: Knowledge) -> list[Example]:
+def at_found_size(
+    examples: Sequence[Example], knowledge: Knowledge, *, far_off: float = FAR_OFF
+) -> list[Example]:
     """Name the size of objects anew where what is found and corrected says that it is another.
 
     Of an image with nuclei of 49 px 26 had been measured. Most of what was found looked right, and
@@ -71,9 +73,13 @@ def at_found_size(examples: Sequence[Example], knowledge: Knowledge) -> list[Exa
         Those that were looked at come first, in the same order.
     knowledge : Knowledge
         Of these images.
+    far_off : float
+        By more than this factor. With 1, as what a taught model remembers of their size: where 35
+        px had been measured of 49, AP at IoU 0.5 of other images is 0.79 if it begins to look at
+        49, and 0.76 at 35.
     """
     seen = zip(examples, with_believed(examples, knowledge), strict=True)
-    return [_at_size_of(own, joined) for own, joined in seen]
+    return [_at_size_of(own, joined, far_off) for own, joined in seen]
 
 
 def at_drawn_size(
@@ -103,11 +109,11 @@ def at_drawn_size(
     return [_as_drawn(example, model, device, precision) for example in examples]
 
 
-def _at_size_of(own: Example, joined: Example) -> Example:
+def _at_size_of(own: Example, joined: Example, far_off: float) -> Example:
     found = median_diameter([np.where(joined.mask, joined.labels, 0)])
     if own.diameter is None or own.sized or found is None or joined is own:
         return own
-    is_other = max(found / own.diameter, own.diameter / found) > FAR_OFF
+    is_other = max(found / own.diameter, own.diameter / found) > far_off
     return replace(own, diameter=found) if is_other else own
 
 
