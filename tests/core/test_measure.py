@@ -330,15 +330,18 @@ def test_what_stays_unlike_what_was_taught_is_measured_as_by_any_model(monkeypat
 
 
 @pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize(("certainty", "size"), [(0.65, 40.0), (0.9, 24.0)])
-def test_another_size_than_was_taught_counts_where_the_model_is_sure_of_it(
-    monkeypatch, known, certainty, size
+@pytest.mark.parametrize(
+    ("certainty", "at_taught", "size"),
+    [(0.65, 0.5, 40.0), (0.9, 0.5, 24.0), (0.65, 0.2, 24.0), (0.9, 0.95, 40.0)],
+)
+def test_another_size_than_was_taught_counts_where_the_model_is_surer_of_it(
+    monkeypatch, known, certainty, at_taught, size
 ):
     """Of phase contrast it was taught pieces are found closer, of nuclei all is sure there."""
 
     def look(_, expected, **_options):
         if expected == 48.0:
-            return measure._Look(expected, 40.0, 0.5, 30)
+            return measure._Look(expected, 40.0, at_taught, 30)
         return measure._Look(expected, 24.0, certainty, 60)
 
     monkeypatch.setattr(measure._Viewer, "look", look)
