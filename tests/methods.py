@@ -65,6 +65,7 @@ VARIED = {
     "shot noise": ("of counted photons", "shot_noise=0.2"),
     "blur": ("Gaussian", "blur=2"),
     "uneven light": ("the bias field of magnetic resonance", "shade=0.5"),
+    "haze": ("light from out of focus, as in thick samples", "haze=0.5"),
     "window and level": ("as of a CT", "window=0.3"),
     "channel drop": ("one channel is empty", "channel_drop=0.5"),
 }

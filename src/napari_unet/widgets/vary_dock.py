@@ -47,6 +47,7 @@ SLIDERS = (
     ("contrast", "Contrast", 3.0, 1.4, "Stretched or squeezed by up to this factor."),
     ("gamma", "Gamma", 3.0, 1.4, "Middle intensities go up or down."),
     ("shade", "Shade", 1.0, 0.3, "Uneven light; also the bias field of magnetic resonance."),
+    ("haze", "Haze", 0.9, 0.0, "Light from out of focus, as in thick samples."),
     ("window", "Window", 0.9, 0.0, "Window and level: dark and bright ends are cut off, as in CT."),
     ("blur", "Blur", 5.0, 1.0, "Out of focus, in pixels."),
     ("noise", "Noise", 0.5, 0.04, "Of the camera's electronics, everywhere alike."),

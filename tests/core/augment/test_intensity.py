@@ -193,11 +193,39 @@ def test_channels_are_emptied_but_for_one():
     assert varied(torch.ones(1, 4, 4), channel_drop=0.99).min() == 1
 
 
+def test_haze_is_smooth_and_lies_over_what_is_left_of_the_image():
+    image = torch.rand(1, 96, 96, generator=seeded(3))
+    hazy = varied(image, haze=0.4)
+    haze = hazy - 0.6 * image
+    assert haze.min() >= -1e-6 and haze.max() <= 0.4 + 1e-6
+    assert haze.std() > 0.01
+    steps = haze.diff(dim=-1).abs().max(), haze.diff(dim=-2).abs().max()
+    assert max(steps) < 0.4 / 8  # of ten points a side, no step is steeper
+    assert torch.equal(hazy, varied(image, haze=0.4))
+
+
+def test_haze_of_the_objects_lies_about_them():
+    image = torch.zeros(1, 90, 90)
+    image[:, 40:50, 40:50] = 1
+    near, far = [], []
+    for seed in range(60):
+        haze = varied(image, haze=0.5, seed=seed) - 0.5 * image
+        near.append(haze[0, 45, 45])
+        far.append(haze[0, 5, 45])
+    assert torch.stack(near).mean() > 1.3 * torch.stack(far).mean()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 9), (1, 4, 20, 20)])
+def test_patches_of_any_shape_have_haze(shape):
+    hazy = varied(torch.rand(shape, generator=seeded(1)), haze=0.5)
+    assert hazy.shape == shape and torch.isfinite(hazy).all()
+
+
 def test_what_was_added_later_changes_no_batch_in_which_it_is_off():
     before = draw_intensity(AugmentConfig(), seeded(7))
-    with_all = AugmentConfig(shot_noise=0.2, window=0.5, channel_drop=0.1)
+    with_all = AugmentConfig(shot_noise=0.2, window=0.5, channel_drop=0.1, haze=0.4)
     after = draw_intensity(with_all, seeded(7))
-    assert replace(after, shot_noise=0.0, window=(0.0, 1.0), channel_drop=0.0) == before
+    assert replace(after, shot_noise=0.0, window=(0.0, 1.0), channel_drop=0.0, haze=0.0) == before
     windows = [draw_intensity(with_all, seeded(seed)).window for seed in range(40)]
     assert all(0 <= low < high <= 1 for low, high in windows)
     assert 5 < sum(window != (0.0, 1.0) for window in windows) < 35

@@ -18,6 +18,7 @@ AMOUNTS = (
     "blur",
     "shade",
 )
+PARTS = ("window", "channel_drop", "haze")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class AugmentConfig:
         with the root of the intensity; `noise` is that of a camera's electronics.
     channel_drop : float
         Probability that a channel is empty; one always stays.
+    haze : float
+        Largest part of the light that comes from out of focus, as in thick samples: of the objects
+        themselves, blurred by far, and of others, a smooth random ground. The rest is the image.
     """
 
     elastic_sigma: float = 10.0
@@ -75,9 +79,10 @@ class AugmentConfig:
     window: float = 0.0
     shot_noise: float = 0.0
     channel_drop: float = 0.0
+    haze: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("window", "channel_drop"):
+        for name in PARTS:
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be from 0 to below 1.")
         if not 0 < self.elastic_smooth < float("inf"):

@@ -31,6 +31,7 @@ class Intensity:
     shot_noise: float = 0.0
     window: tuple[float, float] = WHOLE
     channel_drop: float = 0.0
+    haze: float = 0.0
 
 
 def draw_intensity(config: AugmentConfig, generator: torch.Generator) -> Intensity:
@@ -47,6 +48,7 @@ def draw_intensity(config: AugmentConfig, generator: torch.Generator) -> Intensi
         shot_noise=_draw_amount(config.shot_noise, generator),
         window=_draw_window(config.window, generator),
         channel_drop=config.channel_drop,
+        haze=_draw_amount(config.haze, generator),
     )
 
 
@@ -78,6 +80,8 @@ def apply_intensity(image: Tensor, drawn: Intensity) -> Tensor:
     noise_from = torch.Generator(device=image.device).manual_seed(drawn.seed)
     if drawn.shade > 0:
         image = image * _shade(image, drawn.shade, noise_from)
+    if drawn.haze > 0:
+        image = (1 - drawn.haze) * image + drawn.haze * _haze(image, noise_from)
     # Gamma bends intensities between 0 and 1; what lies outside keeps its place.
     inside = image.clamp(0, 1)
     image = image + inside**drawn.gamma - inside
@@ -106,6 +110,29 @@ def _without_channels(image: Tensor, part: float, generator: torch.Generator) ->
     gone = drawn < part
     gone[drawn.argmax()] = False
     return torch.where(gone.view(-1, *[1] * (image.ndim - 1)), 0.0, image)
+
+
+def _haze(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Return light from out of focus, 0 to 1: of the objects themselves, and of others."""
+    drawn = torch.rand(3, generator=generator, device=image.device).tolist()
+    height, width = image.shape[-2:]
+    coarse = torch.rand(1, 1, *_grid(drawn[0]), generator=generator, device=image.device)
+    others = _smooth(coarse, height, width)[0]
+    planes = image.clamp(0, 1).reshape(-1, 1, height, width)
+    own = _smooth(F.adaptive_avg_pool2d(planes, _grid(drawn[1])), height, width)
+    own = (own / own.amax().clamp(min=1e-3)).reshape(image.shape)
+    return drawn[2] * own + (1 - drawn[2]) * others
+
+
+def _grid(drawn: float) -> tuple[int, int]:
+    """How finely haze may differ within a patch: three to ten points a side (chosen)."""
+    side = 3 + int(8 * drawn)
+    return side, side
+
+
+def _smooth(coarse: Tensor, height: int, width: int) -> Tensor:
+    fine = F.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)
+    return fine.clamp(0, 1)
 
 
 def _shade(image: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
