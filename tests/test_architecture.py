@@ -69,6 +69,7 @@ TORCH = {
     "train",
     "train_settings",
     "watch",
+    "widen",
 }
 
 IMPORT_ALL = """

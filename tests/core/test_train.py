@@ -120,6 +120,18 @@ def test_model_of_another_shape_is_no_start():
     start = Model.fresh(replace(SMALL, width=2 * SMALL.width), seed=3)
     with pytest.raises(InputError, match=f"width {2 * SMALL.width}"):
         trained(1, start=start)
+    start = Model.fresh(replace(SMALL, depth=SMALL.depth + 1), seed=3)
+    with pytest.raises(InputError, match=f"depth {SMALL.depth + 1}"):
+        trained(1, start=start)
+
+
+def test_a_narrower_model_is_widened_and_trained_on():
+    start = Model.fresh(replace(SMALL, width=SMALL.width // 2), seed=3)
+    _, model = trained(2, start=start)
+    assert model.config.width == SMALL.width
+    head, known = model.network.head.weight, start.network.head.weight
+    assert (head[:, : known.shape[1]] - known).abs().max() < 0.01
+    assert 0 < head[:, known.shape[1] :].abs().max() < 0.01
 
 
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):

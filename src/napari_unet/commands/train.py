@@ -85,6 +85,11 @@ def run(args: argparse.Namespace) -> int:
     taught = [named for named in left if named.name not in watched]
     tested = [named for named in examples if named.name in held_out]
     start = load_model(args.start) if args.start else None
+    if start is not None and args.share < 1 and start.config.width != args.width:
+        raise InputError(
+            f"--share is of two models of one width: {args.start} has {start.config.width} and "
+            f"--width is {args.width}; give the same, or leave --share out."
+        )
     settings, config = (
         settings_of(args, VOLUME_SETTINGS if is_of_volumes else TRAIN_SETTINGS),
         _config(args, taught, channels_of(examples), teacher, names),
@@ -113,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         model = follow(events, "Training")
         if not is_first_process():
             return 0
-        if start is not None:
+        if start is not None and args.share < 1:
             network = toward(model.network, start.network, args.share)
             model = replace(model, network=network)
         model = model.save(target)  # what follows may take long

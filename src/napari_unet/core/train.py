@@ -23,6 +23,7 @@ from napari_unet.core.run_keeper import RunKeeper
 from napari_unet.core.team import joined_team
 from napari_unet.core.train_settings import TRAIN_SETTINGS, VOLUME_SETTINGS
 from napari_unet.core.watch import Watch, loss_on
+from napari_unet.core.widen import widened
 
 __all__ = ["continued", "iter_train"]
 
@@ -71,7 +72,8 @@ def iter_train(
     card : ModelCard, optional
         Of the new model.
     start : Model, optional
-        Its weights are where training begins; it must have the shape that `config` names.
+        Its weights are where training begins; it must have the shape that `config` names, but
+        may be narrower.
     teacher : Model, optional
         A larger model whose answers are learnt along with the labels, see `taught_loss`.
     watched : sequence of Example, optional
@@ -178,6 +180,8 @@ def _watch(
 def continued(model: Model, start: Model) -> Model:
     """Give a fresh model the weights of another, and its history.
 
+    A model that is wider than the other one answers as that one does, and has more to learn with.
+
     Raises
     ------
     InputError
@@ -187,11 +191,14 @@ def continued(model: Model, start: Model) -> Model:
     shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
     for name in (*shape, "strides", "slices"):
         new, old = getattr(model.config, name), getattr(start.config, name)
-        if new != old:
+        is_wider = name == "width" and new > old
+        if new != old and not is_wider:
             raise InputError(
                 f"The model to start from has {name.removeprefix('network_')} {old} and {new} is "
                 f"asked for; use {old}."
             )
+    if model.config.width > start.config.width:
+        start = widened(start, model)
     model.network.load_state_dict(start.network.state_dict())
     card = replace(model.card, parent=start.card.name, history=start.card.history)
     return replace(model, card=card)
