@@ -29,9 +29,15 @@ def make_parts_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def field() -> NDArray[np.float32]:
-    """150 x 170 pixels, 25 objects, some of them across the borders of tiles and blocks."""
+    """150 x 170 pixels, 28 objects, some across the borders of tiles and blocks; three cut off.
+
+    A crumb lies at the border of a block.
+    """
     places = [(y, x) for y in range(14, 140, 30) for x in range(14, 160, 30)]
-    return photograph(discs((150, 170), places), 3)
+    places += [(-4, 59), (104, 173), (149, 156)]
+    labels = discs((150, 170), places)
+    labels[62:64, 56:64] = 99
+    return photograph(labels, 3)
 
 
 def in_memory(model: Model, diameter: float | None = None) -> NDArray[np.int32]:

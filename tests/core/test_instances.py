@@ -12,7 +12,6 @@ from napari_unet.core.instances import (
     PlaneObjects,
     fill_holes,
     probability_to_labels,
-    remove_small,
 )
 from napari_unet.core.object_score import ObjectScore
 from napari_unet.core.targets import classes_to_labels, labels_to_classes
@@ -175,11 +174,6 @@ def test_the_plane_is_not_written_to():
     probability = scene()
     probability.flags.writeable = False
     probability_to_labels(probability, split=0.5)
-
-
-def test_removing_small_objects_keeps_the_order_of_the_rest():
-    labels = np.array([[1, 1, 0, 2, 3, 3, 3, 9, 9]], np.int32)
-    np.testing.assert_array_equal(remove_small(labels, 2), [[1, 1, 0, 0, 2, 2, 2, 3, 3]])
 
 
 def test_small_holes_are_filled_and_rings_stay_rings():

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from core.test_narrow import KINDS, answer, images
 
+from core.test_narrow import KINDS, answer, images
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.model_file import Model

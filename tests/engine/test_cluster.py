@@ -71,7 +71,7 @@ def test_a_cluster_gives_the_labels_of_one_machine(tmp_path, command, client, mo
     address = client.scheduler.address
     assert cli.main(command("there.zarr", "--diameter", size, "--cluster", address)) == 0
     assert len(opened) == 1  # both workers are one process
-    assert labels(tmp_path, "there.zarr").max() == 25
+    assert labels(tmp_path, "there.zarr").max() == 28
     assert_same_objects(labels(tmp_path, "there.zarr"), labels(tmp_path, "here.zarr"))
     assert client.status == "running"
 
@@ -126,7 +126,7 @@ def test_python_gets_the_same(tmp_path, command, client):
             client=where,
             progress=lambda *at: seen.append(at),
         )
-        assert count == 25
+        assert count == 28
     assert_same_objects(labels(tmp_path, "there"), labels(tmp_path, "here"))
     assert seen[-1] == (1, 1)
 

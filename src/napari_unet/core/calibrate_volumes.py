@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.example import Example
-from napari_unet.core.instances import remove_small, volume_to_labels
+from napari_unet.core.instances import volume_to_labels
 from napari_unet.core.label_index import count_objects
 from napari_unet.core.matching import overlap_of
 from napari_unet.core.model_file import Model
 from napari_unet.core.predict_volume import predict_volume
+from napari_unet.core.smallest import remove_small
 
 __all__ = ["calibrate_volumes"]
 

@@ -17,6 +17,7 @@ from napari_unet.core.errors import InputError
 from napari_unet.core.grow import grow_where
 from napari_unet.core.object_score import ObjectScore, outline_of_upper, upper_threshold
 from napari_unet.core.runs import runs_of_background, runs_of_foreground
+from napari_unet.core.smallest import remove_small
 from napari_unet.core.split_touching import Hills, find_hills, smoothed
 from napari_unet.core.split_volume import split_volume
 from napari_unet.core.targets import fill_gaps, fill_gaps_and_nooks
@@ -30,7 +31,6 @@ __all__ = [
     "model_size",
     "objects_at",
     "probability_to_labels",
-    "remove_small",
     "scored_objects",
     "volume_to_labels",
 ]
@@ -58,7 +58,8 @@ def probability_to_labels(
     threshold : float
         Pixels of at least this probability are foreground, 0 to 1.
     min_size : int
-        Objects of fewer pixels are left out.
+        Objects of fewer pixels are left out; what the border cuts off may be smaller, see
+        `napari_unet.core.smallest`.
     split : float
         0 leaves objects as they are connected; up to 1, waists are cut ever more eagerly, see
         `napari_unet.core.split_touching`.
@@ -362,18 +363,3 @@ def check_settings(threshold: float, split: float) -> None:
 def model_size(min_size: int, probability: NDArray[Any], shape: tuple[int, int]) -> int:
     """Return a number of the image's pixels in those of the probabilities, which are rescaled."""
     return int(min_size * probability.size / max(1, shape[0] * shape[1]))
-
-
-def remove_small(labels: NDArray[np.int32], min_size: int) -> NDArray[np.int32]:
-    """Drop objects of fewer pixels than `min_size` and number the rest from 1."""
-    inside = np.flatnonzero(labels != 0)
-    numbers = labels.ravel()[inside]
-    keep = np.bincount(numbers) >= max(1, min_size)
-    if keep[1:].all():
-        return labels
-    keep[:1] = False
-    number = np.cumsum(keep, dtype=np.int32)
-    number[~keep] = 0
-    kept = np.zeros(labels.shape, np.int32)
-    kept.ravel()[inside] = number[numbers]
-    return kept

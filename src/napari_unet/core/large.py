@@ -33,8 +33,9 @@ from napari_unet.core.blocks import (
 )
 from napari_unet.core.errors import InputError
 from napari_unet.core.large_plan import LargePlan, plan_large
-from napari_unet.core.large_plane import LargeArrays, LargePlane, Renumbering
+from napari_unet.core.large_plane import DrawnObjects, LargeArrays, LargePlane, Renumbering
 from napari_unet.core.model_file import Model
+from napari_unet.core.smallest import large_enough
 from napari_unet.core.tiling import Tile
 
 __all__ = ["Run", "make_labels", "segment_large"]
@@ -151,18 +152,16 @@ def _place(objects: BlockObjects) -> tuple[int, int]:
 
 
 def _large_enough(
-    drawn: Sequence[tuple[Slices, tuple[NDArray[np.int32], NDArray[np.int64]]]],
-    count: int,
-    min_size: int,
+    drawn: Sequence[tuple[Slices, DrawnObjects]], count: int, min_size: int
 ) -> tuple[list[Renumbering], int]:
     """Number those anew that are not too small in the image."""
-    sizes = np.zeros(count + 1, np.int64)
-    for _, (numbers, pixels) in drawn:
-        sizes[numbers] += pixels
-    keep = sizes >= max(1, min_size)
-    keep[0] = False
+    pixels, cut_off = np.zeros(count + 1, np.int64), np.zeros(count + 1, bool)
+    for _, found in drawn:
+        pixels[found.numbers] += found.pixels
+        cut_off[found.numbers] |= found.cut_off
+    keep = large_enough(pixels, cut_off, min_size)
     final = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    blocks = [Renumbering(core, numbers, final[numbers]) for core, (numbers, _) in drawn]
+    blocks = [Renumbering(core, found.numbers, final[found.numbers]) for core, found in drawn]
     return blocks, int(keep.sum())
 
 

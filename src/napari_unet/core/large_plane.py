@@ -25,9 +25,10 @@ from napari_unet.core.model_file import Model
 from napari_unet.core.object_score import outline_of_upper
 from napari_unet.core.plane_run import PlaneRun
 from napari_unet.core.rescaled_plane import RescaledPlane
+from napari_unet.core.smallest import at_border
 from napari_unet.core.tiling import Tile
 
-__all__ = ["LargeArrays", "LargePlane", "Renumbering"]
+__all__ = ["DrawnObjects", "LargeArrays", "LargePlane", "Renumbering"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +53,23 @@ class LargeArrays:
     whole: BlockArray | None = None
     drawn: BlockArray | None = None
     coarser: Sequence[BlockArray] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnObjects:
+    """Which objects there are in a block of the image.
+
+    Attributes
+    ----------
+    numbers, pixels : ndarray of int, shape (n,)
+        Of the objects, and how many pixels of the block each has.
+    cut_off : ndarray of bool, shape (n,)
+        Whether they are at the border of the image there.
+    """
+
+    numbers: NDArray[np.int32]
+    pixels: NDArray[np.int64]
+    cut_off: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,8 +167,8 @@ class LargePlane:
 
     def draw(
         self, cores: Sequence[Slices], *, is_upper: NDArray[np.bool_]
-    ) -> Iterator[tuple[Slices, tuple[NDArray[np.int32], NDArray[np.int64]]]]:
-        """Objects on the image's grid; which there are in each block, and how many pixels each."""
+    ) -> Iterator[tuple[Slices, DrawnObjects]]:
+        """Objects on the image's grid."""
         settings, whole = self.plan.settings, _there(self.arrays.whole)
         upper = None if settings.score is None else outline_of_upper(settings.threshold)
         cut = Cut(settings.threshold, upper, is_upper)
@@ -161,7 +179,8 @@ class LargePlane:
             drawn = draw_labels(labels, probability, cut, self.plan.grids, core)
             _there(self.arrays.drawn)[core] = drawn
             numbers, sizes = np.unique(drawn[drawn > 0], return_counts=True)
-            yield core, (numbers, sizes)
+            cut_off = np.isin(numbers, at_border(drawn, core, self.plan.grids.image))
+            yield core, DrawnObjects(numbers, sizes, cut_off)
 
     def finish(self, blocks: Sequence[Renumbering]) -> Iterator[tuple[Renumbering, None]]:
         """Labels as they are wanted."""

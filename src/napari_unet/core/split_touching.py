@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_unet.core.depth import Depth
+from napari_unet.core.smallest import large_enough
 from napari_unet.core.smooth import reach_of, smooth
 
 __all__ = ["Hills", "find_hills", "smoothed", "split_objects"]
@@ -101,12 +102,27 @@ class Hills:
     size: Indices
     passes: tuple[NDArray[np.int32], NDArray[np.int32], Floats]
 
+    @property
+    def at_border(self) -> NDArray[np.int32]:
+        """The hills on the outermost pixels, some more than once; of a volume none."""
+        if len(self.shape) != 2 or not len(self.pixels):
+            return np.zeros(0, np.int32)
+        rows, columns = self.shape
+        first, begin = np.arange(columns), columns * np.arange(rows)
+        places = np.concatenate([first, columns * (rows - 1) + first, begin, begin + columns - 1])
+        found = np.searchsorted(self.pixels, places).clip(max=len(self.pixels) - 1)
+        there = self.pixels[found] == places
+        hills: NDArray[np.int32] = self.hill[found[there]]
+        return hills
+
     def objects(self, eagerness: float, min_size: int, *, least: int = 1) -> NDArray[np.int32]:
-        """Return the objects of at least so many pixels, numbered from 1; see `split_objects`."""
+        """Return the objects of at least so many pixels, numbered from 1; see `split_objects`.
+
+        At the border they may be smaller, see `napari_unet.core.smallest`.
+        """
         ratio = RATIO_AT_ZERO + (1 - RATIO_AT_ZERO) * eagerness
         number = _merged(self, ratio, min_size)
-        is_kept = np.bincount(number, self.size) >= least
-        is_kept[:1] = False
+        is_kept = large_enough(np.bincount(number, self.size), number[self.at_border], least)
         number = np.where(is_kept, np.cumsum(is_kept), 0).astype(np.int32)[number]
         labels = np.zeros(self.shape, np.int32)
         labels.ravel()[self.pixels] = number[self.hill]

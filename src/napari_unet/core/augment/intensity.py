@@ -121,7 +121,8 @@ def _haze(image: Tensor, generator: torch.Generator) -> Tensor:
     planes = image.clamp(0, 1).reshape(-1, 1, height, width)
     own = _smooth(F.adaptive_avg_pool2d(planes, _grid(drawn[1])), height, width)
     own = (own / own.amax().clamp(min=1e-3)).reshape(image.shape)
-    return drawn[2] * own + (1 - drawn[2]) * others
+    haze: Tensor = drawn[2] * own + (1 - drawn[2]) * others
+    return haze
 
 
 def _grid(drawn: float) -> tuple[int, int]:
