@@ -146,7 +146,9 @@ def _add_segment(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=number(0, 1), help="foreground threshold, 0 to 1 (the model's)"
     )
     parser.add_argument(
-        "--min-size", type=whole(0, 10**9), help="smallest object in pixels (the model's)"
+        "--min-size",
+        type=whole(0, 10**9),
+        help="smallest object in pixels (the model's); at the border a quarter is enough",
     )
     parser.add_argument(
         "--split", type=number(0, 1), help="how eagerly touching objects are parted (the model's)"

@@ -269,7 +269,7 @@ def _steps_to_objects(config: ModelConfig) -> str:
         "Foreground is where 1 minus the probability of the first class is at least "
         f"{config.threshold:g}.",
         f"Connected pixels (by edge or corner) are objects; those of fewer than {config.min_size} "
-        "are left out and small holes are filled.",
+        "are left out (at the border of the image a quarter is enough) and small holes are filled.",
         "Objects with a waist are cut by a watershed on their distance transform "
         f"(split {config.split:g}).",
         "The one-pixel gaps that training opens between touching objects are closed: pixels that "

@@ -63,7 +63,8 @@ class SegmentPanel(Panel):
         )  # fmt: skip
         self.smallest = Slider(
             label="Smallest", min=0, max=MOST_SMALLEST, value=20,
-            tooltip="Objects of fewer pixels are left out; acts at once.",
+            tooltip="Objects of fewer pixels are left out; acts at once.\n"
+            "Of what the border of the image cuts off a quarter is enough.",
         )  # fmt: skip
         typed = self.smallest.native.findChild(QAbstractSpinBox)
         typed.setKeyboardTracking(False)  # superqt's field would take the keys when it is set
