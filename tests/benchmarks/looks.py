@@ -3,11 +3,12 @@
 python tests/benchmarks/looks.py --out FOLDER --list
 python tests/benchmarks/looks.py --out FOLDER --steps 6000 --precision bfloat16
 python tests/benchmarks/looks.py --out FOLDER --steps 6000 --only 2
+python tests/benchmarks/looks.py --out OTHER --start FOLDER --steps 1800 --augment haze=0.6
 
 The images of nuclei-dsb2018 are grouped by look. Without each of the most unlike groups, one
 after the other, a model is trained by the recipe of the bundled one; further options are those
 of `napari-unet train`. What is trained and scored is kept in FOLDER and not done again: call it
-once more to go on.
+once more to go on. With --start the models of another such folder are trained on.
 """
 
 # ruff: noqa: T201
@@ -82,6 +83,7 @@ def parsed() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--only", type=int, nargs="+", default=[], help="numbers of groups")
     parser.add_argument("--list", action="store_true", help="only print the groups")
+    parser.add_argument("--start", type=Path, help="an earlier --out, whose models are trained on")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--precision", default="auto")
     options, training = parser.parse_known_args()
@@ -135,7 +137,8 @@ def run(group: Group, folder: Path, options: argparse.Namespace, training: list[
         return
     if not model_file.is_file() and not says_how_long(training):
         return
-    model = trained(model_file, folder, group.names, training)
+    begin = [] if options.start is None else ["--start", str(options.start / model_file.name)]
+    model = trained(model_file, folder, group.names, [*begin, *training])
     check_same(group, model.card.held_out, model_file)
     segmenter = Segmenter(model, run={"device": options.device, "precision": options.precision})
     tallies = scored(segmenter, folder, group.names)
