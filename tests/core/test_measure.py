@@ -306,7 +306,7 @@ def seen(monkeypatch, *found):
 
     def look(_, expected, **_options):
         asked.append(expected)
-        return measure._Look(expected, left.pop(0), 0.9, 30)
+        return measure._Look(expected, left.pop(0), 0.9, 30, 20.0)
 
     monkeypatch.setattr(measure._Viewer, "look", look)
     return asked
@@ -341,8 +341,8 @@ def test_another_size_than_was_taught_counts_where_the_model_is_surer_of_it(
 
     def look(_, expected, **_options):
         if expected == 48.0:
-            return measure._Look(expected, 40.0, at_taught, 30)
-        return measure._Look(expected, 24.0, certainty, 60)
+            return measure._Look(expected, 40.0, at_taught, 30, 20.0)
+        return measure._Look(expected, 24.0, certainty, 60, 40.0)
 
     monkeypatch.setattr(measure._Viewer, "look", look)
     taught = replace(TAUGHT, config=replace(TAUGHT.config, taught_known=known))
@@ -352,11 +352,29 @@ def test_another_size_than_was_taught_counts_where_the_model_is_surer_of_it(
 def test_a_cell_alone_as_it_was_taught_counts_more_than_many_others_beside_it(monkeypatch):
     def look(_, expected, **_options):
         if expected == 48.0:
-            return measure._Look(expected, 52.0, 0.95, 1)
-        return measure._Look(expected, 12.0, 0.78, 60)
+            return measure._Look(expected, 52.0, 0.95, 1, 1.0)
+        return measure._Look(expected, 12.0, 0.78, 60, 40.0)
 
     monkeypatch.setattr(measure._Viewer, "look", look)
     assert measured(grid((400, 400), 52), TAUGHT) == 52.0
+
+
+@pytest.mark.parametrize(
+    ("far", "likely", "diameter"),
+    [
+        (0.60, 3.0, 12.0),  # nothing is sure: hundreds of small ones outweigh a few blobs
+        (0.60, 90.0, 150.0),  # as many: the surer look
+        (0.95, 3.0, 150.0),  # a sure one is believed however few there are
+    ],
+)
+def test_where_no_look_is_sure_many_likely_objects_count_more(monkeypatch, far, likely, diameter):
+    def look(self, expected):
+        if expected == 160.0:
+            return measure._Look(expected, 150.0, far, 20, likely)
+        return measure._Look(expected, 12.0, 0.5, 200, 90.0) if expected == 10.0 else None
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    assert measure.measure_diameter(np.eye(300)[None], brightness_model(diameter=20.0)) == diameter
 
 
 def test_of_a_large_plane_the_part_with_most_to_see_is_measured(monkeypatch):
