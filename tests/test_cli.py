@@ -605,6 +605,10 @@ def test_the_mean_of_what_was_known_and_what_was_learnt_is_taken(capsys, tmp_pat
     np.testing.assert_allclose(weights[0.5], (old + weights[1]) / 2, atol=1e-3)
     code, _, said = _run(capsys, "train", data, "-o", out, "--share", 0.5, *shape)
     assert code == 2 and "name a model to start from" in said
+    words = ["train", data, "-o", out, "--start", first, *shape, "--width", 3]
+    code, _, said = _run(capsys, *words, "--share", 0.5)
+    assert code == 2 and "--share is of two models of one width" in said
+    assert _run(capsys, *words)[0] == 0 and load_model(out).config.width == 3
 
 
 def _weights(path):

@@ -377,6 +377,16 @@ def test_where_no_look_is_sure_many_likely_objects_count_more(monkeypatch, far, 
     assert measure.measure_diameter(np.eye(300)[None], brightness_model(diameter=20.0)) == diameter
 
 
+def test_a_sure_look_counts_more_than_one_before_it_with_many_likely_objects(monkeypatch):
+    def look(self, expected):
+        if expected == 160.0:
+            return measure._Look(expected, 150.0, 0.6, 200, 190.0)
+        return measure._Look(expected, 40.0, 0.9, 12, 5.0) if expected == 40.0 else None
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    assert measure.measure_diameter(np.eye(300)[None], brightness_model(diameter=20.0)) == 40.0
+
+
 def test_of_a_large_plane_the_part_with_most_to_see_is_measured(monkeypatch):
     class Parts:
         """An array of which parts are read."""

@@ -226,6 +226,8 @@ def test_what_was_added_later_changes_no_batch_in_which_it_is_off():
     with_all = AugmentConfig(shot_noise=0.2, window=0.5, channel_drop=0.1, haze=0.4)
     after = draw_intensity(with_all, seeded(7))
     assert replace(after, shot_noise=0.0, window=(0.0, 1.0), channel_drop=0.0, haze=0.0) == before
+    hazes = [draw_intensity(with_all, seeded(seed)).haze for seed in range(40)]
+    assert all(0 <= haze <= 0.4 for haze in hazes) and 5 < sum(h > 0 for h in hazes) < 35
     windows = [draw_intensity(with_all, seeded(seed)).window for seed in range(40)]
     assert all(0 <= low < high <= 1 for low, high in windows)
     assert 5 < sum(window != (0.0, 1.0) for window in windows) < 35
