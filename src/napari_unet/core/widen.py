@@ -1,8 +1,8 @@
 """A U-Net with more channels that answers the same: what it knows is where training goes on.
 
 Net2WiderNet (Chen, Goodfellow and Shlens 2016, arXiv:1511.05641, section 2.2) copies channels, and
-noise must then drive these apart. Here new ones begin as those of a fresh network, and nobody reads them
-yet. Their readers get a gradient at the first step, so training takes them up.
+noise must then drive these apart. Here new ones begin as those of a fresh network, and nobody reads
+them yet. Their readers get a gradient at the first step, so training takes them up.
 """
 
 from __future__ import annotations
