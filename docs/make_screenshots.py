@@ -4,7 +4,7 @@ Run it as ``python docs/make_screenshots.py``, on Linux without a screen as
 ``xvfb-run -a -s "-screen 0 1366x768x24" python docs/make_screenshots.py``. It runs the demo, then
 opens napari with the dock and its real worker, presses its buttons, paints, and takes pictures
 on the way. Give names of pictures to make those alone: ``demo``, ``dock``, ``classes``,
-``measure``, ``evaluate``, ``batch``.
+``measure``, ``evaluate``, ``vary``, ``batch``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main(names: list[str]) -> None:
         "classes": make_classes,
         "measure": make_measure,
         "evaluate": make_evaluate,
+        "vary": make_vary,
         "batch": make_batch,
     }
     for name, make in makers.items():
@@ -148,6 +149,26 @@ def make_evaluate() -> None:
         settle(2)
         pixels = viewer.screenshot(canvas_only=False, flash=False)
         save(Image.fromarray(pixels[..., :3]), "evaluate", width=SIZE[0])
+    finally:
+        viewer.close()
+
+
+def make_vary() -> None:
+    """Nuclei with dark rims, light in spots, and haze, as training may draw them."""
+    image, labels = nuclei((240, 240))
+    viewer = napari.Viewer()
+    try:
+        viewer.window.resize(*SIZE)
+        viewer.add_image(image, name="nuclei")
+        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "See how training varies images")
+        dock.bench.workspace.open().pair.labels[:] = labels
+        before = dock.picture.pixmap().cacheKey()
+        for name, amount in {"rim": 0.9, "spots": 0.9, "haze": 0.8}.items():
+            dock.sliders[name].value = amount
+        wait_until(lambda: dock.picture.pixmap().cacheKey() != before, "no variants")
+        settle(5)
+        pixels = viewer.screenshot(canvas_only=False, flash=False)
+        save(Image.fromarray(pixels[..., :3]), "vary", width=SIZE[0])
     finally:
         viewer.close()
 

@@ -66,6 +66,8 @@ VARIED = {
     "blur": ("Gaussian", "blur=2"),
     "uneven light": ("the bias field of magnetic resonance", "shade=0.5"),
     "haze": ("light from out of focus, as in thick samples", "haze=0.5"),
+    "dim rims": ("of objects, as of a ball", "rim=0.8"),
+    "spots": ("within objects, as of chromatin", "spots=0.8"),
     "window and level": ("as of a CT", "window=0.3"),
     "channel drop": ("one channel is empty", "channel_drop=0.5"),
 }

@@ -57,6 +57,24 @@ def test_nothing_varied_is_the_patch_itself(variations):
     assert np.allclose(patches, patches[0], atol=1e-5)
 
 
+def test_objects_vary_where_their_labels_are_given(variations):
+    still = "rotate=no,flip=no,scale=1-1,elastic_sigma=0,brightness=0,contrast=1-1,gamma=1-1"
+    settings = still + ",noise=0,blur=0,shade=0,rim=0.9"
+    labels = np.zeros((200, 210), np.int32)
+    labels[80:120, 80:120] = 7
+    data = np.where(labels > 0, 200, 10).astype(np.uint8)
+    image = Image("square", data, "YX", ())
+    variations.start(image, (), (100.0, 100.0), settings, 0, labels)
+    labels[:] = 0  # what the user does meanwhile does not matter
+    (patches,), _ = answer(variations)
+    middle, corner = patches[:, 0, 80, 80], patches[:, 0, 61, 61]
+    assert np.allclose(middle, middle[0], atol=0.02)
+    assert corner[1:].min() < corner[0] - 0.2
+    variations.start(image, (), (100.0, 100.0), settings, 0)
+    (patches,), _ = answer(variations)
+    assert np.allclose(patches, patches[0], atol=1e-5)
+
+
 def test_what_cannot_be_read_is_a_sentence(variations):
     variations.start(scene(), (), (10.0, 10.0), "nois=1", 0)
     _, failed = answer(variations)

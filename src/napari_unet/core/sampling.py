@@ -17,8 +17,10 @@ from torch import Tensor
 from napari_unet.core.augment import (
     AugmentConfig,
     apply_intensity,
+    apply_texture,
     apply_warp,
     draw_intensity,
+    draw_texture,
     draw_warp,
 )
 from napari_unet.core.errors import InputError
@@ -220,15 +222,18 @@ class PatchSampler:
         warp = draw_warp((height, width), self._augment, generator, zoom=source.zoom)
         whole = source if not slow else self._planes(source, slow[0])
         image = apply_warp(whole.image, warp, (y, x))
-        image = apply_intensity(image, draw_intensity(self._augment, generator))
+        light = draw_intensity(self._augment, generator)
         labels = apply_warp(whole.labels, warp, (y, x), nearest=True)[0]
         mask = apply_warp(whole.mask, warp, (y, x), nearest=True)[0]
         warped = labels.numpy().astype(np.int32)
         if source.semantic:
+            image = apply_intensity(image, light)
             weight = self._class_weights[warped] * (mask.numpy() > 0)
             return image, torch.from_numpy(warped.astype(np.int64)), torch.from_numpy(weight)
         # Gaps are opened and weights computed after the warp: it would lose a gap of one pixel.
         classes = labels_to_classes(warped)
+        image = apply_texture(image, classes, draw_texture(self._augment, generator))
+        image = apply_intensity(image, light)
         settings = self._weights
         weight = touching_cell_weights(
             warped,

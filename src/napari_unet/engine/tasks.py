@@ -258,6 +258,8 @@ class VaryTask:
         Of the patch in pixels; how many variants.
     seed : int
         The same draws the same variants.
+    labels : ndarray of int, shape (Y, X), optional
+        Where objects are, for what varies within them.
     """
 
     image: NDArray[Any]
@@ -266,6 +268,7 @@ class VaryTask:
     side: int = 160
     count: int = 5
     seed: int = 0
+    labels: NDArray[Any] | None = None
 
     def run(self, cancelled: Cancelled) -> Generator[object, None, NDArray[np.float32]]:
         """Yield nothing."""

@@ -70,7 +70,7 @@ class Variations:
         self._session = session
         self._reading: Future[NDArray[Any]] | None = None
         self._job: Job[NDArray[np.float32]] | None = None
-        self._wanted: tuple[tuple[float, float], str, int] | None = None
+        self._wanted: tuple[tuple[float, float], str, int, NDArray[Any] | None] | None = None
 
     @property
     def busy(self) -> bool:
@@ -78,11 +78,20 @@ class Variations:
         return self._reading is not None or self._job is not None
 
     def start(
-        self, image: Image, place: Place, center: tuple[float, float], settings: str, seed: int
+        self,
+        image: Image,
+        place: Place,
+        center: tuple[float, float],
+        settings: str,
+        seed: int,
+        labels: NDArray[Any] | None = None,
     ) -> None:
-        """Vary a patch around a point of a plane; what was asked for before is given up."""
+        """Vary a patch around a point of a plane; what was asked for before is given up.
+
+        Without the labels of the plane objects are not known, and nothing varies within them.
+        """
         self.stop()
-        self._wanted = center, settings, seed
+        self._wanted = center, settings, seed, None if labels is None else labels.copy()
         self._reading = self._session.read_plane(image, place)
 
     def stop(self, *_: object) -> None:
@@ -97,9 +106,9 @@ class Variations:
             if self._reading is not None and self._reading.done():
                 reading, self._reading = self._reading, None
                 assert self._wanted is not None
-                center, settings, seed = self._wanted
+                center, settings, seed, labels = self._wanted
                 self._job = self._session.submit(
-                    VaryTask(reading.result(), center, settings, seed=seed)
+                    VaryTask(reading.result(), center, settings, seed=seed, labels=labels)
                 )
             elif self._job is not None:
                 self._job.poll()  # makes an inline job go on

@@ -48,15 +48,19 @@ SLIDERS = (
     ("gamma", "Gamma", 3.0, 1.4, "Middle intensities go up or down."),
     ("shade", "Shade", 1.0, 0.3, "Uneven light; also the bias field of magnetic resonance."),
     ("haze", "Haze", 0.9, 0.0, "Light from out of focus, as in thick samples."),
+    ("rim", "Rim", 0.95, 0.0, "Objects get darker towards their rim, as balls are."),
+    ("spots", "Spots", 0.95, 0.0, "The light of objects lies in spots, as that of chromatin does."),
     ("window", "Window", 0.9, 0.0, "Window and level: dark and bright ends are cut off, as in CT."),
     ("blur", "Blur", 5.0, 1.0, "Out of focus, in pixels."),
     ("noise", "Noise", 0.5, 0.04, "Of the camera's electronics, everywhere alike."),
     ("shot_noise", "Photons", 0.5, 0.0, "Few photons: bright places are noisier."),
     ("channel_drop", "Channels", 0.9, 0.0, "How often one of several is empty."),
 )
+OF_OBJECTS = ("rim", "spots")
 LOWEST = {"scale": 1.0, "contrast": 1.0, "gamma": 1.0}
 NO_IMAGE = "Open an image to see how training would vary it."
 FIRST = "Top left as it is, then five that training might draw of it."
+NO_OBJECTS = "Rim and Spots vary objects, and none are known here: press Segment first."
 
 
 class VaryDock(Container[Widget]):
@@ -66,6 +70,7 @@ class VaryDock(Container[Widget]):
         self.bench = Workbench.of(napari_viewer)
         self._variations = Variations(self.bench.session)
         self._seed = 0
+        self._said = FIRST
         self._make()
         inside = Panel([self.note, frame(self.picture), self.again, self.form, self.line])
         inside.native.layout().addStretch(1)
@@ -158,7 +163,13 @@ class VaryDock(Container[Widget]):
             return
         place = shown_place(self.bench.viewer, layer, image)
         center = visible_center(self.bench.viewer, layer, image)
-        self._variations.start(image, place, center, self.settings, self._seed)
+        open_pair = workspace.find(layer)
+        labels = None if open_pair is None else open_pair.pair.labels[place]
+        if labels is not None and not labels.any():
+            labels = None
+        needs_objects = any(self.sliders[name].value > 0 for name in OF_OBJECTS)
+        self._said = NO_OBJECTS if needs_objects and labels is None else FIRST
+        self._variations.start(image, place, center, self.settings, self._seed, labels)
 
     def _stop(self) -> None:
         """The session is over: ask it nothing more."""
@@ -179,7 +190,7 @@ class VaryDock(Container[Widget]):
                 MIN_WIDTH, Qt.TransformationMode.SmoothTransformation
             )
         )
-        self.note.say(FIRST)
+        self.note.say(self._said)
 
     def _copy(self) -> None:
         clipboard = QApplication.clipboard()

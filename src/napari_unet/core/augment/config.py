@@ -18,7 +18,7 @@ AMOUNTS = (
     "blur",
     "shade",
 )
-PARTS = ("window", "channel_drop", "haze")
+PARTS = ("window", "channel_drop", "haze", "rim", "spots")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,10 @@ class AugmentConfig:
     haze : float
         Largest part of the light that comes from out of focus, as in thick samples: of the objects
         themselves, blurred by far, and of others, a smooth random ground. The rest is the image.
+    rim : float
+        Largest part of the light that is lost at the rim of objects, as of a ball; less within.
+    spots : float
+        Largest part of the light that lies in bright spots within each object, as chromatin does.
     """
 
     elastic_sigma: float = 10.0
@@ -80,6 +84,8 @@ class AugmentConfig:
     shot_noise: float = 0.0
     channel_drop: float = 0.0
     haze: float = 0.0
+    rim: float = 0.0
+    spots: float = 0.0
 
     def __post_init__(self) -> None:
         for name in PARTS:
