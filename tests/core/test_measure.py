@@ -54,7 +54,8 @@ def looks(monkeypatch):
     original = measure._Viewer.look
 
     def look(viewer, expected, **options):
-        rows, columns = viewer._window(viewer._model.config.diameter / expected)
+        sides = options.get("sides", measure.WINDOW)
+        rows, columns = viewer._window(viewer._model.config.diameter / expected, sides)
         window = (rows.start, rows.stop, columns.start, columns.stop)
         seen.append((expected, window))
         return original(viewer, expected, **options)
@@ -368,7 +369,7 @@ def test_a_cell_alone_as_it_was_taught_counts_more_than_many_others_beside_it(mo
     ],
 )
 def test_where_no_look_is_sure_many_likely_objects_count_more(monkeypatch, far, likely, diameter):
-    def look(self, expected):
+    def look(self, expected, **_options):
         if expected == 160.0:
             return measure._Look(expected, 150.0, far, 20, likely)
         return measure._Look(expected, 12.0, 0.5, 200, 90.0) if expected == 10.0 else None
@@ -378,13 +379,54 @@ def test_where_no_look_is_sure_many_likely_objects_count_more(monkeypatch, far, 
 
 
 def test_a_sure_look_counts_more_than_one_before_it_with_many_likely_objects(monkeypatch):
-    def look(self, expected):
+    def look(self, expected, **_options):
         if expected == 160.0:
             return measure._Look(expected, 150.0, 0.6, 200, 190.0)
         return measure._Look(expected, 40.0, 0.9, 12, 5.0) if expected == 40.0 else None
 
     monkeypatch.setattr(measure._Viewer, "look", look)
     assert measure.measure_diameter(np.eye(300)[None], brightness_model(diameter=20.0)) == 40.0
+
+
+@pytest.mark.parametrize(("side", "size", "again"), [(900, 21.0, [15.0]), (150, 15.0, [])])
+def test_where_no_look_is_sure_the_best_are_taken_again_of_more_of_the_image(
+    monkeypatch, side, size, again
+):
+    """In the part where most is to be seen nuclei are smaller than in the rest."""
+    wide = []
+
+    def look(self, expected, sides=measure.WINDOW):
+        if sides > measure.WINDOW:
+            wide.append(expected)
+            return measure._Look(expected, 1.4 * expected, 0.5, 300, 3000 / expected)
+        if expected == 20.0:
+            return measure._Look(expected, 15.0, 0.6, 30, 10.0)
+        if expected == 160.0:
+            return measure._Look(expected, 300.0, 0.6, 3, 1.0)
+        return measure._Look(expected, 16.0, 0.5, 30, 8.0)  # as good as seen already
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    assert measure_diameter(np.eye(side)[None], brightness_model(diameter=20.0)) == size
+    assert wide == again
+
+
+def test_it_can_be_cancelled_while_it_looks_wider(monkeypatch):
+    def look(self, expected, sides=measure.WINDOW):
+        asked.append(sides)
+        return measure._Look(expected, expected, 0.5, 30, 10.0)
+
+    monkeypatch.setattr(measure._Viewer, "look", look)
+    asked = []
+    image, model = np.eye(9000)[None, :600], brightness_model(diameter=20.0)
+    for after in range(8):
+        asked.clear()
+        polled = iter(range(100))
+        found = measure_diameter(
+            image, model, cancelled=lambda polled=polled, n=after: next(polled) >= n
+        )
+        assert len(asked) == after
+        assert (found is None) == (after < 7)
+    assert asked[4:] == [measure.WIDER * measure.WINDOW] * 3
 
 
 def test_of_a_large_plane_the_part_with_most_to_see_is_measured(monkeypatch):

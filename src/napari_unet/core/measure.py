@@ -35,6 +35,10 @@ FIRST_LOOKS = (160.0, 40.0, 10.0, 20.0)
 # A look shows at most this many pixels a side of the rescaled image.
 WINDOW = 384
 
+# Where none of these is sure, the best few are taken again, of so many times as much of the image a
+# side: an embryo has nuclei of many sizes, and in a part of it others than elsewhere (chosen).
+WIDER, AGAIN = 3, 3
+
 # Of an image larger than memory a part of this side is looked at (chosen: it holds the window of
 # the farthest look).
 PART = 4096
@@ -137,7 +141,8 @@ def measure_diameter(
 
     The model looks at a part of the image at several scales. Where what it finds has another
     size than the scale expects, it looks again at that size; the look with the surest
-    foreground is believed, and where none is sure the one that finds many likely objects.
+    foreground is believed. Where none is sure the best few are taken again of more of the image,
+    and the one that finds many likely objects is believed.
 
     Parameters
     ----------
@@ -192,6 +197,11 @@ def measure_diameter(
                 break
         if any(smallest <= look.diameter <= largest for look in looks if look.is_sure):
             break
+    if taught is None and not any(look.is_sure for look in looks):
+        wider = _look_wider(viewer, looks, cancelled)
+        if wider is None:
+            return None
+        looks = wider
     looks = [look for look in looks if smallest <= look.diameter <= largest]
     if taught is not None:
         looks = [look for look in looks if look.is_surer_than(taught)] or [taught]
@@ -200,6 +210,26 @@ def measure_diameter(
         return None
     best = round(max(believed, key=lambda look: look.weight).diameter, 1)
     return usable_diameter(model.config, best, image_cyx.shape[1:])
+
+
+def _look_wider(
+    viewer: _Viewer, looks: Sequence[_Look], cancelled: Callable[[], bool] | None
+) -> list[_Look] | None:
+    """Take the best looks again, of more of the image if there is more; None when cancelled."""
+    wider: list[_Look] = []
+    seen: list[float] = []
+    for look in sorted(looks, key=lambda look: look.weight, reverse=True):
+        if len(seen) == AGAIN:
+            break
+        if any(_factor(look.diameter, other) < CLOSE for other in seen):
+            continue
+        if cancelled is not None and cancelled():
+            return None
+        seen.append(look.diameter)
+        all_was_seen = viewer.sees_all(look.diameter)
+        again = None if all_was_seen else viewer.look(look.diameter, sides=WIDER * WINDOW)
+        wider.append(again or look)
+    return wider
 
 
 def _as_taught(viewer: _Viewer, config: ModelConfig) -> _Look | None:
@@ -303,14 +333,23 @@ class _Viewer:
         self._is_seen_whole = False
         self._interest = _contrast(image_cyx)  # where there is something to see, coarsely
 
-    def look(self, expected: float, *, likely: bool = False) -> _Look | None:
-        """Look for objects of that diameter, likely ones alone if asked; None if there are none."""
+    def sees_all(self, expected: float) -> bool:
+        """Whether a look for objects of that diameter sees all of the image."""
+        assert self._model.config.diameter is not None
+        scale = self._model.config.diameter / expected
+        return max(self._image.shape[1:]) * scale <= WINDOW
+
+    def look(self, expected: float, *, likely: bool = False, sides: int = WINDOW) -> _Look | None:
+        """Look for objects of that diameter, likely ones alone if asked; None if there are none.
+
+        At the most so many pixels a side of the rescaled image are seen.
+        """
         known = self._model.config.diameter
         assert known is not None
         scale = known / expected
         if max(self._image.shape[1:]) * scale < 8:
             return None
-        window = self._window(scale)
+        window = self._window(scale, sides)
         scaled = rescale_image(self._image[:, window[0], window[1]], scale)
         unit = np.array([[0.0, 1.0]] * len(scaled))
         probability = predict_plane(
@@ -347,11 +386,12 @@ class _Viewer:
         if sides == self._image.shape[1:] and not self._is_seen_whole and (foreground > 0.5).any():
             self._is_seen_whole, self._interest = True, foreground
 
-    def _window(self, scale: float) -> tuple[slice, slice]:
+    def _window(self, scale: float, sides: int) -> tuple[slice, slice]:
         """Return the part to look at: where there is most to see."""
         shape = self._image.shape[1:]
-        sides = [min(size, round(WINDOW / scale)) for size in shape]
-        return _most_to_see(self._interest, shape, sides)
+        return _most_to_see(
+            self._interest, shape, [min(size, round(sides / scale)) for size in shape]
+        )
 
 
 def _most_to_see(

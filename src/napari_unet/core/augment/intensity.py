@@ -16,6 +16,11 @@ __all__ = ["Intensity", "apply_intensity", "draw_intensity"]
 
 WHOLE = (0.0, 1.0)
 
+# In haze, objects that lie nearly in focus: how far apart (px, where objects are about 24 px wide),
+# and the largest part of its light that they make (chosen).
+BLOBS_APART = (8.0, 21.0)
+BLOBS_PART = 0.6
+
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
@@ -113,11 +118,19 @@ def _without_channels(image: Tensor, part: float, generator: torch.Generator) ->
 
 
 def _haze(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Return light from out of focus, 0 to 1: of the objects themselves, and of others."""
-    drawn = torch.rand(3, generator=generator, device=image.device).tolist()
+    """Return light from out of focus, 0 to 1: of the objects themselves, and of others.
+
+    Of others some are nearly in focus: dim blobs about as wide as objects, which nobody labels.
+    """
+    drawn = torch.rand(5, generator=generator, device=image.device).tolist()
     height, width = image.shape[-2:]
     coarse = torch.rand(1, 1, *_grid(drawn[0]), generator=generator, device=image.device)
+    apart = BLOBS_APART[0] + (BLOBS_APART[1] - BLOBS_APART[0]) * drawn[3]
+    points = 2 + int(height / apart), 2 + int(width / apart)
+    blobs = torch.rand(1, 1, *points, generator=generator, device=image.device)
+    part = BLOBS_PART * drawn[4]
     others = _smooth(coarse, height, width)[0]
+    others = others * (1 - part + part * _smooth(blobs, height, width)[0])
     planes = image.clamp(0, 1).reshape(-1, 1, height, width)
     own = _smooth(F.adaptive_avg_pool2d(planes, _grid(drawn[1])), height, width)
     own = (own / own.amax().clamp(min=1e-3)).reshape(image.shape)
