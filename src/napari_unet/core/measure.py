@@ -337,7 +337,7 @@ class _Viewer:
         """Whether a look for objects of that diameter sees all of the image."""
         assert self._model.config.diameter is not None
         scale = self._model.config.diameter / expected
-        return max(self._image.shape[1:]) * scale <= WINDOW
+        return bool(max(self._image.shape[1:]) * scale <= WINDOW)
 
     def look(self, expected: float, *, likely: bool = False, sides: int = WINDOW) -> _Look | None:
         """Look for objects of that diameter, likely ones alone if asked; None if there are none.
