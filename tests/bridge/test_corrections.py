@@ -36,7 +36,7 @@ def test_delete_over_channels(viewer, workspace):
 def test_looks_right_adds_the_object(viewer, workspace):
     viewer.add_image(np.zeros((40, 50)))
     item = workspace.open()
-    cell = disc((40, 50), 20, 25)
+    cell = disc((40, 50), 20, 25, radius=6)
     background = np.where(cell, 0, 255).astype(np.uint8)
     item.pair.place_tile((), TileResult(0, 0, background[None], 0, 1))
     workspace.session.set_objects(workspace.session.settings, item.pair, ())

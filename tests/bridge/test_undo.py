@@ -111,7 +111,7 @@ def test_segment_is_a_step_that_brings_back_what_was_there(viewer, workspace):
     press(viewer, UNDO, item.labels)
     press(viewer, REDO, item.labels)
     assert told == []  # what is doubtful is known
-    found = np.where(disc((40, 50), 8, 8), 0, 255).astype(np.uint8)
+    found = np.where(disc((40, 50), 8, 8, radius=6), 0, 255).astype(np.uint8)
     item.pair.place_tile((), TileResult(0, 0, found[None], 0, 1))
     workspace.session.set_objects(workspace.session.settings, item.pair, ())
     wait(workspace)
