@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_unet.core import calibrate as calibrate_module
-from napari_unet.core.calibrate import MAX_PIXELS_OF_LOOKS, iter_calibrate
+from napari_unet.core.calibrate import LEAST_OF_LOOKS, MAX_PIXELS_OF_LOOKS, iter_calibrate
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.example import Example
 from napari_unet.core.instances import probability_to_labels
@@ -132,8 +132,8 @@ def hazy(image):
 
 
 def many(count):
-    places = [(y, x) for y in range(20, 300, 28) for x in range(20, 300, 28)]
-    labels = discs((320, 320), places, radius=10)
+    places = [(y, x) for y in range(20, 180, 28) for x in range(20, 180, 28)]
+    labels = discs((200, 200), places, radius=10)
     return [
         Example(np.roll(labels, n, 0).astype(np.float32), np.roll(labels, n, 0))
         for n in range(count)
@@ -142,7 +142,7 @@ def many(count):
 
 def test_the_looks_of_right_objects_are_learnt_where_that_is_better(finds):
     finds(hazy)
-    _, model = calibrated(model_of(min_size=10, split=0.0, diameter=20.0), many(3))
+    _, model = calibrated(model_of(min_size=10, split=0.0, diameter=20.0), many(LEAST_OF_LOOKS))
     assert len(model.config.object_score) == len(LOOKS) + 1
     assert model.config.score.diameter == 20.0
     labels = many(1)[0].labels
@@ -150,14 +150,21 @@ def test_the_looks_of_right_objects_are_learnt_where_that_is_better(finds):
     assert found.max() == labels.max()
 
 
+def test_looks_are_not_learnt_from_a_few_images(finds):
+    finds(hazy)
+    few = many(LEAST_OF_LOOKS - 1)
+    _, model = calibrated(model_of(min_size=10, split=0.0, diameter=20.0), few)
+    assert model.config.object_score == ()
+
+
 def test_looks_are_not_learnt_without_a_size_or_where_nothing_is_gained(finds):
     finds(hazy)
-    _, model = calibrated(model_of(min_size=10, split=0.0), many(3))
+    _, model = calibrated(model_of(min_size=10, split=0.0), many(LEAST_OF_LOOKS))
     assert model.config.object_score == ()
     finds(lambda image: image > 0)
     start = replace(model_of(min_size=10, split=0.0, diameter=20.0))
     start = replace(start, config=replace(start.config, object_score=(9.0,) * (len(LOOKS) + 1)))
-    _, model = calibrated(start, many(3))
+    _, model = calibrated(start, many(LEAST_OF_LOOKS))
     assert model.config.object_score == ()  # all are right without
 
 

@@ -30,6 +30,10 @@ IOUS = (0.5, 0.7, 0.9)
 # Settings whose mean precision differs by less are equally good: what was there stays.
 SAME = 0.005
 
+# From fewer images it is not learnt what right objects look like: they are of one experiment, and
+# what does not look like theirs would be left out elsewhere (docs/measured.md).
+LEAST_OF_LOOKS = 20
+
 # More pixels, at the model's scale, change the answer no more (chosen: a minute's work), or what
 # objects that are right look like.
 MAX_PIXELS = 3_000_000
@@ -178,9 +182,9 @@ def _best_of(ways: Sequence[ModelConfig], value: Floats) -> ModelConfig:
 def _fitted(
     config: ModelConfig, planes: Sequence[tuple[NDArray[np.int32], NDArray[np.uint8]]]
 ) -> ObjectScore | None:
-    """Fit a score to what is found with these settings; None if that cannot be."""
+    """Fit a score to what is found with these settings; None if that cannot be, or should not."""
     diameter = config.diameter
-    if diameter is None or not planes:
+    if diameter is None or len(planes) < LEAST_OF_LOOKS:
         return None
     config = replace(config, object_score=())
     looks, ious = [], []
