@@ -365,6 +365,7 @@ def test_a_cell_alone_as_it_was_taught_counts_more_than_many_others_beside_it(mo
     [
         (0.60, 3.0, 12.0),  # nothing is sure: hundreds of small ones outweigh a few blobs
         (0.60, 90.0, 150.0),  # as many: the surer look
+        (0.75, 9.0, 150.0),  # large nuclei, nearly sure, and hundreds of specks of their grain
         (0.95, 3.0, 150.0),  # a sure one is believed however few there are
     ],
 )
