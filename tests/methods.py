@@ -70,6 +70,7 @@ VARIED = {
     "spots": ("within objects, as of chromatin", "spots=0.8"),
     "window and level": ("as of a CT", "window=0.3"),
     "channel drop": ("one channel is empty", "channel_drop=0.5"),
+    "as it is": ("a part of the patches is only mirrored", "plain=0.5"),
 }
 
 CRAFT = (

@@ -268,6 +268,18 @@ def test_objects_are_shown_at_the_size_the_model_knows(diameter):
     assert (image != target).float().mean() < 0.02
 
 
+@pytest.mark.parametrize("side", [32, 33])
+@pytest.mark.parametrize("flip", [True, False])
+def test_what_is_not_turned_keeps_whole_pixels(side, flip):
+    """Between pixels an image would be smoothed, and labels go to either side."""
+    labels = discs((80, 80), [(20, 20), (60, 60)], radius=8)
+    shown = Example((labels > 0).astype(np.float32), labels)
+    for batch in draw(sampler(shown, augment=replace(STILL, flip=flip), side=side, batch=8), 3):
+        middle = (batch.image.min() + batch.image.max()) / 2
+        assert len(batch.image.round(decimals=3).unique()) == 2
+        assert torch.equal(batch.image[:, 0] > middle, batch.target == 1)
+
+
 @pytest.mark.parametrize(
     ("of_example", "of_model"), [(None, 20.0), (30.0, None), (None, None), (30.0, 30.0)]
 )
@@ -284,7 +296,7 @@ def test_sizes_vary_around_the_one_the_model_knows():
     source = sampler(
         lone_disc(45, 300, diameter=45.0), augment=varied, diameter=20.0, side=96, batch=8
     )
-    seen = widths(torch.cat([batch.target == 1 for batch in draw(source, 12)]))
+    seen = widths(torch.cat([batch.target == 1 for batch in draw(source, 40)]))
     assert 9 <= seen.min() < 13
     assert 32 < seen.max() <= 42
     assert np.median(seen) == pytest.approx(20, abs=3.5)

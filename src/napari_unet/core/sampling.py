@@ -19,6 +19,7 @@ from napari_unet.core.augment import (
     apply_intensity,
     apply_texture,
     apply_warp,
+    draw_config,
     draw_intensity,
     draw_texture,
     draw_warp,
@@ -217,12 +218,13 @@ class PatchSampler:
         *slow, row, column = self._center(source, pixels)
         y, x = float(row), float(column)
         height, width = self._shape[-2:]
-        if slow:  # what is not turned keeps whole voxels: the middle of an even side is between two
+        augment = draw_config(self._augment, generator)
+        if slow or not augment.rotate:  # whole pixels stay whole: an even side's middle is between
             y, x = y + 0.5 * (1 - height % 2), x + 0.5 * (1 - width % 2)
-        warp = draw_warp((height, width), self._augment, generator, zoom=source.zoom)
+        warp = draw_warp((height, width), augment, generator, zoom=source.zoom)
         whole = source if not slow else self._planes(source, slow[0])
         image = apply_warp(whole.image, warp, (y, x))
-        light = draw_intensity(self._augment, generator)
+        light = draw_intensity(augment, generator)
         labels = apply_warp(whole.labels, warp, (y, x), nearest=True)[0]
         mask = apply_warp(whole.mask, warp, (y, x), nearest=True)[0]
         warped = labels.numpy().astype(np.int32)
@@ -232,7 +234,7 @@ class PatchSampler:
             return image, torch.from_numpy(warped.astype(np.int64)), torch.from_numpy(weight)
         # Gaps are opened and weights computed after the warp: it would lose a gap of one pixel.
         classes = labels_to_classes(warped)
-        image = apply_texture(image, classes, draw_texture(self._augment, generator))
+        image = apply_texture(image, classes, draw_texture(augment, generator))
         image = apply_intensity(image, light)
         settings = self._weights
         weight = touching_cell_weights(

@@ -30,17 +30,7 @@ __all__ = ["continued", "iter_train"]
 LOOKS_BEFORE_A_DROP = 5  # of the schedule "plateau" (chosen)
 
 # Patches that are watched are always the same.
-UNVARIED = AugmentConfig(
-    elastic_sigma=0.0,
-    rotate=False,
-    flip=False,
-    scale=(1.0, 1.0),
-    brightness=0.0,
-    contrast=(1.0, 1.0),
-    gamma=(1.0, 1.0),
-    noise=0.0,
-    blur=0.0,
-)
+UNVARIED = AugmentConfig.unvaried()
 
 
 def iter_train(

@@ -21,6 +21,7 @@ def vary(task: VaryTask) -> Generator[object, None, NDArray[np.float32]]:
         apply_intensity,
         apply_texture,
         apply_warp,
+        draw_config,
         draw_intensity,
         draw_texture,
         draw_warp,
@@ -39,9 +40,10 @@ def vary(task: VaryTask) -> Generator[object, None, NDArray[np.float32]]:
     size = (task.side, task.side)
     patches = [apply_warp(image, Warp(linear_offset(size)), task.center)]
     for _ in range(task.count):
-        warp = draw_warp(size, config, generator)
+        drawn = draw_config(config, generator)
+        warp = draw_warp(size, drawn, generator)
         patch = apply_warp(image, warp, task.center)
-        light, texture = draw_intensity(config, generator), draw_texture(config, generator)
+        light, texture = draw_intensity(drawn, generator), draw_texture(drawn, generator)
         if cells is not None:
             seen = apply_warp(cells, warp, task.center, nearest=True)[0]
             patch = apply_texture(patch, seen.numpy().astype(np.uint8), texture)

@@ -55,6 +55,7 @@ SLIDERS = (
     ("noise", "Noise", 0.5, 0.04, "Of the camera's electronics, everywhere alike."),
     ("shot_noise", "Photons", 0.5, 0.0, "Few photons: bright places are noisier."),
     ("channel_drop", "Channels", 0.9, 0.0, "How often one of several is empty."),
+    ("plain", "As it is", 0.95, 0.0, "How often a patch stays so, for outlines as drawn."),
 )
 OF_OBJECTS = ("rim", "spots")
 LOWEST = {"scale": 1.0, "contrast": 1.0, "gamma": 1.0}

@@ -4,6 +4,7 @@ from napari_unet.core.augment.config import AugmentConfig
 from napari_unet.core.augment.geometry import Warp, apply_warp, draw_warp, elastic_displacement
 from napari_unet.core.augment.intensity import Intensity, apply_intensity, draw_intensity
 from napari_unet.core.augment.objects import Texture, apply_texture, draw_texture
+from napari_unet.core.augment.plain import draw_config
 
 __all__ = [
     "AugmentConfig",
@@ -13,6 +14,7 @@ __all__ = [
     "apply_intensity",
     "apply_texture",
     "apply_warp",
+    "draw_config",
     "draw_intensity",
     "draw_texture",
     "draw_warp",

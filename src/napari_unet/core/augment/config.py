@@ -18,7 +18,7 @@ AMOUNTS = (
     "blur",
     "shade",
 )
-PARTS = ("window", "channel_drop", "haze", "rim", "spots")
+PARTS = ("window", "channel_drop", "haze", "rim", "spots", "plain")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,9 @@ class AugmentConfig:
         Largest part of the light that is lost at the rim of objects, as of a ball; less within.
     spots : float
         Largest part of the light that lies in bright spots within each object, as chromatin does.
+    plain : float
+        Part of the patches that are only mirrored. From these outlines are learnt as they were
+        drawn, while the others teach what else objects may look like.
     """
 
     elastic_sigma: float = 10.0
@@ -86,6 +89,7 @@ class AugmentConfig:
     haze: float = 0.0
     rim: float = 0.0
     spots: float = 0.0
+    plain: float = 0.0
 
     def __post_init__(self) -> None:
         for name in PARTS:
@@ -102,6 +106,21 @@ class AugmentConfig:
             low, high = getattr(self, name)
             if not 0 < low <= high < float("inf"):
                 raise InputError(f"{name} is {low} to {high}; it must rise from above 0.")
+
+    @classmethod
+    def unvaried(cls, *, flip: bool = False) -> AugmentConfig:
+        """Return the settings that leave patches as they are, or only mirror them."""
+        return cls(
+            elastic_sigma=0.0,
+            rotate=False,
+            flip=flip,
+            scale=(1.0, 1.0),
+            brightness=0.0,
+            contrast=(1.0, 1.0),
+            gamma=(1.0, 1.0),
+            noise=0.0,
+            blur=0.0,
+        )
 
     def changed(self, text: str) -> AugmentConfig:
         """Return a copy with what a text says, such as ``noise=0.2, scale=0.8-1.2, flip=no``.
