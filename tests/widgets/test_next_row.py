@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from napari.layers import Shapes
 
+from napari_unet.bridge.undo import REDO, UNDO
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.events import TileResult
 from napari_unet.core.model_file import Model
 from napari_unet.core.uncertainty import MISSED, UNSURE
 from napari_unet.engine.runner import InlineRunner
-from napari_unet.widgets.next_row import ALL_FINE, NO_RING, NONE_FOUND, NOT_YET
+from napari_unet.widgets.next_row import ALL_FINE, NO_RING, NONE_FOUND, NOT_YET, TAKEN_BACK
 from person import SCREEN, Shared, User, settle, wait_until
+from strokes import press
 
 SHAPE = (120, 160)
 CELLS = {20: 255, 70: 150, 120: 110}  # column, and how sure in bytes
@@ -90,6 +92,20 @@ def test_where_nothing_was_found_a_sentence_says_so(at_desk):
     assert row.note.value == NONE_FOUND and row.left.value == ""
     found(at_desk, {70: 150})
     assert row.note.value == "" and row.left.value == "1 to look at"
+
+
+def test_where_the_objects_were_taken_back_it_says_how_they_come_again(at_desk):
+    """Ctrl+Z after Segment alone empties the labels."""
+    at_desk.viewer.add_image(np.zeros(SHAPE))
+    row = at_desk.dock().steps[1].next
+    item = found(at_desk, CELLS)
+    press(at_desk.viewer, UNDO, item.labels)
+    wait_until(lambda: row.note.value == TAKEN_BACK)
+    assert not item.pair.labels[()].any()
+    press(at_desk.viewer, REDO, item.labels)
+    wait_until(lambda: row.note.value == "")
+    wait_until(lambda: row.left.value == "2 to look at")
+    assert item.pair.labels[()].any()
 
 
 def test_another_image_has_its_own(at_desk):

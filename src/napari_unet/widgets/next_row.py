@@ -26,6 +26,8 @@ NONE_FOUND = (
     "There is no object here. Lower Threshold, set the right size under Objects and Segment again, "
     "or paint some cells and press Teach."
 )
+TAKEN_BACK = "The objects were taken back; Ctrl+Shift+Z brings them again."
+NOTHING = (NONE_FOUND, TAKEN_BACK)
 NO_RING = "Press Next first."
 
 
@@ -97,8 +99,8 @@ class NextRow(Panel):
         self.right.visible = self._at is not None or not is_fine
         self.left.value = f"{count} to look at" if count else ALL_FINE if is_fine else ""
         text = "" if self._at is None else self._at[2].reason
-        is_empty = reason == NONE_FOUND and item is not None and not self._is_to_come(item)
-        without = NONE_FOUND if is_empty else ""
+        is_empty = reason in NOTHING and item is not None and not self._is_to_come(item)
+        without = reason if is_empty else ""
         self.note.say(text[:1].upper() + text[1:] + "." if text else without)
 
     def _why_none(self, item: OpenPair | None) -> str:
@@ -106,7 +108,9 @@ class NextRow(Panel):
         review = self._bench.review
         if item is None or not review.knows(item.pair):
             return NOT_YET
-        return ALL_FINE if review.has_objects(item.pair) else NONE_FOUND
+        if review.has_objects(item.pair):
+            return ALL_FINE
+        return TAKEN_BACK if item.pair.history.can_redo else NONE_FOUND
 
     def _is_to_come(self, item: OpenPair) -> bool:
         """Whether what is worth a look is not known yet."""
