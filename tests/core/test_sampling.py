@@ -23,17 +23,7 @@ from napari_unet.core.train_settings import TEACH_SETTINGS
 from napari_unet.core.weight_map import touching_cell_weights
 from small_scenes import discs, example, photograph
 
-STILL = AugmentConfig(
-    elastic_sigma=0,
-    rotate=False,
-    flip=False,
-    scale=(1.0, 1.0),
-    brightness=0,
-    contrast=(1.0, 1.0),
-    gamma=(1.0, 1.0),
-    noise=0,
-    blur=0,
-)
+STILL = AugmentConfig.unvaried()
 TWO = [(16, 16), (44, 44)]
 
 

@@ -26,17 +26,7 @@ from small_volumes import BALLS, balls, volume_example
 
 CPU = {"device": "cpu", "precision": "float32"}
 CONFIG = ModelConfig("unet-3d", width=3, depth=1, min_size=10)
-PLAIN = AugmentConfig(
-    elastic_sigma=0.0,
-    rotate=False,
-    flip=False,
-    scale=(1.0, 1.0),
-    brightness=0.0,
-    contrast=(1.0, 1.0),
-    gamma=(1.0, 1.0),
-    noise=0.0,
-    blur=0.0,
-)
+PLAIN = AugmentConfig.unvaried()
 SETTINGS = TrainSettings(patch=16, batch=2, learning_rate=1e-2, average=0.5, augment=PLAIN)
 
 
