@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from napari_unet.core.models.blocks import (
-    Strides,
     contract,
     contracting_path,
     conv_block,
     pooled,
     up_convolution,
 )
+from napari_unet.core.models.expanding import RIM, Expanding
 from napari_unet.core.models.network import Box, Network, compressed
 from napari_unet.core.models.pieces import in_pieces
 
 __all__ = ["UNet", "UNetPath"]
 
-RIM = 2  # two convolutions of 3 pixels a side
 
-
-class UNetPath(Network):
+class UNetPath(Expanding, Network):
     """The way down and up again, of planes and of volumes; a U-Net brings the layers.
 
     Attributes
     ----------
-    strides : sequence of tuple of int
-        By how much each pooling divides the spatial axes, the first pooling first.
     valid : bool
         Whether convolutions are valid ones.
-    up, merge : nn.ModuleList
-        For each level but the deepest its up-convolution, and its block of two convolutions.
     dropout : nn.Dropout
     """
 
-    strides: Sequence[Strides]
     valid: bool
-    up: nn.ModuleList
-    merge: nn.ModuleList
     dropout: nn.Dropout
 
     def outputs(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return logits."""
-        *skips, features = contract(self.down, features, self.dropout, self.strides)
-        for level in reversed(range(len(skips))):
-            features = self._merged(level, skips.pop(), features)
-        return (self.head(features),)
+        levels = contract(self.down, features, self.dropout, self.strides)
+        return (self.expanded(levels, self.head),)
 
     def part(self, image: Tensor, box: Box) -> Tensor:
         """Return logits of a part of the output; the expanding path computes little else.
@@ -64,20 +51,14 @@ class UNetPath(Network):
         """
         if self.valid:
             return super().part(image, box)
-        pieces = image.device.type == "cpu" and image.ndim == 4 and not self.training
-        *skips, features = self._contracted(image, pieces)
-        windows = _windows(box, [skip.shape[2:] for skip in skips], self.strides)
-        here = Box(*(0 for _ in box.start), *features.shape[2:])
-        for level in reversed(range(len(skips))):
-            window = windows[level]
-            features = window.pooled(self.strides[level]).within(here).cut(features)
-            expand = self._expanded if pieces else self._merged
-            features = expand(level, window.cut(skips.pop()), features)
-            here = window
-        features = box.within(here).cut(features)
-        return features if pieces else self.head(features)
+        pieces = self.is_in_pieces(image)
+        return self.expanded_part(self.contracted(image, pieces), self.head, box, pieces)
 
-    def _contracted(self, image: Tensor, pieces: bool) -> list[Tensor]:
+    def is_in_pieces(self, image: Tensor) -> bool:
+        """Whether levels are computed in pieces: of planes, on a processor, not in training."""
+        return image.device.type == "cpu" and image.ndim == 4 and not self.training
+
+    def contracted(self, image: Tensor, pieces: bool) -> list[Tensor]:
         """Return what each level makes of an image."""
         if not pieces:
             image = compressed(image, self.compress)
@@ -94,33 +75,8 @@ class UNetPath(Network):
             y, x = self.strides[level - 1] if level else (1, 1)
             above = levels[-1] if level else image
             size = above.shape[2] // y, above.shape[3] // x
-            levels.append(in_pieces(layers, size, self._pixel_bytes(level), rim=RIM))
+            levels.append(in_pieces(layers, size, self.pixel_bytes(level), rim=RIM))
         return levels
-
-    def _expanded(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
-        """Merge in pieces; the first level makes logits at once."""
-
-        def layers(box: Box) -> Tensor:
-            below = box.pooled(self.strides[level]).cut(features)
-            merged = self._merged(level, box.cut(skip), below)
-            return merged if level else self.head(merged)
-
-        size, each = (skip.shape[2], skip.shape[3]), self._pixel_bytes(level)
-        return in_pieces(layers, size, each, rim=RIM, strides=self.strides[level])
-
-    def _pixel_bytes(self, level: int) -> int:
-        """Return how many bytes the features of a pixel take on a level."""
-        up = self.up[min(level, len(self.up) - 1)]
-        channels = up.out_channels if level < len(self.up) else up.in_channels
-        return int(channels * up.weight.element_size())  # type: ignore[operator]
-
-    def _merged(self, level: int, skip: Tensor, features: Tensor) -> Tensor:
-        features = self.up[level](features)
-        features = torch.cat([_crop(skip, features), features], dim=1)
-        del skip  # here it takes the most memory: what is not needed any more goes at once
-        for layer in self.merge[level]:  # type: ignore[attr-defined]  # a Sequential
-            features = layer(features)
-        return features
 
 
 class UNet(UNetPath):
@@ -163,25 +119,3 @@ class UNet(UNetPath):
         self.merge = nn.ModuleList(block(2 * c, c) for c in channels[:-1])
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Conv2d(width, classes, kernel_size=1)
-
-
-def _windows(box: Box, sizes: Sequence[torch.Size], strides: Sequence[Strides]) -> list[Box]:
-    """Return what each level of the expanding path must compute so that a box comes out right.
-
-    Its two convolutions look `RIM` pixels to each side; beyond the edge is what they pad with,
-    and where a window is cut they are wrong by as much.
-    """
-    windows = []
-    for size, steps in zip(sizes, strides, strict=True):
-        box = box.grown(RIM, size, steps)
-        windows.append(box)
-        box = box.pooled(steps)
-    return windows
-
-
-def _crop(skip: Tensor, like: Tensor) -> Tensor:
-    """Cut the middle of a skip connection to the size of what comes up from below."""
-    sizes = list(zip(skip.shape[2:], like.shape[2:], strict=True))
-    starts = [(large - small) // 2 for large, small in sizes]
-    stops = [start + small for start, (_, small) in zip(starts, sizes, strict=True)]
-    return Box(*starts, *stops).cut(skip)
