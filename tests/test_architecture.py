@@ -44,6 +44,7 @@ TORCH = {
     "large",
     "large_plane",
     "lesson",
+    "level",
     "live",
     "losses",
     "measure",

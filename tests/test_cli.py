@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -609,6 +610,24 @@ def test_the_mean_of_what_was_known_and_what_was_learnt_is_taken(capsys, tmp_pat
     code, _, said = _run(capsys, *words, "--share", 0.5)
     assert code == 2 and "--share is of two models of one width" in said
     assert _run(capsys, *words)[0] == 0 and load_model(out).config.width == 3
+
+
+def test_a_second_path_draws_the_outlines_of_what_a_unet_finds(capsys, tmp_path, data):
+    first, out = tmp_path / "first.safetensors", tmp_path / "m.safetensors"
+    shape = ["--width", 2, "--depth", 1, "--patch", 32, "--device", "cpu", "--steps", 2]
+    assert _run(capsys, "train", data, "-o", first, *shape)[0] == 0
+    start = load_model(first)
+    config = replace(start.config, threshold=0.35, split=0.45)
+    start = replace(start, config=config).save(first)
+    words = ["train", data, "-o", out, "--start", first, *shape, "--architecture", "unet-outlines"]
+    assert _run(capsys, *words)[0] == 0
+    model = load_model(out)
+    assert model.network.has_both
+    assert (model.config.threshold, model.config.split) == (0.35, 0.45)
+    now, before = (one.network.state_dict() for one in (model, start))
+    assert all((now[name] == tensor).all() for name, tensor in before.items())
+    code, _, said = _run(capsys, *words, "--share", 0.5)
+    assert code == 2 and "--share is of two models of one architecture" in said
 
 
 def _weights(path):

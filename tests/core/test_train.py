@@ -134,6 +134,31 @@ def test_a_narrower_model_is_widened_and_trained_on():
     assert 0 < head[:, known.shape[1] :].abs().max() < 0.01
 
 
+def test_a_second_path_learns_alone_beside_a_unet():
+    start = Model.fresh(SMALL, seed=3)
+    config = replace(SMALL, architecture="unet-outlines")
+    settings = replace(SETTINGS, side_weight=1.0)
+    rounds = iter_train(
+        [example(CENTERS)],
+        config,
+        start=start,
+        settings=settings,
+        steps=2,
+        device="cpu",
+        precision="float32",
+    )
+    network = ended(rounds)[1].network
+    weights = network.state_dict()
+    known = start.network.state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in known.items())
+    assert not torch.equal(network.side_heads[0].weight, start.network.head.weight)
+    assert network.has_both
+    with pytest.raises(InputError, match=f"width {SMALL.width}"):
+        ended(iter_train([example(CENTERS)], replace(config, width=12), start=start, steps=1))
+    with pytest.raises(InputError, match="architecture unet-outlines"):
+        ended(iter_train([example(CENTERS)], SMALL, start=Model.fresh(config), steps=1))
+
+
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
     path = tmp_path / "mine.safetensors"
     whole = trained(9)[1]

@@ -44,7 +44,9 @@ from napari_unet.core.class_labels import classes_with
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.errors import InputError
 from napari_unet.core.example import Example
+from napari_unet.core.level import levelled
 from napari_unet.core.model_file import Model, load_model
+from napari_unet.core.models.outline_unet import OutlineUNet
 from napari_unet.core.optimise import Cancelled
 from napari_unet.core.rescale import resize_labels, scaled_shape
 from napari_unet.core.rounds import toward
@@ -57,6 +59,9 @@ __all__ = ["run"]
 # Objects are brought to their own median size if it is within these bounds, in pixels (chosen:
 # smaller ones show no shape, larger ones cost time).
 USUAL_DIAMETER = (12.0, 40.0)
+
+# Settings that say how objects are made of what is found.
+OF_OBJECTS = ("threshold", "min_size", "split", "object_score")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,6 +94,12 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"--share is of two models of one width: {args.start} has {start.config.width} and "
             f"--width is {args.width}; give the same, or leave --share out."
+        )
+    if start is not None and args.share < 1 and start.config.architecture != args.architecture:
+        raise InputError(
+            f"--share is of two models of one architecture: {args.start} is "
+            f"{start.config.architecture} and --architecture is {args.architecture}; "
+            "give the same, or leave --share out."
         )
     settings, config = (
         settings_of(args, VOLUME_SETTINGS if is_of_volumes else TRAIN_SETTINGS),
@@ -125,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
         if is_of_volumes:
             model = calibrated(model, taught, args).save(target)
         elif not model.config.semantic:
-            model = _calibrated(model, taught, args, stop).save(target)
+            model = _calibrated(model, taught, args, stop, start).save(target)
     if tested:
         scores = tested_on(model, tested, args.device, args.precision)
         model = replace(model, card=replace(model.card, scores=scores)).save(target)
@@ -139,10 +150,23 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _calibrated(
-    model: Model, taught: list[NamedExample], args: argparse.Namespace, stop: Cancelled
+    model: Model,
+    taught: list[NamedExample],
+    args: argparse.Namespace,
+    stop: Cancelled,
+    start: Model | None,
 ) -> Model:
-    """Choose how objects are made by what the model finds in some of what it learnt from."""
+    """Choose how objects are made by what the model finds in some of what it learnt from.
+
+    Where only a second expanding path has learnt, what is found stays what the start has found.
+    """
     some = [named.example for named in _mixed(taught)]
+    if isinstance(model.network, OutlineUNet):
+        where = {"device": args.device, "precision": args.precision}
+        model = levelled(model, some, **where, cancelled=stop)
+        if start is not None and start.config.architecture == "unet":
+            same = {name: getattr(start.config, name) for name in OF_OBJECTS}
+            return replace(model, config=replace(model.config, **same))
     rounds = iter_calibrate(
         model, some, device=args.device, precision=args.precision, cancelled=stop
     )

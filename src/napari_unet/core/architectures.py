@@ -129,6 +129,12 @@ def _unet_valid(depth: int) -> int:
     return 2 * (2 * grid - 1) + 2 * (grid - 1)
 
 
+def _unet_outlines(depth: int) -> int:
+    # Both paths, then the mean of 5 squares of 8 pixels, interpolated between their centres.
+    cell = min(8, 1 << depth)
+    return _enlarged(-(-_unet(depth) // cell) + 2, cell)
+
+
 def _unet_3_plus(depth: int) -> int:
     encoder = _contracted(depth)
     decoder = {depth: encoder[depth]}
@@ -218,6 +224,15 @@ _LIST = (
         _unet_valid,
         norm="none",
         is_valid=True,
+    ),
+    Architecture(
+        "unet-outlines",
+        "a second expanding path draws outlines where both agree",
+        "ours, after Ronneberger, Fischer and Brox 2015, arXiv:1505.04597",
+        _unet_outlines,
+        pixel_bytes=30,
+        piece_bytes=18,
+        pixel_flops=580,
     ),
     Architecture(
         "unet++",

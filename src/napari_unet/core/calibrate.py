@@ -82,20 +82,15 @@ def iter_calibrate(
     own = (config.min_size, config.split)
     grid = list(dict.fromkeys([own, *grid]))
     ways = [replace(config, min_size=min_size, split=split) for min_size, split in grid]
-    tally = _Tally(len(ways))
+    tally = Tally(len(ways))
     planes = []
     pixels = 0
     for example in examples:
         if pixels >= MAX_PIXELS_OF_LOOKS or (cancelled is not None and cancelled()):
             break
-        if not example.mask.all():
+        if not is_whole(example):
             continue
-        diameter = None if config.diameter is None else example.diameter
-        background = predict_plane(
-            example.image_cyx, model, diameter=diameter, device=device, precision=precision
-        )[0]
-        probability = 1 - background
-        truth = resize_labels(example.labels.astype(np.int32), probability.shape)
+        truth, probability = truth_and_probability(example, model, device, precision)
         if pixels < MAX_PIXELS:
             tally.add(truth, probability, ways)
         planes.append((truth, _as_bytes(probability)))
@@ -108,7 +103,24 @@ def iter_calibrate(
     return model if config == model.config else replace(model, config=config)
 
 
-class _Tally:
+def is_whole(example: Example) -> bool:
+    """Whether all of an example is checked: of another one nobody knows what is false."""
+    return bool(example.mask.all())
+
+
+def truth_and_probability(
+    example: Example, model: Model, device: str, precision: str
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the labels of an example as the network sees them, and what it finds there."""
+    diameter = None if model.config.diameter is None else example.diameter
+    background = predict_plane(
+        example.image_cyx, model, diameter=diameter, device=device, precision=precision
+    )[0]
+    probability = 1 - background
+    return resize_labels(example.labels.astype(np.int32), probability.shape), probability
+
+
+class Tally:
     """Hits and objects of several ways to make objects."""
 
     def __init__(self, ways: int) -> None:
@@ -156,7 +168,7 @@ def _with_score(
         for split in SPLITS:
             way = replace(config, threshold=threshold, split=split)
             ways.append(replace(way, object_score=score.coefficients))
-    tally = _Tally(len(ways))
+    tally = Tally(len(ways))
     for truth, probability in planes:
         tally.add(truth, probability, ways)
     best = _best_of(ways, tally.precision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -26,6 +25,7 @@ from napari_unet.core.lesson import (
     knowing_size,
     patch_sampler,
     sized,
+    taught_copy,
     teaching_loss,
     watched,
 )
@@ -147,7 +147,7 @@ def iter_finetune(
             knowledge = what_is_known(known, fresh, taught=taught, **where)
     knows = knowledge.is_known
     settings = settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
-    run = Optimisation(copy.deepcopy(model.network), settings, budget, device, precision, seed)
+    run = Optimisation(taught_copy(model.network), settings, budget, device, precision, seed)
     run.freeze_batch_norm()
     is_later = not model.config.semantic and was_taught(model, base)
     judge = Judge(

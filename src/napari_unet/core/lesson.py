@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_unet.core.config import ModelConfig
 from napari_unet.core.errors import InputError
@@ -18,6 +19,7 @@ from napari_unet.core.lay_around import count_checked
 from napari_unet.core.loss_config import LossConfig
 from napari_unet.core.losses import loss_of
 from napari_unet.core.model_file import Model
+from napari_unet.core.models.network import Network
 from napari_unet.core.optimise import Loss, TrainSettings
 from napari_unet.core.rehearsal import Rehearsal
 from napari_unet.core.sampling import Batch, PatchSampler
@@ -35,9 +37,18 @@ __all__ = [
     "patch_shape",
     "sized",
     "steps_of",
+    "taught_copy",
     "teaching_loss",
     "watched",
 ]
+
+
+def taught_copy(network: nn.Module) -> nn.Module:
+    """Return a copy of a network that is to be taught; what would not learn along is left out."""
+    learner = copy.deepcopy(network)
+    assert isinstance(learner, Network)
+    learner.answer_alone()
+    return learner
 
 
 def teaching_loss(named: LossConfig, teacher: Teacher | None, rehearsal: Rehearsal) -> Loss:

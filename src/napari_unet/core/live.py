@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
@@ -24,6 +23,7 @@ from napari_unet.core.lesson import (
     knowing_size,
     patch_sampler,
     sized,
+    taught_copy,
     teaching_loss,
     watched,
 )
@@ -232,7 +232,7 @@ class LiveTeaching:
     def _begun(self, knows: bool) -> _Learner:
         """Begin to learn, from what there is, images of a kind that is known or not."""
         settings = self._settings or (CAREFUL_SETTINGS if knows else TEACH_SETTINGS)
-        network = copy.deepcopy(self._network)
+        network = taught_copy(self._network)
         run = Optimisation(network, settings, self._budget, **self._where, seed=self._seed)
         run.freeze_batch_norm()
         rehearsal = Rehearsal(self._base, run, self._keep, knows=knows)

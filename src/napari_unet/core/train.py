@@ -18,6 +18,7 @@ from napari_unet.core.example import Example
 from napari_unet.core.lesson import checked_loss, patch_sampler
 from napari_unet.core.lineage import round_told, timestamp
 from napari_unet.core.model_file import Model
+from napari_unet.core.models.outline_unet import OutlineUNet
 from napari_unet.core.optimise import Cancelled, Optimisation, TrainSettings
 from napari_unet.core.run_keeper import RunKeeper
 from napari_unet.core.team import joined_team
@@ -171,6 +172,7 @@ def continued(model: Model, start: Model) -> Model:
     """Give a fresh model the weights of another, and its history.
 
     A model that is wider than the other one answers as that one does, and has more to learn with.
+    A U-Net that gets a second expanding path keeps the first as it is: the second learns alone.
 
     Raises
     ------
@@ -178,17 +180,22 @@ def continued(model: Model, start: Model) -> Model:
         If they have another shape.
     """
     start.must_be_ours("trained")
+    gains_path = (start.config.architecture, model.config.architecture) == ("unet", "unet-outlines")
     shape = ("architecture", "in_channels", "classes", "width", "depth", "compress", "network_norm")
     for name in (*shape, "strides", "slices"):
         new, old = getattr(model.config, name), getattr(start.config, name)
-        is_wider = name == "width" and new > old
-        if new != old and not is_wider:
+        is_wider = name == "width" and new > old and not gains_path
+        if new != old and not is_wider and not (name == "architecture" and gains_path):
             raise InputError(
                 f"The model to start from has {name.removeprefix('network_')} {old} and {new} is "
                 f"asked for; use {old}."
             )
     if model.config.width > start.config.width:
         start = widened(start, model)
-    model.network.load_state_dict(start.network.state_dict())
+    if gains_path:
+        assert isinstance(model.network, OutlineUNet)
+        model.network.go_on_from(start.network)
+    else:
+        model.network.load_state_dict(start.network.state_dict())
     card = replace(model.card, parent=start.card.name, history=start.card.history)
     return replace(model, card=card)

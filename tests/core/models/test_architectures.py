@@ -119,7 +119,7 @@ def test_all_weights_learn_and_the_outputs_are_there_in_training_alone(architect
     image = legal_image(config, 32)
     outputs = network(image)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    assert len(outputs) == {"unet++": 2, "unet3+": 3}.get(architecture, 1)
+    assert len(outputs) == {"unet-outlines": 2, "unet++": 2, "unet3+": 3}.get(architecture, 1)
     assert len({output.shape for output in outputs}) == 1
     sum(output.square().sum() for output in outputs).backward()
     idle = [name for name, p in network.named_parameters() if p.grad is None]

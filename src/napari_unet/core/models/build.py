@@ -14,6 +14,7 @@ from napari_unet.core.models.deeplab import DeepLabV3Plus
 from napari_unet.core.models.fcn import FCN8s
 from napari_unet.core.models.light_unet import LightUNet
 from napari_unet.core.models.network import Network
+from napari_unet.core.models.outline_unet import OutlineUNet
 from napari_unet.core.models.resunet import ResUNet
 from napari_unet.core.models.segnet import SegNet
 from napari_unet.core.models.transformer_unet import TransformerUNet
@@ -28,6 +29,7 @@ __all__ = ["NETWORKS", "build_network"]
 NETWORKS: dict[str, Callable[..., Network]] = {
     "unet": partial(UNet, valid=False),
     "unet-valid": partial(UNet, valid=True),
+    "unet-outlines": OutlineUNet,
     "unet++": UNetPlusPlus,
     "unet3+": UNet3Plus,
     "attention-unet": AttentionUNet,

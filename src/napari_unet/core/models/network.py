@@ -106,6 +106,9 @@ class Network(nn.Module):
         """
         return box.cut(self(image))
 
+    def answer_alone(self) -> None:
+        """Leave out from now on what is not taught along; most networks have nothing such."""
+
     def outputs(self, features: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of the output, and in training those of the side heads."""
         raise NotImplementedError
