@@ -153,6 +153,12 @@ def test_a_second_path_learns_alone_beside_a_unet():
     assert all(torch.equal(weights[name], tensor) for name, tensor in known.items())
     assert not torch.equal(network.side_heads[0].weight, start.network.head.weight)
     assert network.has_both
+    network.answer_alone()  # as taught ones do
+    again = Model(config, ModelCard("taught"), network)
+    rounds = iter_train([example(CENTERS)], config, start=again, settings=settings, steps=1)
+    assert ended(rounds)[1].network.has_both
+    with pytest.raises(InputError, match="side_weight 0"):
+        ended(iter_train([example(CENTERS)], config, settings=SETTINGS, steps=1))
     with pytest.raises(InputError, match=f"width {SMALL.width}"):
         ended(iter_train([example(CENTERS)], replace(config, width=12), start=start, steps=1))
     with pytest.raises(InputError, match="architecture unet-outlines"):

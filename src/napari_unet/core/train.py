@@ -64,7 +64,8 @@ def iter_train(
         Of the new model.
     start : Model, optional
         Its weights are where training begins; it must have the shape that `config` names, but
-        may be narrower.
+        may be narrower. A "unet" where `config` names "unet-outlines" stays as it is, and its
+        second expanding path learns.
     teacher : Model, optional
         A larger model whose answers are learnt along with the labels, see `taught_loss`.
     watched : sequence of Example, optional
@@ -102,13 +103,19 @@ def iter_train(
     Raises
     ------
     InputError
-        If the model to start from has another shape, or the run to resume other settings.
+        If the model to start from has another shape, the run to resume other settings, or a second
+        expanding path has no loss.
     """
     settings = settings or (VOLUME_SETTINGS if config.is_volumetric else TRAIN_SETTINGS)
     model = Model.fresh(config, seed=seed)
     model = replace(model, card=card or ModelCard("trained"))
     if start is not None:
         model = continued(model, start)
+    if isinstance(model.network, OutlineUNet) and not settings.side_weight:
+        raise InputError(
+            "The second expanding path learns by an output of its own, which side_weight 0 leaves "
+            "out; give more than 0."
+        )
     sampler = patch_sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
     with joined_team(device) as team:
@@ -197,5 +204,7 @@ def continued(model: Model, start: Model) -> Model:
         model.network.go_on_from(start.network)
     else:
         model.network.load_state_dict(start.network.state_dict())
+        if isinstance(model.network, OutlineUNet):
+            model.network.answer_by_both()  # what is trained learns by both, what is taught by one
     card = replace(model.card, parent=start.card.name, history=start.card.history)
     return replace(model, card=card)

@@ -80,6 +80,10 @@ class OutlineUNet(UNet):
         """Let the first path answer alone, as in a U-Net: what the second knows was not taught."""
         self.both.fill_(False)
 
+    def answer_by_both(self) -> None:
+        """Let the second path answer too, again."""
+        self.both.fill_(True)
+
     def go_on_from(self, network: nn.Module) -> None:
         """Take over a U-Net of this size as the first path, and let the second learn alone.
 
