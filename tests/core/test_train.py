@@ -157,8 +157,11 @@ def test_a_second_path_learns_alone_beside_a_unet():
     again = Model(config, ModelCard("taught"), network)
     rounds = iter_train([example(CENTERS)], config, start=again, settings=settings, steps=1)
     assert ended(rounds)[1].network.has_both
+    assert SETTINGS.side_weight == 0  # nothing of its own to learn by, so it does not answer
+    rounds = iter_train([example(CENTERS)], config, settings=SETTINGS, steps=1)
+    assert not ended(rounds)[1].network.has_both
     with pytest.raises(InputError, match="side_weight 0"):
-        ended(iter_train([example(CENTERS)], config, settings=SETTINGS, steps=1))
+        ended(iter_train([example(CENTERS)], config, start=start, settings=SETTINGS, steps=1))
     with pytest.raises(InputError, match=f"width {SMALL.width}"):
         ended(iter_train([example(CENTERS)], replace(config, width=12), start=start, steps=1))
     with pytest.raises(InputError, match="architecture unet-outlines"):

@@ -161,7 +161,7 @@ def _calibrated(
     Where only a second expanding path has learnt, what is found stays what the start has found.
     """
     some = [named.example for named in _mixed(taught)]
-    if isinstance(model.network, OutlineUNet):
+    if isinstance(model.network, OutlineUNet) and model.network.has_both:
         where = {"device": args.device, "precision": args.precision}
         model = levelled(model, some, **where, cancelled=stop)
         if start is not None and start.config.architecture == "unet":

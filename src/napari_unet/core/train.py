@@ -111,11 +111,8 @@ def iter_train(
     model = replace(model, card=card or ModelCard("trained"))
     if start is not None:
         model = continued(model, start)
-    if isinstance(model.network, OutlineUNet) and not settings.side_weight:
-        raise InputError(
-            "The second expanding path learns by an output of its own, which side_weight 0 leaves "
-            "out; give more than 0."
-        )
+    if isinstance(model.network, OutlineUNet):
+        _choose_paths(model.network, settings, start)
     sampler = patch_sampler(examples, config, settings, seed)
     budget = Budget(seconds, steps)
     with joined_team(device) as team:
@@ -147,6 +144,19 @@ def iter_train(
     history = (*model.card.history, round_told(f"trained on {len(examples)} images", budget))
     finished = replace(model.card, history=history, created=timestamp())
     return replace(model, card=finished, network=run.averaged())
+
+
+def _choose_paths(network: OutlineUNet, settings: TrainSettings, start: Model | None) -> None:
+    """Let a second expanding path answer if it learns, by an output of its own."""
+    if settings.side_weight:
+        network.answer_by_both()
+    elif start is not None and start.config.architecture == "unet":
+        raise InputError(
+            "The second expanding path learns by an output of its own, which side_weight 0 leaves "
+            "out; give more than 0."
+        )
+    else:
+        network.answer_alone()
 
 
 def _watch(
@@ -204,7 +214,5 @@ def continued(model: Model, start: Model) -> Model:
         model.network.go_on_from(start.network)
     else:
         model.network.load_state_dict(start.network.state_dict())
-        if isinstance(model.network, OutlineUNet):
-            model.network.answer_by_both()  # what is trained learns by both, what is taught by one
     card = replace(model.card, parent=start.card.name, history=start.card.history)
     return replace(model, card=card)
