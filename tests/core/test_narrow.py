@@ -104,6 +104,7 @@ def test_the_wide_one_stays_and_what_was_measured_of_it_is_not_said(model, tmp_p
     ("config", "width", "message"),
     [
         (ModelConfig("unet++", width=4, depth=2), 2, "is a unet\\+\\+ with batch norm; only a"),
+        (ModelConfig("unet-outlines", width=4, depth=2), 2, "is a unet-outlines with batch norm"),
         (ModelConfig(width=4, depth=2, norm="group"), 2, "unet with group norm; only a"),
         (ModelConfig(width=4, depth=2), 4, "of width 4 cannot be cut to 4; give a width"),
     ],

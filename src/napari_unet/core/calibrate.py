@@ -20,7 +20,7 @@ from napari_unet.core.optimise import Cancelled
 from napari_unet.core.predict import predict_plane
 from napari_unet.core.rescale import resize_labels
 
-__all__ = ["iter_calibrate"]
+__all__ = ["MAX_PIXELS", "Tally", "is_whole", "iter_calibrate", "truth_and_probability"]
 
 SPLITS = (0.0, 0.15, 0.3, 0.5, 0.7)
 THRESHOLDS = (0.4, 0.5, 0.6)

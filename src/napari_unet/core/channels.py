@@ -98,7 +98,7 @@ def channel_groups(model: Model) -> list[Group]:
         If it is another network, or its norm mixes channels.
     """
     config, network = model.config, model.network
-    if not isinstance(network, UNet) or config.network_norm not in ("batch", "none"):
+    if type(network) is not UNet or config.network_norm not in ("batch", "none"):
         raise InputError(
             f"The model is a {config.architecture} with {config.network_norm} norm; only a unet or "
             "unet-valid with batch norm or none can be given another width."
