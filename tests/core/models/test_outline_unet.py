@@ -7,7 +7,7 @@ import torch
 from napari_unet.core.config import ModelCard, ModelConfig
 from napari_unet.core.fine_tuning import finetune
 from napari_unet.core.live import LiveTeaching
-from napari_unet.core.model_file import Model
+from napari_unet.core.model_file import Model, load_model
 from napari_unet.core.models.build import build_network
 from napari_unet.core.models.outline_unet import AROUND, OutlineUNet
 from small_scenes import ended, example
@@ -97,6 +97,12 @@ def test_alone_it_is_the_unet_with_the_weights_of_the_first_path():
         assert torch.equal(network(image()), plain(image()))
         assert not torch.allclose(both, plain(image()), atol=1e-3)
     assert isinstance(network.train()(image()), torch.Tensor)  # nothing else is taught
+    other = drawn(1)
+    other.load_state_dict(network.state_dict())
+    assert not other.has_both
+    network.answer_by_both()
+    other.load_state_dict(network.state_dict())
+    assert other.has_both
 
 
 def test_it_takes_a_unet_over_which_then_stays_as_it_is():
@@ -127,7 +133,7 @@ def test_moving_the_second_moves_its_probability():
     torch.testing.assert_close(after, expected)
 
 
-def test_what_is_taught_answers_by_the_first_path_alone():
+def test_what_is_taught_answers_by_the_first_path_alone(tmp_path):
     config = ModelConfig("unet-outlines", **SHAPE)
     model = Model(config, ModelCard("drawn"), drawn())
     scene = [example([(14, 14), (14, 46), (32, 30), (48, 14), (48, 48)])]
@@ -135,6 +141,8 @@ def test_what_is_taught_answers_by_the_first_path_alone():
     ended(learner.learn(scene, seconds=5))
     for taught in (finetune(model, scene, steps=2, device="cpu"), learner.model):
         assert not taught.network.has_both
+        taught.save(tmp_path / "taught.safetensors")
+        assert not load_model(tmp_path / "taught.safetensors").network.has_both
         second = taught.network.second.state_dict()
         assert all(torch.equal(second[n], t) for n, t in model.network.second.state_dict().items())
     assert model.network.has_both

@@ -36,13 +36,14 @@ class OutlineUNet(UNet):
 
         share = 1 / (1 + (d / 0.025)^4)
 
-    What is taught answers by the first path alone, see `answer_alone`.
+    What is taught answers by the first path alone, see `answer_alone`; `has_both` says which.
 
     Input (B, in_channels, H, W), H and W multiples of ``2**depth``; output as large. In training
     it returns the logits of both.
     """
 
     both: Tensor
+    has_both: bool
 
     def __init__(
         self,
@@ -68,21 +69,18 @@ class OutlineUNet(UNet):
         self.second = _Second(width, depth, norm)
         self.side_heads.append(nn.Conv2d(width, classes, kernel_size=1))
         self.register_buffer("both", torch.tensor(True))
+        self.has_both = True  # the same, for what decides before there are values, as exports do
+        self.register_load_state_dict_post_hook(_read_paths)  # type: ignore[no-untyped-call]
         self.cell = min(CELL, 2**depth)
         self._first_is_held = False
 
-    @property
-    def has_both(self) -> bool:
-        """Whether the second path answers too; where there are shapes alone, it does."""
-        return self.both.is_meta or bool(self.both)
-
     def answer_alone(self) -> None:
         """Let the first path answer alone, as in a U-Net: what the second knows was not taught."""
-        self.both.fill_(False)
+        self._answer(both=False)
 
     def answer_by_both(self) -> None:
         """Let the second path answer too, again."""
-        self.both.fill_(True)
+        self._answer(both=True)
 
     def go_on_from(self, network: nn.Module) -> None:
         """Take over a U-Net of this size as the first path, and let the second learn alone.
@@ -159,8 +157,18 @@ class OutlineUNet(UNet):
         share = 1 / (1 + (enlarged(near, self.cell) / DIFFERENCE) ** POWER)
         return first + share * (second - first)
 
+    def _answer(self, *, both: bool) -> None:
+        self.both.fill_(both)
+        self.has_both = both
+
     def _of_the_first(self) -> dict[str, nn.Module]:
         return {"down": self.down, "up": self.up, "merge": self.merge, "head": self.head}
+
+
+def _read_paths(network: nn.Module, _: object) -> None:
+    """Take from what was loaded whether the second path answers."""
+    assert isinstance(network, OutlineUNet)
+    network.has_both = bool(network.both)
 
 
 class _Second(Expanding):
